@@ -1,0 +1,30 @@
+"""`python -m lessons_lib.recipes NAME [--images N] [--device cuda]`: train, save, write the card."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from .pixel import Recipe, export, train
+
+RECIPES = {r.name: r for r in (Recipe("faces", world="faces"),)}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m lessons_lib.recipes", description=__doc__)
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("--images", type=int, help="pictures to see in all (default: the recipe's)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, help="where to save (default: data/checkpoints/NAME)")
+    args = parser.parse_args()
+    recipe = RECIPES[args.name]
+    recipe = replace(recipe, images=args.images or recipe.images)
+    folder = ROOT / "build" / "recipes" / recipe.name
+    net, curve, images = train(recipe, folder, args.device)
+    export(recipe, net.cpu(), curve, images, args.out or ROOT / "data" / "checkpoints" / recipe.name)
+
+
+if __name__ == "__main__":
+    main()
