@@ -1,0 +1,140 @@
+"""How far apart two images from one code can be (Wu & De la Torre 2023, §3.4 and eq. 8).
+
+Decode one z under two conditions, x_t and x̂_t. With μ(·, t | c) K_t-Lipschitz and the two means at
+x̂_t at most S_t apart, the triangle inequality gives
+
+    ‖x_t' - x̂_t'‖ ≤ K_t ‖x_t - x̂_t‖ + S_t,        so   B_t' = K_t B_t + S_t,   B_T = 0.
+
+The paper prints (K_t + 1) B_t + S_t, which is valid too, and looser. A bound is proved when K_t holds
+everywhere; a K_t measured at some points is an estimate, and what is made of it certifies nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .denoisers import GaussianMixture, predict
+from .sampler import Sampler, predicted_image
+from .schedule import Schedule, direction, mean_coefficients
+
+
+def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
+    """B from K_t and S_t, (S,) each: the tight K_t B + S_t and the printed (K_t+1) B + S_t.
+
+    Returns two (S+1,) tensors, from B_T = 0 to B_0.
+    """
+    if K.shape != S.shape or (K < 0).any() or (S < 0).any():
+        raise ValueError("K and S must have the same length and no negative values.")
+    tight, loose = [torch.zeros(())], [torch.zeros(())]
+    for k, s in zip(K, S, strict=True):
+        tight.append(k * tight[-1] + s)
+        loose.append((k + 1) * loose[-1] + s)
+    return torch.stack(tight), torch.stack(loose)
+
+
+def mean(sampler: Sampler, x: Tensor, i: int, cond: Tensor | None = None) -> Tensor:
+    """μ(x, t) of the sampler's step i; differentiable in x."""
+    s = sampler.schedule
+    eps = predict(sampler.denoiser, x, s.t[i].item(), cond)[0]
+    P = predicted_image(x, eps, s.a[i].item())
+    return s.a_to[i].item() ** 0.5 * P + direction(s.a_to[i], sampler.sigma[i]).item() * eps
+
+
+@torch.no_grad()
+def two_paths(sampler: Sampler, z, cond: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One code under two conditions: x_t and x̂_t (S+1, B, *shape), and S_t (S, B).
+
+    S_t = ‖μ(x̂_t, t | cond) - μ(x̂_t, t | other)‖, at the visited x̂_t.
+    """
+    paths, gaps = ([], []), []
+    for a, b in zip(sampler.trajectory(z, cond=cond), sampler.trajectory(z, cond=other), strict=True):
+        if not paths[0]:
+            paths[0].append(a.x), paths[1].append(b.x)
+        paths[0].append(a.x_to), paths[1].append(b.x_to)
+        gaps.append((mean(sampler, b.x, b.i, cond) - (b.x_to - b.noise)).flatten(1).norm(dim=1))
+    return torch.stack(paths[0]), torch.stack(paths[1]), torch.stack(gaps)
+
+
+def diameter(points: Tensor, others: Tensor | None = None) -> float:
+    """Largest distance between two of the points (K, d), or from a point to one of the others."""
+    return torch.cdist(points, points if others is None else others).max().item()
+
+
+def proved_K(mixture: GaussianMixture, sampler: Sampler, cond: int | None = None) -> Tensor:
+    """K_t of the exact model that holds for every pair of points, (S,).
+
+    ∂E[x_0|x]/∂x = √ᾱ/(1-ᾱ) Cov[x_0|x]; with a shared isotropic variance v_t is the components' own
+    part and the rest is at most g_t² diam²/4 (a distribution on a set of diameter D has at most
+    variance D²/4 along any line). μ = c_x x + c_P E[x_0|x] with c_x, c_P ≥ 0, so the norms add.
+    """
+    s, (own, share) = sampler.schedule, _posterior_parts(mixture, sampler.schedule)
+    spread = own + share**2 * diameter(_means(mixture, cond)) ** 2 / 4
+    c_x, c_P = mean_coefficients(s.a, s.a_to, sampler.sigma)
+    return c_x + c_P * s.a.sqrt() / (1 - s.a) * spread
+
+
+def proved_S(mixture: GaussianMixture, sampler: Sampler, cond: int, other: int) -> Tensor:
+    """S_t of the exact model that holds at every point, (S,).
+
+    The two posterior means are g_t times convex combinations of the conditions' means, plus the
+    same multiple of x.
+    """
+    s, (_, share) = sampler.schedule, _posterior_parts(mixture, sampler.schedule)
+    c_P = mean_coefficients(s.a, s.a_to, sampler.sigma)[1]
+    return c_P * share * diameter(_means(mixture, cond), _means(mixture, other))
+
+
+def local_K(mixture: GaussianMixture, sampler: Sampler, x: Tensor, i: int, cond=None) -> Tensor:
+    """Exact ‖∂μ/∂x‖₂ of step i at each x, (B,): the covariance is symmetric and positive."""
+    s = sampler.schedule
+    c_x, c_P = mean_coefficients(s.a[i], s.a_to[i], sampler.sigma[i])
+    cov = mixture.posterior_covariance(x, s.t[i].item(), cond)
+    return c_x + c_P * s.a[i].sqrt() / (1 - s.a[i]) * torch.linalg.eigvalsh(cov)[:, -1]
+
+
+def estimated_K(sampler: Sampler, x: Tensor, i: int, cond=None, rounds: int = 8, seed: int = 0) -> Tensor:
+    """‖∂μ/∂x‖₂ of step i at each x, (B,), by power iteration on JᵀJ: an estimate from below.
+
+    Works for any differentiable denoiser; float32 as the network's own.
+    """
+    x = x.detach().float()
+    gen = torch.Generator().manual_seed(seed)
+    v = torch.randn(x.shape, generator=gen).to(x)
+    out, pull = torch.func.vjp(lambda at: mean(sampler, at, i, cond), x)
+    # The transpose of the pull-back is the push-forward: J v without forward-mode operators.
+    push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(out))[1]
+    norm = torch.zeros(len(x))
+    for _ in range(rounds):
+        v = v / _norms(v).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
+        u = push(v)[0]
+        norm, v = _norms(u), pull(u)[0]
+    return norm
+
+
+def along(x: Tensor, other: Tensor, points: int) -> Tensor:
+    """Points on the segments from x to other, both ends included: (points·B, *shape)."""
+    share = torch.linspace(0, 1, points).view(-1, *[1] * x.ndim).to(x)
+    return (x + share * (other - x)).flatten(0, 1)
+
+
+def distances(x: Tensor, other: Tensor) -> Tensor:
+    """‖x_t - x̂_t‖₂ of two paths (S+1, B, *shape): (S+1, B)."""
+    return (x - other).flatten(2).norm(dim=2)
+
+
+def _means(mixture: GaussianMixture, cond: int | None) -> Tensor:
+    return mixture.means if cond is None else mixture.means[mixture.labels == cond]
+
+
+def _posterior_parts(mixture: GaussianMixture, s: Schedule) -> tuple[Tensor, Tensor]:
+    """(v_t, g_t): Cov[x_0|x] = v_t I + g_t² Cov_w(means), E[x_0|x] = g_t Σ w m + (…) x."""
+    if mixture.basis is not None or mixture.spread.min() != mixture.spread.max():
+        raise ValueError("The proof needs one isotropic variance for all components.")
+    variance = mixture.spread[0, 0]
+    total = s.a * variance + 1 - s.a
+    return variance * (1 - s.a) / total, (1 - s.a) / total
+
+
+def _norms(v: Tensor) -> Tensor:
+    return v.flatten(1).norm(dim=1)

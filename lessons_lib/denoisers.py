@@ -1,0 +1,318 @@
+"""The ε contract, and the models that keep it.
+
+A denoiser is called `(x, t, cond=None) -> eps`:
+
+    x     (B, *shape), any float dtype; eps comes back in the same
+    t     a training time, int or (B,) int64
+    cond  None, or what the model understands: (B,) labels, (B, E) embeddings, (B, L, E) text
+    shape, alpha_bar, device      of one image; (T,) float64, ᾱ of each training time
+
+One with a bottleneck also splits: `encode(x, t, cond) -> b` (b.h is the feature map after the mid
+block) and `decode(b, delta_h=None) -> eps`, together equal to the whole pass.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .schedule import linear_alpha_bar
+
+
+class Denoiser(Protocol):
+    """What a sampler needs; see the module's docstring."""
+
+    shape: torch.Size
+    alpha_bar: Tensor
+    device: torch.device
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor: ...
+
+
+def predict(denoiser: Denoiser, x: Tensor, t: int | Tensor, cond=None) -> tuple[Tensor, Tensor | None]:
+    """(eps, h) of one pass; h is None for a model without a bottleneck."""
+    if not hasattr(denoiser, "encode"):
+        return denoiser(x, t, cond), None
+    b = denoiser.encode(x, t, cond)
+    return denoiser.decode(b), b.h
+
+
+def signal(denoiser: Denoiser, x: Tensor, t: int | Tensor) -> Tensor:
+    """ᾱ_t in x's dtype, shaped to broadcast against x: (B or 1, 1, …)."""
+    a = denoiser.alpha_bar.to(x.device)[torch.as_tensor(t, device=x.device)]
+    return a.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+
+
+class Bottleneck(NamedTuple):
+    """A U-Net's pass, stopped after the mid block."""
+
+    h: Tensor  # (B, C_h, H_h, W_h)
+    skips: tuple[Tensor, ...]
+    temb: Tensor
+    x: Tensor
+    t: int | Tensor
+    cond: Tensor | None
+
+
+class UNet:
+    """A diffusers `UNet2DModel` or `UNet2DConditionModel` behind the ε contract.
+
+    prediction: what the network puts out, as its scheduler file says: 'epsilon', 'v_prediction' or
+        'sample'.
+    unshuffle: the network sees `pixel_unshuffle(x, unshuffle)`; outside, x and ε are images.
+    A network with class embeddings takes labels (B,), where 0 is 'no condition', or embeddings (B, E).
+    """
+
+    def __init__(self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1):
+        if prediction not in TO_EPS:
+            raise ValueError(f"prediction is {prediction!r}: it must be one of {', '.join(TO_EPS)}.")
+        self.net = net.eval().requires_grad_(False)
+        self.alpha_bar, self.unshuffle = alpha_bar, unshuffle
+        self.to_eps = TO_EPS[prediction]
+        config = net.config
+        self.channels = config.in_channels
+        side = config.sample_size * unshuffle
+        self.shape = torch.Size((config.in_channels // unshuffle**2, side, side))
+
+    @property
+    def device(self) -> torch.device:
+        return self.net.device
+
+    def to(self, *where) -> UNet:
+        """Move or convert the network, in place; returns self."""
+        self.net.to(*where)
+        return self
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(x, t, cond))
+
+    def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
+        """The pass up to and including the mid block, where h is."""
+        net = self.net
+        sample = F.pixel_unshuffle(x, self.unshuffle).to(net.dtype)
+        times = torch.as_tensor(t, device=sample.device).expand(len(sample))
+        temb = net.time_embedding(net.time_proj(times).to(net.dtype))
+        if net.class_embedding is not None:
+            temb = temb + self._class_embedding(cond, sample)
+            text = None
+        else:
+            text = None if cond is None else cond.to(sample)
+        sample = net.conv_in(2 * sample - 1 if net.config.center_input_sample else sample)
+        skips = (sample,)
+        for block in net.down_blocks:
+            sample, more = block(hidden_states=sample, temb=temb, **_text_for(block, text))
+            skips += more
+        h = net.mid_block(sample, temb, **_text_for(net.mid_block, text))
+        return Bottleneck(h, skips, temb, x, t, text)
+
+    def decode(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
+        """ε from the bottleneck on; `delta_h` is added to h in this pass only."""
+        net, skips = self.net, b.skips
+        sample = b.h if delta_h is None else b.h + delta_h
+        for block in net.up_blocks:
+            n = len(block.resnets)
+            extra = _text_for(block, b.cond)
+            sample = block(
+                hidden_states=sample, temb=b.temb, res_hidden_states_tuple=skips[-n:], **extra
+            )
+            skips = skips[:-n]
+        out = net.conv_out(net.conv_act(net.conv_norm_out(sample)))
+        out = out[:, : self.channels]  # a learned variance in further channels is not used
+        out = F.pixel_shuffle(out, self.unshuffle).to(b.x.dtype)
+        return self.to_eps(out, b.x, signal(self, b.x, b.t))
+
+    def embedding(self, label: int) -> Tensor:
+        """The embedding (1, E) of a class label, to be given as `cond` or interpolated."""
+        return self.net.class_embedding.weight[label : label + 1]
+
+    def _class_embedding(self, cond: Tensor | None, sample: Tensor) -> Tensor:
+        if cond is None:
+            cond = torch.zeros(len(sample), dtype=torch.int64)
+        cond = cond.to(sample.device)
+        if cond.is_floating_point():
+            return cond.to(sample)
+        labels = self.net.config.num_class_embeds
+        if cond.min() < 0 or cond.max() >= labels:
+            raise ValueError(
+                f"cond has labels {cond.unique().tolist()}: this model's are 0 (none) to {labels - 1}."
+            )
+        return self.net.class_embedding(cond)
+
+
+def _text_for(block, text: Tensor | None) -> dict:
+    return {"encoder_hidden_states": text} if getattr(block, "has_cross_attention", False) else {}
+
+
+def _eps_from_eps(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    return out
+
+
+def _eps_from_v(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    return a.sqrt() * out + (1 - a).sqrt() * x
+
+
+def _eps_from_image(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    return (x - a.sqrt() * out) / (1 - a).sqrt()
+
+
+# Keys are diffusers' names in scheduler_config.json.
+TO_EPS = {"epsilon": _eps_from_eps, "v_prediction": _eps_from_v, "sample": _eps_from_image}
+
+
+class GaussianMixture:
+    """A mixture of Gaussians, whose ε, posterior, score and Jacobian have closed forms.
+
+    means: (K, *shape).
+    variance: a number or (K,), the components' isotropic variances; or covariance: (K, d, d).
+    weights: (K,), by default equal.
+    labels: (K,) int64; `cond` (B,) then keeps only the components with that label (-1: all).
+    alpha_bar: (T,), by default linear β over 1,000 steps.
+    Noised to ᾱ, component k is N(√ᾱ m_k, ᾱ C_k + (1-ᾱ) I), so everything below is exact.
+    """
+
+    def __init__(
+        self, means, variance=None, covariance=None, weights=None, labels=None, alpha_bar=None
+    ):
+        means = torch.as_tensor(means, dtype=torch.float64)
+        self.shape, self.labels = means.shape[1:], labels
+        self.means = means.flatten(1)  # (K, d)
+        count, self.d = self.means.shape
+        if (variance is None) == (covariance is None):
+            raise ValueError("Give either variance or covariance.")
+        if covariance is None:
+            self.basis = None
+            spread = torch.as_tensor(variance, dtype=torch.float64).expand(count)[:, None]
+        else:
+            spread, self.basis = torch.linalg.eigh(torch.as_tensor(covariance, dtype=torch.float64))
+        if not (spread > 0).all():
+            raise ValueError("Every variance of a mixture must be positive.")
+        self.spread = spread  # (K, 1) or (K, d), the eigenvalues of C_k
+        weights = torch.ones(count) if weights is None else torch.as_tensor(weights)
+        if weights.shape != (count,) or not (weights >= 0).all() or not weights.sum() > 0:
+            raise ValueError(f"weights must be {count} numbers that are not negative.")
+        self.log_weights = (weights.double() / weights.sum()).log()
+        self.alpha_bar = linear_alpha_bar() if alpha_bar is None else alpha_bar.double()
+
+    @property
+    def device(self) -> torch.device:
+        return self.means.device
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        a = signal(self, x.double(), t)
+        eps = (x.double() - a.sqrt() * self.posterior_mean(x, t, cond)) / (1 - a).sqrt()
+        return eps.to(x.dtype)
+
+    def posterior_mean(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        """E[x_0 | x_t], (B, *shape)."""
+        flat, a, r = self._responsibilities(x, t, cond)
+        gain = a.sqrt()[..., None] * self.spread / (a[..., None] * self.spread + 1 - a[..., None])
+        if self.basis is None:
+            gain = gain[..., 0]  # (B or 1, K)
+            mean = (r * (1 - gain * a.sqrt())) @ self.means + (r * gain).sum(1, True) * flat
+        else:
+            offset = self._offset(flat, a) * gain  # (B, K, d), in each component's own axes
+            mean = r @ self.means + torch.einsum("bk,kde,bke->bd", r, self.basis, offset)
+        return mean.view(-1, *self.shape)
+
+    def score(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        """∇ log p_t(x) = -ε/√(1-ᾱ_t), (B, *shape)."""
+        return -self(x.double(), t, cond) / (1 - signal(self, x.double(), t)).sqrt()
+
+    def log_density(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        """log p_t(x), (B,); t = -1 is the data's own density."""
+        return self._log_joint(x, t, cond)[2].logsumexp(1)
+
+    def posterior_covariance(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        """Cov[x_0 | x_t], (B, d, d); ∂E[x_0|x_t]/∂x_t is √ᾱ/(1-ᾱ) times it."""
+        flat, a, r = self._responsibilities(x, t, cond)
+        noise = (1 - a)[..., None]
+        within = self.spread * noise / (a[..., None] * self.spread + noise)  # (B or 1, K, 1 or d)
+        gain = a.sqrt()[..., None] * self.spread / (a[..., None] * self.spread + noise)
+        if self.basis is None:
+            spread = torch.diag_embed((r * within[..., 0]).sum(1, True).expand(-1, self.d))
+            each = self.means + gain * (flat[:, None] - a.sqrt()[..., None] * self.means)  # (B, K, d)
+        else:
+            axes = within.expand(len(r), -1, -1)
+            spread = torch.einsum("bk,kde,bke,kfe->bdf", r, self.basis, axes, self.basis)
+            each = self.means + torch.einsum("kde,bke->bkd", self.basis, self._offset(flat, a) * gain)
+        centred = each - torch.einsum("bk,bkd->bd", r, each)[:, None]
+        return spread + torch.einsum("bk,bkd,bke->bde", r, centred, centred)
+
+    def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
+        """`n` draws from the data distribution, (n, *shape) float64."""
+        gen = torch.Generator().manual_seed(seed)
+        weights = self.log_weights.exp().expand(n, -1)
+        if cond is not None:
+            weights = torch.where(self._allowed(cond), weights, 0.0)
+        k = torch.multinomial(weights, 1, replacement=True, generator=gen)[:, 0]
+        noise = torch.randn((n, self.d), generator=gen, dtype=torch.float64)
+        noise = noise * self.spread[k].sqrt()
+        if self.basis is not None:
+            noise = torch.einsum("bde,be->bd", self.basis[k], noise)
+        return (self.means[k] + noise).view(n, *self.shape)
+
+    def _allowed(self, cond: Tensor) -> Tensor:
+        """(B, K): which components each image's label keeps."""
+        if self.labels is None:
+            raise ValueError("cond was given, but this mixture has no labels.")
+        allowed = (self.labels == cond[:, None]) | (cond[:, None] == -1)
+        if not allowed.any(1).all():
+            raise ValueError(
+                f"cond has labels {cond.unique().tolist()}: this mixture's are "
+                f"{self.labels.unique().tolist()}, and -1 for all."
+            )
+        return allowed
+
+    def _offset(self, flat: Tensor, a: Tensor) -> Tensor:
+        """x - √ᾱ m_k in the axes of C_k, (B, K, d)."""
+        return torch.einsum("kde,bkd->bke", self.basis, flat[:, None] - a.sqrt()[..., None] * self.means)
+
+    def _log_joint(self, x: Tensor, t: int | Tensor, cond: Tensor | None):
+        """x as (B, d), ᾱ as (B or 1, 1), and log w_k N_k(x), (B, K)."""
+        flat = x.double().reshape(len(x), -1)
+        clean = torch.as_tensor(t) == -1
+        a = torch.where(clean, 1.0, self.alpha_bar[torch.as_tensor(t).clamp_min(0)]).view(-1, 1)
+        variance = a[..., None] * self.spread + 1 - a[..., None]  # (B or 1, K, 1 or d)
+        if self.basis is None:
+            square = (flat**2).sum(1, True) - 2 * a.sqrt() * flat @ self.means.T
+            square = (square + a * (self.means**2).sum(1)) / variance[..., 0]
+            volume = self.d * variance[..., 0].log()
+        else:
+            square = (self._offset(flat, a) ** 2 / variance).sum(-1)
+            volume = variance.log().sum(-1)
+        joint = self.log_weights - 0.5 * (square + volume + self.d * math.log(2 * math.pi))
+        if cond is not None:
+            allowed = self._allowed(cond)
+            joint = torch.where(allowed, joint, -torch.inf)
+            kept = torch.where(allowed, self.log_weights, -torch.inf).logsumexp(1, True)
+            joint = joint - kept
+        return flat, a, joint
+
+    def _responsibilities(self, x: Tensor, t: int | Tensor, cond: Tensor | None):
+        flat, a, joint = self._log_joint(x, t, cond)
+        return flat, a, joint.softmax(1)
+
+
+def digits(variance: float = 0.01) -> GaussianMixture:
+    """An exact diffusion on real data: one Gaussian on each of scikit-learn's 1,797 digits.
+
+    Images are (1, 8, 8) in [-1, 1]; labels are the digits' values, so `cond` chooses a digit.
+    """
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    means = torch.from_numpy(data.images).double().unsqueeze(1) / 8 - 1
+    return GaussianMixture(means, variance, labels=torch.from_numpy(data.target))
+
+
+def two_moons_of_gaussians(count: int = 12, variance: float = 0.01) -> GaussianMixture:
+    """A 2-D mixture for pictures: `count` components along each of two interlocked arcs."""
+    angle = torch.linspace(0, math.pi, count, dtype=torch.float64)
+    upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], 1)
+    lower = torch.stack([0.5 - angle.cos(), 0.25 - angle.sin()], 1)
+    labels = torch.arange(2).repeat_interleave(count)
+    return GaussianMixture(torch.cat([upper, lower]), variance, labels=labels)

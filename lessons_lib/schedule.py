@@ -1,0 +1,137 @@
+"""Noise schedules: ᾱ, the list of pairs (t, t'), and every coefficient of a step.
+
+| here        | papers              | meaning                                                    |
+|-------------|---------------------|------------------------------------------------------------|
+| `alpha_bar` | ᾱ_t = ∏(1-β_s)      | share of the signal's variance left at t; never plain α    |
+| `a`, `a_to` | ᾱ_t, ᾱ_t'           | the two ends of one step, t' < t; ᾱ = 1 at t' = -1         |
+| `sigma`     | σ_t(η)              | noise added by the step: η=0 is DDIM, η=1 is DDPM          |
+| `kappa`     | κ_t                 | how far one unit of Δε in both P and D moves x_t'          |
+
+Everything is float64: these are a few thousand numbers, and reconstruction needs them exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TRAIN_STEPS = 1000
+
+
+def linear_alpha_bar(
+    train_steps: int = TRAIN_STEPS, beta_start: float = 1e-4, beta_end: float = 0.02
+) -> Tensor:
+    """ᾱ (T,) of linearly rising β (Ho et al. 2020, §4)."""
+    if not 0 < beta_start <= beta_end < 1:
+        raise ValueError(
+            f"beta_start={beta_start}, beta_end={beta_end}: need 0 < beta_start <= beta_end < 1."
+        )
+    return torch.cumprod(1 - torch.linspace(beta_start, beta_end, train_steps, dtype=torch.float64), 0)
+
+
+def scaled_linear_alpha_bar(
+    train_steps: int = TRAIN_STEPS, beta_start: float = 0.00085, beta_end: float = 0.012
+) -> Tensor:
+    """ᾱ (T,) with √β rising linearly (Rombach et al. 2022: the latent models' schedule)."""
+    ends = (beta_start**0.5, beta_end**0.5, train_steps)
+    return torch.cumprod(1 - torch.linspace(*ends, dtype=torch.float64) ** 2, 0)
+
+
+def even(train_steps: int, steps: int, first: int | None = None) -> list[int]:
+    """`steps` times from `first` (default T-1) down to 0, evenly spaced and rounded."""
+    first = train_steps - 1 if first is None else first
+    if not 0 <= first < train_steps:
+        raise ValueError(f"The first time is {first}: it must be from 0 to {train_steps - 1}.")
+    if not isinstance(steps, int) or not 1 <= steps <= first + 1:
+        raise ValueError(f"steps is {steps!r}: give a whole number from 1 to {first + 1}.")
+    if steps == 1:
+        return [first]
+    return [round(first * (1 - i / (steps - 1))) for i in range(steps)]
+
+
+def trailing(train_steps: int, steps: int) -> list[int]:
+    """T-1, T-1-T/steps, …: diffusers' 'trailing' spacing, whose last step is as long as the others."""
+    if not isinstance(steps, int) or not 1 <= steps <= train_steps:
+        raise ValueError(f"steps is {steps!r}: give a whole number from 1 to {train_steps}.")
+    return [round(train_steps - i * train_steps / steps) - 1 for i in range(steps)]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of a sampler: pairs (t, t') from noise to image, with ᾱ at both ends.
+
+    t, t_to: (S,) int64, t_to < t; the last t_to is -1, the clean image.
+    a, a_to: (S,) float64, ᾱ at t and t_to; `a_to[-1]` is 1, or the given last level.
+    """
+
+    t: Tensor
+    t_to: Tensor
+    a: Tensor
+    a_to: Tensor
+
+    @classmethod
+    def of(cls, alpha_bar: Tensor, times: list[int], last_alpha_bar: float = 1.0) -> Schedule:
+        """The schedule through `times` (strictly falling) and then to the image.
+
+        alpha_bar: (T,) falling, within (0, 1).
+        last_alpha_bar: ᾱ at t' = -1; 1 ends at the image itself, `alpha_bar[0]` at the first noise
+            level (diffusers' set_alpha_to_one=False).
+        """
+        alpha_bar = _checked_alpha_bar(alpha_bar)
+        t = torch.tensor(times, dtype=torch.int64)
+        if len(t) == 0 or (t[1:] >= t[:-1]).any() or t.min() < 0 or t.max() >= len(alpha_bar):
+            raise ValueError(
+                f"A schedule's times must fall strictly, from at most {len(alpha_bar) - 1} to at least 0."
+            )
+        if not alpha_bar[t[-1]] < last_alpha_bar <= 1 and last_alpha_bar != alpha_bar[t[-1]]:
+            raise ValueError(
+                f"last_alpha_bar is {last_alpha_bar}: it must be above ᾱ of the last time and at most 1."
+            )
+        t_to = torch.cat([t[1:], torch.tensor([-1])])
+        last = torch.tensor([last_alpha_bar], dtype=torch.float64)
+        return cls(t, t_to, alpha_bar[t], torch.cat([alpha_bar[t[1:]], last]))
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def sigma(self, eta: float) -> Tensor:
+        """σ_t(η), (S,)."""
+        return sigma(self.a, self.a_to, eta)
+
+
+def _checked_alpha_bar(alpha_bar: Tensor) -> Tensor:
+    alpha_bar = torch.as_tensor(alpha_bar, dtype=torch.float64).cpu()
+    falls = (alpha_bar[1:] < alpha_bar[:-1]).all() and alpha_bar.min() > 0 and alpha_bar.max() < 1
+    if alpha_bar.ndim != 1 or not falls:
+        raise ValueError("alpha_bar must be a list that falls strictly within (0, 1).")
+    return alpha_bar
+
+
+def sigma(a: Tensor, a_to: Tensor, eta: float) -> Tensor:
+    """σ_t(η) = η √((1-ᾱ')/(1-ᾱ)) √(1-ᾱ/ᾱ') (Song et al. 2021, eq. 16)."""
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta is {eta}: it must be from 0 (DDIM) to 1 (DDPM).")
+    return eta * torch.sqrt((1 - a_to) / (1 - a)) * torch.sqrt((1 - a / a_to).clamp_min(0))
+
+
+def direction(a_to: Tensor, sigma: Tensor) -> Tensor:
+    """The factor of ε in D_t: √(1-ᾱ'-σ²)."""
+    return torch.sqrt((1 - a_to - sigma**2).clamp_min(0))
+
+
+def kappa(a: Tensor, a_to: Tensor, eta: float) -> Tensor:
+    """κ_t: x_t' moves by κ_t Δε when ε is shifted by Δε in both P and D (Kwon et al. 2023, Theorem 1)."""
+    return direction(a_to, sigma(a, a_to, eta)) + p_only(a, a_to)
+
+
+def p_only(a: Tensor, a_to: Tensor) -> Tensor:
+    """-√(ᾱ'(1-ᾱ)/ᾱ): x_t' moves by this times Δε when ε is shifted in P alone."""
+    return -torch.sqrt(a_to * (1 - a) / a)
+
+
+def mean_coefficients(a: Tensor, a_to: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """(c_x, c_P) with μ = c_x x_t + c_P P: the mean of q(x_t' | x_t, x_0 = P) (Song et al. 2021, eq. 7)."""
+    c_x = direction(a_to, sigma) / torch.sqrt(1 - a)
+    return c_x, torch.sqrt(a_to) - c_x * torch.sqrt(a)
