@@ -1,4 +1,4 @@
-"""`python -m lessons_lib.recipes NAME [--images N] [--device cuda]`: train, save, write the card."""
+"""`python -m lessons_lib.recipes NAME [--images N] [--device cuda] [--export]`: train, save, write the card."""
 
 import argparse
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from .pixel import Recipe, export, train
+from .pixel import Recipe, Run, export, train
 
 RECIPES = {r.name: r for r in (Recipe("faces", world="faces"),)}
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,12 +18,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="pictures to see in all (default: the recipe's)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, help="where to save (default: data/checkpoints/NAME)")
+    parser.add_argument("--export", action="store_true", help="save the run as it is, untrained on")
     args = parser.parse_args()
     recipe = RECIPES[args.name]
     recipe = replace(recipe, images=args.images or recipe.images)
     folder = ROOT / "build" / "recipes" / recipe.name
-    net, curve, images = train(recipe, folder, args.device)
-    export(recipe, net.cpu(), curve, images, args.out or ROOT / "data" / "checkpoints" / recipe.name)
+    run = Run.resume(recipe, folder, args.device)
+    if not args.export:
+        train(run, folder, args.device)
+    export(run, args.out or ROOT / "data" / "checkpoints" / recipe.name)
 
 
 if __name__ == "__main__":

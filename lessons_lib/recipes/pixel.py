@@ -18,7 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from .. import _torchvision  # noqa: F401
+from .. import _torchvision, plots  # noqa: F401
+from ..checkpoints import digest, load
+from ..sampler import Sampler
 from ..worlds import TRAIN_SEEDS, WORLDS, World
 
 CHUNK = 8192  # pictures rendered, cached and added to the pool at a time
@@ -105,7 +107,7 @@ def labels(recipe: Recipe, index: int) -> Tensor:
     return 1 + (values > (factor.low + factor.high) / 2).long()
 
 
-def noisy_pair(recipe: Recipe, x: Tensor, alpha_bar: Tensor, gen: torch.Generator):
+def noisy_pair(x: Tensor, alpha_bar: Tensor, gen: torch.Generator):
     """A noised batch x_t, its t, and the target v = √ᾱ ε - √(1-ᾱ) x."""
     t = torch.randint(0, len(alpha_bar), (len(x),), generator=gen)
     eps = torch.randn(x.shape, generator=gen)
@@ -113,64 +115,109 @@ def noisy_pair(recipe: Recipe, x: Tensor, alpha_bar: Tensor, gen: torch.Generato
     return a.sqrt() * x + (1 - a).sqrt() * eps, t, a.sqrt() * eps - (1 - a).sqrt() * x
 
 
-def train(recipe: Recipe, folder: Path, device: str = "cpu", save_every: float = 180.0):
-    """Train, or go on where `folder` left off; returns (EMA network, loss curve, images seen).
+@dataclass
+class Run:
+    """A training under way: everything that is saved, and from which it goes on."""
 
-    The state is saved every `save_every` seconds. Another `images` on resuming moves the cool-down.
+    recipe: Recipe
+    net: torch.nn.Module
+    ema: object
+    optimizer: torch.optim.Optimizer
+    step: int
+    seconds: float
+    curve: list  # [pictures seen, mean loss since the last entry]
+
+    @classmethod
+    def resume(cls, recipe: Recipe, folder: Path, device: str = "cpu") -> Run:
+        """The run that `folder` holds, or a new one."""
+        from diffusers.training_utils import EMAModel
+
+        net = network(recipe).to(device)
+        ema = EMAModel(net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75)
+        optimizer = torch.optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=0.0)
+        run = cls(recipe, net, ema, optimizer, 0, 0.0, [])
+        if (folder / "state.pt").exists():
+            saved = torch.load(folder / "state.pt", map_location=device, weights_only=True)
+            for name in ("net", "ema", "optimizer"):
+                getattr(run, name).load_state_dict(saved[name])
+            run.step, run.seconds, run.curve = saved["step"], saved["seconds"], saved["curve"]
+        return run
+
+    def save(self, folder: Path) -> None:
+        """Write the state; a kill in the middle leaves the last one whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        parts = {name: getattr(self, name).state_dict() for name in ("net", "ema", "optimizer")}
+        plain = {"step": self.step, "seconds": self.seconds, "curve": self.curve}
+        torch.save(parts | plain, folder / "state.tmp")
+        (folder / "state.tmp").rename(folder / "state.pt")
+
+
+def batch(recipe: Recipe, step: int, pool: list[Tensor], kinds: list[Tensor]):
+    """The pictures (B, 3u², H/u, W/u) and labels (B,) of a step, and its random generator."""
+    gen = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+    pick = torch.randint(0, len(pool) * CHUNK, (recipe.batch,), generator=gen).tolist()
+    pixels = torch.stack([pool[i // CHUNK][i % CHUNK] for i in pick]).float() / 127.5 - 1
+    kind = torch.stack([kinds[i // CHUNK][i % CHUNK] for i in pick])
+    kind = kind * (torch.rand(recipe.batch, generator=gen) >= recipe.unlabelled)
+    return F.pixel_unshuffle(pixels, recipe.unshuffle), kind, gen
+
+
+def train(run: Run, folder: Path, device: str = "cpu", save_every: float = 180.0) -> None:
+    """Train until the recipe's number of pictures; the state is saved every `save_every` seconds.
+
+    A resumed run sees the same batches as one that was never stopped. Another `images` than before
+    moves the cool-down.
     """
-    from diffusers.training_utils import EMAModel
-
-    world, net, alpha_bar = WORLDS[recipe.world], network(recipe).to(device), scheduler().alphas_cumprod
-    ema = EMAModel(net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75)
-    optimizer = torch.optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=0.0)
-    step, curve, state = 0, [], folder / "state.pt"
-    if state.exists():
-        saved = torch.load(state, map_location=device, weights_only=True)
-        net.load_state_dict(saved["net"])
-        ema.load_state_dict(saved["ema"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, curve = saved["step"], saved["curve"]
-    compiled, pool, kinds, last = torch.compile(net), [], [], recipe.images // recipe.batch
-    saved_at, running = time.monotonic(), []
-    for step in tqdm(range(step, last), initial=step, total=last, desc=recipe.name, mininterval=10):
-        wanted = min(recipe.pool, step * recipe.batch + CHUNK) // CHUNK
-        while len(pool) < max(1, wanted):
+    recipe, world = run.recipe, WORLDS[run.recipe.world]
+    compiled, alpha_bar = torch.compile(run.net), scheduler().alphas_cumprod
+    pool, kinds, losses, since = [], [], [], time.monotonic()
+    last = recipe.images // recipe.batch
+    for step in tqdm(range(run.step, last), recipe.name, last, initial=run.step, mininterval=10):
+        while len(pool) * CHUNK < min(recipe.pool, step * recipe.batch + 1):
             kinds.append(labels(recipe, len(pool)))
             pool.append(chunk(world, recipe.size, len(pool), folder / "pool"))
-        gen = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        pick = torch.randint(0, len(pool) * CHUNK, (recipe.batch,), generator=gen).tolist()
-        pixels = torch.stack([pool[i // CHUNK][i % CHUNK] for i in pick]).float() / 127.5 - 1
-        kind = torch.stack([kinds[i // CHUNK][i % CHUNK] for i in pick])
-        kind = kind * (torch.rand(recipe.batch, generator=gen) >= recipe.unlabelled)
-        x = F.pixel_unshuffle(pixels, recipe.unshuffle)
-        x_t, t, v = (tensor.to(device) for tensor in noisy_pair(recipe, x, alpha_bar, gen))
+        x, kind, gen = batch(recipe, step, pool, kinds)
+        x_t, t, v = (tensor.to(device) for tensor in noisy_pair(x, alpha_bar, gen))
         with torch.autocast(device, torch.bfloat16):
             predicted = compiled(x_t, t, kind.to(device)).sample
         loss = F.mse_loss(predicted.float(), v)
-        optimizer.param_groups[0]["lr"] = learning_rate(recipe, step)
+        run.optimizer.param_groups[0]["lr"] = learning_rate(recipe, step)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.step(net.parameters())
-        running.append(loss.detach())
-        if len(running) == 200:
-            curve.append([(step + 1) * recipe.batch, torch.stack(running).mean().item()])
-            running = []
-        if time.monotonic() - saved_at > save_every or step + 1 == last:
-            folder.mkdir(parents=True, exist_ok=True)
-            parts = {"net": net, "ema": ema, "optimizer": optimizer}
-            content = {name: part.state_dict() for name, part in parts.items()}
-            torch.save(content | {"step": step + 1, "curve": curve}, state.with_suffix(".tmp"))
-            state.with_suffix(".tmp").rename(state)
-            saved_at = time.monotonic()
-    ema.copy_to(net.parameters())
-    return net.eval(), curve, (step + 1) * recipe.batch
+        torch.nn.utils.clip_grad_norm_(run.net.parameters(), 1.0)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        run.ema.step(run.net.parameters())
+        run.step, losses = step + 1, [*losses, loss.item()]
+        if run.step % 200 == 0:
+            run.curve.append([run.step * recipe.batch, sum(losses) / len(losses)])
+            losses = []
+        if time.monotonic() - since > save_every or run.step == last:
+            run.seconds, since = run.seconds + time.monotonic() - since, time.monotonic()
+            run.save(folder)
 
 
-def export(recipe: Recipe, net, curve: list, images: int, target: Path) -> None:
-    """Save as diffusers saves: fp16 safetensors, scheduler, and a card with the recipe."""
-    net.half().save_pretrained(target / "unet", safe_serialization=True)
+def export(run: Run, target: Path) -> None:
+    """Save as diffusers saves, fp16 safetensors, with a card and a sheet of uncurated samples.
+
+    The card holds the recipe, the loss curve and each file's SHA-256.
+    """
+    recipe, net = run.recipe, run.net
+    run.ema.copy_to(net.parameters())
+    net.cpu().half().save_pretrained(target / "unet", safe_serialization=True)
     scheduler().save_pretrained(target / "scheduler")
-    card = {"recipe": asdict(recipe), "images_seen": images, "loss_curve": curve}
-    (target / "card.json").write_text(json.dumps(card, indent=1))
+    files = sorted(p for p in target.rglob("*") if p.parent != target and p.is_file())
+    card = {
+        "world": recipe.world,
+        "recipe": asdict(recipe) | {"images": run.step * recipe.batch},
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "training_seconds": round(run.seconds),
+        "loss_curve": [[seen, round(loss, 5)] for seen, loss in run.curve],
+        "files": {str(p.relative_to(target)): digest(p) for p in files},
+    }
+    (target / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    g = Sampler(load(target), steps=50)
+    samples = g.decode(g.draw(64, seed=0)).float()
+    data = WORLDS[recipe.world].sample(64, seed=0, size=recipe.size).image
+    sheets = [plots.sheet(part, scale=max(1, 64 // recipe.size)) for part in (samples, data)]
+    gap = torch.ones(3, sheets[0].shape[1], 12)
+    plots.save(torch.cat([sheets[0], gap, sheets[1]], 2), target / "sheet.png")

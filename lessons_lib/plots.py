@@ -1,0 +1,128 @@
+"""One look for every lesson: figures without pyplot, so that widgets may draw from any thread."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+# Okabe & Ito's palette: told apart by colour-blind readers and in grey. The same thing has the same
+# colour in every lesson.
+P, D, NOISE = "#0072B2", "#E69F00", "#CC79A7"
+EDITED, SOURCE, WRONG = "#009E73", "#7F7F7F", "#D55E00"
+ETAS = matplotlib.colors.LinearSegmentedColormap.from_list("eta", ["#0072B2", "#CC79A7", "#D55E00"])
+
+STYLE = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 13,
+    "axes.titlesize": 14,
+    "axes.labelsize": 13,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "lines.linewidth": 2.4,
+    "legend.frameon": False,
+}
+
+
+def figure(rows: int = 1, columns: int = 1, width: float = 11, height: float = 4, **options):
+    """(figure, axes): axes is one Axes, or an array of them."""
+    with matplotlib.rc_context(STYLE):
+        fig = Figure(figsize=(width, height))
+        FigureCanvasAgg(fig)
+        axes = fig.subplots(rows, columns, **options)
+    show_figures()
+    return fig, axes
+
+
+def png(fig: Figure) -> bytes:
+    """The figure as a PNG picture."""
+    out = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        fig.savefig(out, format="png")
+    return out.getvalue()
+
+
+def show_figures() -> None:
+    """In a notebook, let a Figure that is a cell's last value be shown."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        shell.display_formatter.formatters["image/png"].for_type(Figure, png)
+
+
+def pixels(image: Tensor) -> np.ndarray:
+    """(C, H, W) in [-1, 1] as (H, W, 3) or (H, W) in [0, 1]."""
+    shown = (image.detach().cpu().float().clamp(-1, 1) + 1) / 2
+    return shown.permute(1, 2, 0).numpy() if len(shown) == 3 else shown[0].numpy()
+
+
+def picture(ax: Axes, image: Tensor, title: str = "", colour: str = "black") -> None:
+    """One image (C, H, W) in [-1, 1], its pixels uninterpolated, with a title above."""
+    ax.imshow(pixels(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.set_title(title, fontsize=12, color=colour)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def strips(
+    rows: Sequence[Tensor], names: Sequence[str], values: Sequence[str], title: str = ""
+) -> Figure:
+    """Rows of images (N, C, H, W): a name left of each row, the value that varies above each column."""
+    columns = max(len(row) for row in rows)
+    size = min(1.5, 12 / columns)
+    fig, axes = figure(
+        len(rows), columns, size * columns + 1.6, size * len(rows) + 0.55 + 0.35 * bool(title),
+        squeeze=False,
+    )  # fmt: skip
+    for axis in axes.flat:
+        axis.axis("off")
+    for r, row in enumerate(rows):
+        for c, image in enumerate(row):
+            axes[r, c].axis("on")
+            picture(axes[r, c], image, values[c] if r == 0 and c < len(values) else "")
+        axes[r, 0].set_ylabel(names[r], rotation=0, ha="right", va="center", fontsize=12)
+    if title:
+        fig.suptitle(title)
+    return fig
+
+
+def sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 1) -> Tensor:
+    """Images (N, C, H, W) tiled into one (C, H', W'), each pixel `scale` wide."""
+    from torchvision.utils import make_grid
+
+    images = images.clamp(-1, 1).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    return make_grid(images, columns, padding=gap, pad_value=1)
+
+
+def save(image: Tensor, path) -> None:
+    """Write an image (C, H, W) in [-1, 1] as a PNG file."""
+    from PIL import Image
+
+    Image.fromarray((pixels(image) * 255).round().astype("uint8")).save(path)
+
+
+def density(ax: Axes, log_density, extent: float = 2.2, points: int = 120) -> None:
+    """Grey shading of a 2-D density; `log_density` takes (N, 2) and gives (N,)."""
+    axis = torch.linspace(-extent, extent, points, dtype=torch.float64)
+    where = torch.cartesian_prod(axis, axis)
+    p = log_density(where).exp().view(points, points).T
+    ax.imshow(
+        p.sqrt(), origin="lower", extent=(-extent, extent) * 2, cmap="Greys", aspect="equal",
+        vmax=1.4 * p.sqrt().max(),
+    )  # fmt: skip
+    ax.set(xlim=(-extent, extent), ylim=(-extent, extent), xticks=[], yticks=[])
+    ax.grid(False)
