@@ -126,3 +126,20 @@ def density(ax: Axes, log_density, extent: float = 2.2, points: int = 120) -> No
     )  # fmt: skip
     ax.set(xlim=(-extent, extent), ylim=(-extent, extent), xticks=[], yticks=[])
     ax.grid(False)
+
+
+def paths(ax: Axes, trajectory: Tensor, colour, alpha: float = 0.8) -> None:
+    """2-D trajectories (S+1, B, 2): a line each, a ring where it starts, a dot where it ends."""
+    xy = trajectory.detach().cpu().numpy()
+    ax.plot(xy[:, :, 0], xy[:, :, 1], color=colour, lw=1.3, alpha=alpha)
+    ax.scatter(*xy[0].T, s=26, facecolors="none", edgecolors="black", zorder=3)
+    ax.scatter(*xy[-1].T, s=26, color=colour, edgecolors="white", linewidths=0.6, zorder=4)
+
+
+def arrow(ax: Axes, start: Tensor, end: Tensor, colour: str, label: str) -> None:
+    """An arrow in the plane from one point (2,) to another, named in the legend."""
+    ax.annotate(
+        "", end.tolist(), start.tolist(), zorder=5,
+        arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.6, "shrinkA": 0, "shrinkB": 0},
+    )  # fmt: skip
+    ax.plot([], [], color=colour, label=label)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, predict
-from .schedule import Schedule, direction, even
+from .denoisers import Denoiser, check_input, predict
+from .schedule import Schedule, direction, even, whole
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ class Sampler:
         schedule: Schedule | None = None,
         dtype: torch.dtype = torch.float64,
     ):
+        if not dtype.is_floating_point:
+            raise ValueError(f"dtype is {dtype}: the state needs a floating-point one.")
         self.denoiser, self.eta, self.dtype = denoiser, eta, dtype
         table = denoiser.alpha_bar
         self.schedule = schedule or Schedule.of(table, even(len(table), steps))
@@ -116,8 +118,10 @@ class Sampler:
 
     def draw(self, n: int, seed: int) -> Code:
         """`n` random codes z ~ N(0, I), the same on every device; the same x_T for every η."""
-        if n < 1:
-            raise ValueError(f"n is {n}: draw at least 1 code.")
+        if not whole(n, 1):
+            raise ValueError(f"n is {n!r}: draw a whole number of codes, at least 1.")
+        if not whole(seed, 0):
+            raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
         gen = torch.Generator().manual_seed(seed)
         shape = (n, *self.denoiser.shape)
         x_T = torch.randn(shape, generator=gen, dtype=torch.float64).to(self.denoiser.device, self.dtype)
@@ -133,6 +137,12 @@ class Sampler:
             pass
         return step.x_to
 
+    def path(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
+        """x at every level from x_T to x_0, (S+1, B, *shape)."""
+        return torch.stack([z.x_T.to(self.denoiser.device, self.dtype)] + [
+            step.x_to for step in self.trajectory(z, edit, cond)
+        ])
+
     def encode(self, x: Tensor, seed: int = 0, cond: Tensor | None = None, **options) -> Code:
         """A code with decode(z) = x; see `encoder.encode` for the options."""
         from .encoder import encode  # the encoder is built on this class
@@ -142,7 +152,9 @@ class Sampler:
     @torch.no_grad()
     def trajectory(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Iterator[Step]:
         """The steps of G from z, one at a time."""
-        self._check(z)
+        self._check(z, cond)
+        if not callable(edit):
+            raise ValueError(f"edit is a {type(edit).__name__}: give a function, or nothing.")
         x = z.x_T.to(self.denoiser.device, self.dtype)
         for i in range(len(self.schedule)):
             noise = torch.zeros_like(x) if z.eps is None else z.eps[i].to(x) * self.scale[i].item()
@@ -159,7 +171,9 @@ class Sampler:
         D = direction(s.a_to[i], self.sigma[i]).item() * eps_D
         return Step(i, t, t_to, x, eps_D, h, P, D, noise, a_to**0.5 * P + D + noise)
 
-    def _check(self, z: Code) -> None:
+    def _check(self, z: Code, cond: Tensor | None) -> None:
+        if not isinstance(z, Code):
+            raise ValueError(f"z is a {type(z).__name__}: give a Code, as draw and encode return it.")
         if z.x_T.shape[1:] != self.denoiser.shape:
             raise ValueError(
                 f"The code is of images {tuple(z.x_T.shape[1:])}, but this model's are {tuple(self.denoiser.shape)}."
@@ -173,5 +187,10 @@ class Sampler:
             raise ValueError(
                 f"The code has {len(z.eps)} steps, but this sampler has {len(self.schedule)}: use the same steps."
             )
-        if not z.x_T.isfinite().all():
+        if z.eps is not None and z.eps.shape[1:] != z.x_T.shape:
+            raise ValueError(
+                f"The code's noise is for {tuple(z.eps.shape[1:])}, but its x_T is {tuple(z.x_T.shape)}."
+            )
+        if not z.x_T.isfinite().all() or (z.eps is not None and not z.eps.isfinite().all()):
             raise ValueError("The code has values that are not finite.")
+        check_input(self.denoiser, z.x_T, cond=cond)

@@ -133,8 +133,8 @@ class Run:
         from diffusers.training_utils import EMAModel
 
         net = network(recipe).to(device)
-        ema = EMAModel(net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75)
-        optimizer = torch.optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=0.0)
+        ema = EMAModel(net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True)
+        optimizer = torch.optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=0.0, fused=True)
         run = cls(recipe, net, ema, optimizer, 0, 0.0, [])
         if (folder / "state.pt").exists():
             saved = torch.load(folder / "state.pt", map_location=device, weights_only=True)
