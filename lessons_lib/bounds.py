@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .denoisers import GaussianMixture, predict
 from .sampler import Sampler, predicted_image
-from .schedule import Schedule, direction, mean_coefficients
+from .schedule import Schedule, direction, mean_coefficients, whole
 
 
 def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,9 +24,9 @@ def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns two (S+1,) tensors, from B_T = 0 to B_0.
     """
-    if K.shape != S.shape or (K < 0).any() or (S < 0).any():
-        raise ValueError("K and S must have the same length and no negative values.")
-    tight, loose = [torch.zeros(())], [torch.zeros(())]
+    if K.shape != S.shape or K.ndim != 1 or not (K >= 0).all() or not (S >= 0).all():
+        raise ValueError("K and S must be (S,), of the same length, with no negative values or NaN.")
+    tight, loose = [K.new_zeros(())], [K.new_zeros(())]
     for k, s in zip(K, S, strict=True):
         tight.append(k * tight[-1] + s)
         loose.append((k + 1) * loose[-1] + s)
@@ -58,7 +58,9 @@ def two_paths(sampler: Sampler, z, cond: Tensor, other: Tensor) -> tuple[Tensor,
 
 def diameter(points: Tensor, others: Tensor | None = None) -> float:
     """Largest distance between two of the points (K, d), or from a point to one of the others."""
-    return torch.cdist(points, points if others is None else others).max().item()
+    others = points if others is None else others
+    # Without the matrix product, which is faster and loses half the digits: this enters a proof.
+    return torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist").max().item()
 
 
 def proved_K(mixture: GaussianMixture, sampler: Sampler, cond: int | None = None) -> Tensor:
@@ -98,13 +100,14 @@ def estimated_K(sampler: Sampler, x: Tensor, i: int, cond=None, rounds: int = 8,
 
     Works for any differentiable denoiser; float32 as the network's own.
     """
+    if not whole(rounds, 1):
+        raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
     x = x.detach().float()
     gen = torch.Generator().manual_seed(seed)
     v = torch.randn(x.shape, generator=gen).to(x)
     out, pull = torch.func.vjp(lambda at: mean(sampler, at, i, cond), x)
     # The transpose of the pull-back is the push-forward: J v without forward-mode operators.
     push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(out))[1]
-    norm = torch.zeros(len(x))
     for _ in range(rounds):
         v = v / _norms(v).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
         u = push(v)[0]
@@ -124,7 +127,12 @@ def distances(x: Tensor, other: Tensor) -> Tensor:
 
 
 def _means(mixture: GaussianMixture, cond: int | None) -> Tensor:
-    return mixture.means if cond is None else mixture.means[mixture.labels == cond]
+    if cond is None:
+        return mixture.means
+    known = [] if mixture.labels is None else mixture.labels.unique().tolist()
+    if cond not in known:
+        raise ValueError(f"There is no condition {cond!r}: this mixture's labels are {known}.")
+    return mixture.means[mixture.labels == cond]
 
 
 def _posterior_parts(mixture: GaussianMixture, s: Schedule) -> tuple[Tensor, Tensor]:

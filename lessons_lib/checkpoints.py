@@ -45,12 +45,13 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
     Raises CheckpointError, in one sentence, for an unknown name, a missing or corrupt file, a class
     that is not supported, or a hub that cannot be reached.
     """
+    where = checked_device(device)
     if str(name) in EXACT:
-        return EXACT[str(name)]()
+        return EXACT[str(name)]()  # on the CPU, in float64, wherever the rest is
     folder = find(name)
     if (folder / "card.json").is_file():
         verify(folder)
-    return _unet(folder).to(checked_device(device))
+    return _unet(folder).to(where)
 
 
 def checked_device(device: str) -> torch.device:
@@ -69,7 +70,11 @@ def checked_device(device: str) -> torch.device:
 
 def find(name: str | Path) -> Path:
     """The folder of a checkpoint, downloaded if it is a hub id."""
-    text, path = str(name), Path(name).expanduser()
+    if not isinstance(name, (str, Path)):
+        raise CheckpointError(f"The checkpoint is {name!r}: give {_known()}.")
+    text, path = str(name), Path(name)
+    if text.startswith("~/"):
+        path = path.expanduser()
     if not text:
         raise CheckpointError(f"The checkpoint's name is empty: give {_known()}.")
     if (EMBEDDED / text / "card.json").is_file() and "/" not in text:
@@ -104,10 +109,7 @@ def verify(folder: Path) -> None:
 
 def card(folder: Path) -> dict:
     """What `card.json` says of a checkpoint."""
-    try:
-        return json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{folder / 'card.json'} cannot be read: {error}.") from None
+    return _config(folder / "card.json")
 
 
 def digest(path: Path) -> str:
@@ -152,16 +154,29 @@ def _unet(folder: Path) -> UNet:
     from diffusers.models.unets.unet_2d import UNet2DModel  # isort: skip
 
     try:
-        net = UNet2DModel.from_pretrained(
-            home, torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
+        net, loaded = UNet2DModel.from_pretrained(
+            home,
+            torch_dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
         )
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{home / WEIGHTS} does not load: {reason}") from None
+        raise CheckpointError(f"{home / WEIGHTS} does not load: {reason.rstrip('.:')}.") from None
+    missing = loaded["missing_keys"]
+    if missing:  # diffusers would go on with random numbers in their place
+        raise CheckpointError(
+            f"{home / WEIGHTS} lacks {len(missing)} of the network's tensors ({sorted(missing)[0]}, …): "
+            "it and config.json are not of one model."
+        )
     alpha_bar, prediction = _schedule(folder)
     own = card(folder) if (folder / "card.json").is_file() else {}
     unshuffle = own.get("recipe", {}).get("unshuffle", 1)
-    return UNet(net, alpha_bar, prediction, unshuffle)
+    try:
+        return UNet(net, alpha_bar, prediction, unshuffle)
+    except ValueError as error:
+        raise CheckpointError(f"{folder} does not load: {error}") from None
 
 
 def _schedule(folder: Path) -> tuple[torch.Tensor, str]:
@@ -173,7 +188,9 @@ def _schedule(folder: Path) -> tuple[torch.Tensor, str]:
     config = _config(found[0])
     kinds = {"linear": linear_alpha_bar, "scaled_linear": scaled_linear_alpha_bar}
     kind = config.get("beta_schedule", "linear")
-    if kind not in kinds or config.get("trained_betas"):
+    if config.get("trained_betas") or config.get("rescale_betas_zero_snr"):
+        kind = "trained_betas or rescale_betas_zero_snr"
+    if kind not in kinds:
         raise CheckpointError(
             f"{found[0]} has the schedule {kind!r}: this loads {' and '.join(kinds)}."
         )
@@ -184,8 +201,11 @@ def _schedule(folder: Path) -> tuple[torch.Tensor, str]:
 
 def _config(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing: give a folder that diffusers saved.") from None
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:  # also bytes that are no text
         raise CheckpointError(f"{path} cannot be read: {error}.") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} cannot be read: it holds no JSON object.")
+    return content

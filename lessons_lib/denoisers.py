@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .schedule import linear_alpha_bar
+from .schedule import checked_alpha_bar, linear_alpha_bar, whole
 
 
 class Denoiser(Protocol):
@@ -42,9 +42,29 @@ def predict(denoiser: Denoiser, x: Tensor, t: int | Tensor, cond=None) -> tuple[
 
 
 def signal(denoiser: Denoiser, x: Tensor, t: int | Tensor) -> Tensor:
-    """ᾱ_t in x's dtype, shaped to broadcast against x: (B or 1, 1, …)."""
-    a = denoiser.alpha_bar.to(x.device)[torch.as_tensor(t, device=x.device)]
-    return a.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
+    """ᾱ_t in float64 (1-ᾱ_t cancels in less), shaped to broadcast against x: (B or 1, 1, …)."""
+    a = denoiser.alpha_bar.double().to(x.device)[torch.as_tensor(t, device=x.device)]
+    return a.view(-1, *[1] * (x.ndim - 1))
+
+
+def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, cond=None) -> None:
+    """Raise ValueError, in one sentence, for what the denoiser does not take."""
+    shape = tuple(denoiser.shape)
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"x is {kind}: give a floating-point tensor of images in [-1, 1].")
+    if tuple(x.shape[1:]) != shape or len(x) == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}: this model takes (B, {', '.join(map(str, shape))}).")
+    if t is not None:
+        times, last = torch.as_tensor(t), len(denoiser.alpha_bar) - 1
+        if times.is_floating_point() or times.ndim > 1 or times.numel() not in (1, len(x)):
+            raise ValueError(f"t is {t}: give a whole number, or one for each of the {len(x)} images.")
+        if times.min() < 0 or times.max() > last:
+            raise ValueError(f"t is {t}: this model's times are 0 to {last}.")
+    if cond is not None and not (isinstance(cond, Tensor) and cond.ndim > 0):
+        raise ValueError(f"cond is {cond!r}: give a tensor with one condition for each image.")
+    if cond is not None and len(cond) not in (1, len(x)):
+        raise ValueError(f"cond has {len(cond)} conditions for {len(x)} images: give one for each.")
 
 
 class Bottleneck(NamedTuple):
@@ -70,8 +90,18 @@ class UNet:
     def __init__(self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1):
         if prediction not in TO_EPS:
             raise ValueError(f"prediction is {prediction!r}: it must be one of {', '.join(TO_EPS)}.")
+        if not whole(unshuffle, 1) or net.config.in_channels % unshuffle**2:
+            raise ValueError(
+                f"unshuffle is {unshuffle!r}: its square must divide {net.config.in_channels} channels."
+            )
+        if any(hasattr(b, "skip_conv") for b in net.down_blocks) or net.mid_block is None:
+            raise ValueError("This network has no bottleneck to stop at, or skips around it.")
+        if net.config.time_embedding_type != "positional" or net.config.class_embed_type:
+            raise ValueError(
+                "This network's time or class embedding is of a kind that is not supported here."
+            )
         self.net = net.eval().requires_grad_(False)
-        self.alpha_bar, self.unshuffle = alpha_bar, unshuffle
+        self.alpha_bar, self.unshuffle = checked_alpha_bar(alpha_bar), unshuffle
         self.to_eps = TO_EPS[prediction]
         config = net.config
         self.channels = config.in_channels
@@ -92,6 +122,7 @@ class UNet:
 
     def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
         """The pass up to and including the mid block, where h is."""
+        check_input(self, x, t, cond)
         net = self.net
         sample = F.pixel_unshuffle(x, self.unshuffle).to(net.dtype)
         times = torch.as_tensor(t, device=sample.device).expand(len(sample))
@@ -99,6 +130,8 @@ class UNet:
         if net.class_embedding is not None:
             temb = temb + self._class_embedding(cond, sample)
             text = None
+        elif cond is not None and not hasattr(net.config, "cross_attention_dim"):
+            raise ValueError("cond was given, but this network was trained without conditions.")
         else:
             text = None if cond is None else cond.to(sample)
         sample = net.conv_in(2 * sample - 1 if net.config.center_input_sample else sample)
@@ -127,6 +160,9 @@ class UNet:
 
     def embedding(self, label: int) -> Tensor:
         """The embedding (1, E) of a class label, to be given as `cond` or interpolated."""
+        count = self.net.config.num_class_embeds or 0
+        if not whole(label, 0, count - 1):
+            raise ValueError(f"There is no label {label!r}: this model has {count} labels, from 0.")
         return self.net.class_embedding.weight[label : label + 1]
 
     def _class_embedding(self, cond: Tensor | None, sample: Tensor) -> Tensor:
@@ -134,6 +170,12 @@ class UNet:
             cond = torch.zeros(len(sample), dtype=torch.int64)
         cond = cond.to(sample.device)
         if cond.is_floating_point():
+            width = self.net.class_embedding.embedding_dim
+            if tuple(cond.shape[1:]) != (width,):
+                raise ValueError(
+                    f"cond has shape {tuple(cond.shape)}: give labels (B,), which are whole numbers, "
+                    f"or embeddings (B, {width})."
+                )
             return cond.to(sample)
         labels = self.net.config.num_class_embeds
         if cond.min() < 0 or cond.max() >= labels:
@@ -152,11 +194,11 @@ def _eps_from_eps(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
 
 
 def _eps_from_v(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
-    return a.sqrt() * out + (1 - a).sqrt() * x
+    return a.sqrt().to(x) * out + (1 - a).sqrt().to(x) * x
 
 
 def _eps_from_image(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
-    return (x - a.sqrt() * out) / (1 - a).sqrt()
+    return (x - a.sqrt().to(x) * out) / (1 - a).sqrt().to(x)
 
 
 # Keys are diffusers' names in scheduler_config.json.
@@ -178,7 +220,12 @@ class GaussianMixture:
         self, means, variance=None, covariance=None, weights=None, labels=None, alpha_bar=None
     ):
         means = torch.as_tensor(means, dtype=torch.float64)
-        self.shape, self.labels = means.shape[1:], labels
+        if means.ndim < 2 or not means.isfinite().all():
+            raise ValueError("means must be (K, *shape), and finite.")
+        self.shape = means.shape[1:]
+        self.labels = None if labels is None else torch.as_tensor(labels)
+        if labels is not None and self.labels.shape != (len(means),):
+            raise ValueError(f"labels must be {len(means)} numbers, one for each component.")
         self.means = means.flatten(1)  # (K, d)
         count, self.d = self.means.shape
         if (variance is None) == (covariance is None):
@@ -195,14 +242,15 @@ class GaussianMixture:
         if weights.shape != (count,) or not (weights >= 0).all() or not weights.sum() > 0:
             raise ValueError(f"weights must be {count} numbers that are not negative.")
         self.log_weights = (weights.double() / weights.sum()).log()
-        self.alpha_bar = linear_alpha_bar() if alpha_bar is None else alpha_bar.double()
+        self.alpha_bar = linear_alpha_bar() if alpha_bar is None else checked_alpha_bar(alpha_bar)
 
     @property
     def device(self) -> torch.device:
         return self.means.device
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
-        a = signal(self, x.double(), t)
+        check_input(self, x, t, cond)
+        a = signal(self, x, t)
         eps = (x.double() - a.sqrt() * self.posterior_mean(x, t, cond)) / (1 - a).sqrt()
         return eps.to(x.dtype)
 
@@ -220,7 +268,7 @@ class GaussianMixture:
 
     def score(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         """∇ log p_t(x) = -ε/√(1-ᾱ_t), (B, *shape)."""
-        return -self(x.double(), t, cond) / (1 - signal(self, x.double(), t)).sqrt()
+        return -self(x.double(), t, cond) / (1 - signal(self, x, t)).sqrt()
 
     def log_density(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         """log p_t(x), (B,); t = -1 is the data's own density."""

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from .denoisers import predict
-from .sampler import Code, Sampler, Step, predicted_image
-from .schedule import direction, kappa, mean_coefficients
+from .denoisers import check_input, predict
+from .sampler import Code, Sampler, Step
+from .schedule import direction, kappa, mean_coefficients, whole
 
 # A path: (sampler, x, generator) -> the chain x_T, …, x_0, one tensor (B, *shape) at a time.
 Path = Callable[[Sampler, Tensor, torch.Generator], Iterator[Tensor]]
@@ -49,6 +49,7 @@ def independent(sampler: Sampler, x: Tensor, gen: torch.Generator) -> Iterator[T
     yield x
 
 
+@torch.no_grad()
 def encode(
     sampler: Sampler,
     x: Tensor,
@@ -62,13 +63,15 @@ def encode(
     x: (B, *shape) in [-1, 1] for image models.
     at_once: how many images go through the network in one pass (memory against speed).
     """
-    x = checked_images(sampler, x)
-    gen = torch.Generator().manual_seed(seed)
+    x = checked_images(sampler, x, cond)
+    if not whole(at_once, 1):
+        raise ValueError(f"at_once is {at_once!r}: give a whole number of images, at least 1.")
+    gen = torch.Generator().manual_seed(_checked_seed(seed))
     chain = torch.stack(list(path(sampler, x, gen)))  # (S+1, B, *shape)
     before, after = chain[:-1].flatten(0, 1), chain[1:].flatten(0, 1)  # (S·B, *shape)
     steps = torch.arange(len(chain) - 1, device=x.device).repeat_interleave(len(x))
     if cond is not None:
-        cond = cond.to(x.device).repeat(len(chain) - 1, *[1] * (cond.ndim - 1))
+        cond = cond.to(x.device).expand(len(x), *cond.shape[1:]).repeat(len(chain) - 1, *[1] * (cond.ndim - 1))
     eps = torch.empty_like(before)
     for i in range(0, len(before), at_once):
         part = slice(i, i + at_once)
@@ -95,10 +98,11 @@ def lockstep(
 
     decoder: another sampler on the same schedule (CycleDiffusion); by default the same.
     """
-    decoder, x = decoder or sampler, checked_images(sampler, x)
+    decoder, x = decoder or sampler, checked_images(sampler, x, cond)
+    check_input(decoder.denoiser, x, cond=target_cond)
     if decoder.schedule.t.tolist() != sampler.schedule.t.tolist():
         raise ValueError("The encoder and the decoder must visit the same times: use the same steps.")
-    chain = path(sampler, x, torch.Generator().manual_seed(seed))
+    chain = path(sampler, x, torch.Generator().manual_seed(_checked_seed(seed)))
     x_t = other = next(chain)
     for i, x_to in enumerate(chain):
         steps = torch.full((len(x),), i, device=x.device)
@@ -125,7 +129,9 @@ def invert(
     """
     if sampler.eta != 0:
         raise ValueError(f"DDIM inversion is for eta=0, but eta is {sampler.eta}: use encode.")
-    x_to, s, left = checked_images(sampler, x), sampler.schedule, []
+    if not whole(refine, 0):
+        raise ValueError(f"refine is {refine!r}: give a whole number of iterations, 0 or more.")
+    x_to, s, left = checked_images(sampler, x, cond), sampler.schedule, []
     moves = kappa(s.a, s.a_to, 0.0)  # x_t' = √(ᾱ'/ᾱ) x_t + κ ε
     for i in reversed(range(len(s))):
         t, a, a_to = s.t[i].item(), s.a[i].item(), s.a_to[i].item()
@@ -139,28 +145,30 @@ def invert(
     return Code(x_to), left
 
 
-def checked_images(sampler: Sampler, x: Tensor) -> Tensor:
+def checked_images(sampler: Sampler, x: Tensor, cond: Tensor | None = None) -> Tensor:
     """x on the sampler's device and in its dtype, or one sentence that says what is wrong with it."""
-    shape = tuple(sampler.denoiser.shape)
-    if tuple(x.shape[1:]) != shape or len(x) == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}: this model takes (B, {', '.join(map(str, shape))}).")
-    if not x.is_floating_point():
-        raise ValueError(f"x is {x.dtype}: give floating-point images in [-1, 1].")
+    check_input(sampler.denoiser, x, cond=cond)
     if not x.isfinite().all():
         raise ValueError("x has values that are not finite.")
     return x.to(sampler.denoiser.device, sampler.dtype)
 
 
-@torch.no_grad()
+def _checked_seed(seed: int) -> int:
+    if not whole(seed, 0):
+        raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
+    return seed
+
+
 def _mean(sampler: Sampler, x: Tensor, steps: Tensor, cond: Tensor | None) -> Tensor:
     """μ(x_t, t) of images that may be at different steps, (N, *shape)."""
     s = sampler.schedule
     eps = predict(sampler.denoiser, x, s.t.to(x.device)[steps], cond)[0]
-    P = predicted_image(x, eps, _at(s.a, steps, x))
-    return _at(s.a_to, steps, x) ** 0.5 * P + _at(direction(s.a_to, sampler.sigma), steps, x) * eps
+    P = (x - _at((1 - s.a).sqrt(), steps, x) * eps) / _at(s.a.sqrt(), steps, x)
+    return _at(s.a_to.sqrt(), steps, x) * P + _at(direction(s.a_to, sampler.sigma), steps, x) * eps
 
 
 def _at(values: Tensor, steps: Tensor, x: Tensor) -> Tensor:
+    """A schedule's values, (S,) float64, at `steps`, rounded to x's dtype only at the end."""
     return values.to(x)[steps].view(-1, *[1] * (x.ndim - 1))
 
 

@@ -39,8 +39,8 @@ tr { border-bottom: 1px solid #ddd } .number { text-align: right } .failed { col
 
 def mathml(tex: str, display: str = "inline") -> str:
     """An equation as MathML, or as it was typed if the converter does not know how."""
-    # `aligned` inside $$…$$ is what MathJax wants, `align` what the converter knows.
-    tex = tex.strip().replace("{aligned}", "{align}")
+    # `aligned` inside $$…$$ is what MathJax wants, `align*` what the converter knows.
+    tex = tex.strip().replace("{aligned}", "{align*}")
     try:
         return convert(tex, display=display)
     except Exception:  # the converter raises a dozen unrelated classes, some of them bare

@@ -29,7 +29,7 @@ STATE = "application/vnd.jupyter.widget-state+json"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def parameters(notebook: NotebookNode) -> dict[str, object]:
+def defaults_of(notebook: NotebookNode) -> dict[str, object]:
     """Names and defaults of the cell tagged `parameters`, which may hold literals only."""
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
     if len(tagged) != 1:
@@ -230,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=cores(), help="at a time (default: the cores)")
     args = parser.parse_args(argv)
     try:
-        lessons = {p: parameters(nbformat.read(p, as_version=4)) for p in find(args.notebooks)}
+        lessons = {p: defaults_of(nbformat.read(p, as_version=4)) for p in find(args.notebooks)}
         assigned = assign(dict(args.parameter), lessons)
         if args.jobs < 1:
             raise ValueError(f"--jobs must be at least 1, not {args.jobs}.")

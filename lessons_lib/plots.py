@@ -72,6 +72,10 @@ def picture(ax: Axes, image: Tensor, title: str = "", colour: str = "black") -> 
     """One image (C, H, W) in [-1, 1], its pixels uninterpolated, with a title above."""
     ax.imshow(pixels(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_title(title, fontsize=12, color=colour)
+    _bare(ax)
+
+
+def _bare(ax: Axes) -> None:
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     for spine in ax.spines.values():
@@ -124,8 +128,8 @@ def density(ax: Axes, log_density, extent: float = 2.2, points: int = 120) -> No
         p.sqrt(), origin="lower", extent=(-extent, extent) * 2, cmap="Greys", aspect="equal",
         vmax=1.4 * p.sqrt().max(),
     )  # fmt: skip
-    ax.set(xlim=(-extent, extent), ylim=(-extent, extent), xticks=[], yticks=[])
-    ax.grid(False)
+    ax.set(xlim=(-extent, extent), ylim=(-extent, extent))
+    _bare(ax)
 
 
 def paths(ax: Axes, trajectory: Tensor, colour, alpha: float = 0.8) -> None:

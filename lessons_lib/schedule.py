@@ -13,6 +13,7 @@ Everything is float64: these are a few thousand numbers, and reconstruction need
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -24,10 +25,7 @@ def linear_alpha_bar(
     train_steps: int = TRAIN_STEPS, beta_start: float = 1e-4, beta_end: float = 0.02
 ) -> Tensor:
     """ᾱ (T,) of linearly rising β (Ho et al. 2020, §4)."""
-    if not 0 < beta_start <= beta_end < 1:
-        raise ValueError(
-            f"beta_start={beta_start}, beta_end={beta_end}: need 0 < beta_start <= beta_end < 1."
-        )
+    _check_betas(train_steps, beta_start, beta_end)
     return torch.cumprod(1 - torch.linspace(beta_start, beta_end, train_steps, dtype=torch.float64), 0)
 
 
@@ -35,16 +33,31 @@ def scaled_linear_alpha_bar(
     train_steps: int = TRAIN_STEPS, beta_start: float = 0.00085, beta_end: float = 0.012
 ) -> Tensor:
     """ᾱ (T,) with √β rising linearly (Rombach et al. 2022: the latent models' schedule)."""
+    _check_betas(train_steps, beta_start, beta_end)
     ends = (beta_start**0.5, beta_end**0.5, train_steps)
     return torch.cumprod(1 - torch.linspace(*ends, dtype=torch.float64) ** 2, 0)
+
+
+def _check_betas(train_steps: int, beta_start: float, beta_end: float) -> None:
+    if not whole(train_steps, 1):
+        raise ValueError(f"train_steps is {train_steps!r}: give a whole number from 1.")
+    if not 0 < beta_start <= beta_end < 1:
+        raise ValueError(
+            f"beta_start={beta_start}, beta_end={beta_end}: need 0 < beta_start <= beta_end < 1."
+        )
+
+
+def whole(value, low: int, high: float = float("inf")) -> bool:
+    """Whether `value` is a whole number (no bool) from low to high."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
 
 
 def even(train_steps: int, steps: int, first: int | None = None) -> list[int]:
     """`steps` times from `first` (default T-1) down to 0, evenly spaced and rounded."""
     first = train_steps - 1 if first is None else first
-    if not 0 <= first < train_steps:
+    if not whole(first, 0, train_steps - 1):
         raise ValueError(f"The first time is {first}: it must be from 0 to {train_steps - 1}.")
-    if not isinstance(steps, int) or not 1 <= steps <= first + 1:
+    if not whole(steps, 1, first + 1):
         raise ValueError(f"steps is {steps!r}: give a whole number from 1 to {first + 1}.")
     if steps == 1:
         return [first]
@@ -53,7 +66,7 @@ def even(train_steps: int, steps: int, first: int | None = None) -> list[int]:
 
 def trailing(train_steps: int, steps: int) -> list[int]:
     """T-1, T-1-T/steps, …: diffusers' 'trailing' spacing, whose last step is as long as the others."""
-    if not isinstance(steps, int) or not 1 <= steps <= train_steps:
+    if not whole(steps, 1, train_steps):
         raise ValueError(f"steps is {steps!r}: give a whole number from 1 to {train_steps}.")
     return [round(train_steps - i * train_steps / steps) - 1 for i in range(steps)]
 
@@ -79,9 +92,10 @@ class Schedule:
         last_alpha_bar: ᾱ at t' = -1; 1 ends at the image itself, `alpha_bar[0]` at the first noise
             level (diffusers' set_alpha_to_one=False).
         """
-        alpha_bar = _checked_alpha_bar(alpha_bar)
-        t = torch.tensor(times, dtype=torch.int64)
-        if len(t) == 0 or (t[1:] >= t[:-1]).any() or t.min() < 0 or t.max() >= len(alpha_bar):
+        alpha_bar = checked_alpha_bar(alpha_bar)
+        t = torch.as_tensor(times)
+        whole_times = t.ndim == 1 and not t.is_floating_point() and len(t) > 0
+        if not whole_times or (t[1:] >= t[:-1]).any() or t.min() < 0 or t.max() >= len(alpha_bar):
             raise ValueError(
                 f"A schedule's times must fall strictly, from at most {len(alpha_bar) - 1} to at least 0."
             )
@@ -101,18 +115,22 @@ class Schedule:
         return sigma(self.a, self.a_to, eta)
 
 
-def _checked_alpha_bar(alpha_bar: Tensor) -> Tensor:
+def checked_alpha_bar(alpha_bar: Tensor) -> Tensor:
+    """ᾱ (T,) in float64 on the CPU, or one sentence that says what is wrong with it."""
     alpha_bar = torch.as_tensor(alpha_bar, dtype=torch.float64).cpu()
-    falls = (alpha_bar[1:] < alpha_bar[:-1]).all() and alpha_bar.min() > 0 and alpha_bar.max() < 1
-    if alpha_bar.ndim != 1 or not falls:
+    if alpha_bar.ndim != 1 or len(alpha_bar) == 0:
+        falls = False
+    else:
+        falls = (alpha_bar.diff() < 0).all() and alpha_bar.min() > 0 and alpha_bar.max() < 1
+    if not falls:
         raise ValueError("alpha_bar must be a list that falls strictly within (0, 1).")
     return alpha_bar
 
 
 def sigma(a: Tensor, a_to: Tensor, eta: float) -> Tensor:
     """σ_t(η) = η √((1-ᾱ')/(1-ᾱ)) √(1-ᾱ/ᾱ') (Song et al. 2021, eq. 16)."""
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta is {eta}: it must be from 0 (DDIM) to 1 (DDPM).")
+    if not isinstance(eta, Real) or not 0 <= eta <= 1:
+        raise ValueError(f"eta is {eta!r}: it must be from 0 (DDIM) to 1 (DDPM).")
     return eta * torch.sqrt((1 - a_to) / (1 - a)) * torch.sqrt((1 - a / a_to).clamp_min(0))
 
 

@@ -41,7 +41,7 @@ from lessons_lib.widgets import explore, slider
 # %%
 moons = load("moons")
 g = Sampler(moons, steps=12, eta=0.7)
-step = list(g.trajectory(g.draw(1, seed=p.seed)))[5]
+step = list(g.trajectory(g.draw(1, seed=p.seed)))[7]
 
 # %% [markdown]
 # ### One step, taken apart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -63,8 +64,10 @@ class World:
 
     def sample_factors(self, n: int, seed: int, device: str = "cpu") -> dict[str, Tensor]:
         """`n` independent draws of every factor; the first k of n are those of k."""
-        if n < 1:
-            raise ValueError(f"n is {n}: a sample needs at least 1 image.")
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+            raise ValueError(f"n is {n!r}: give a whole number of images, at least 1.")
+        if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+            raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
         u = torch.rand(n, len(self.factors), generator=torch.Generator().manual_seed(seed))
         return {f.name: f.draw(u[:, i]).to(device) for i, f in enumerate(self.factors)}
 
@@ -106,12 +109,18 @@ class World:
         for name, value in tensors.items():
             if not value.isfinite().all():
                 raise ValueError(f"Factor {name} of {self.name} is not finite; give finite numbers.")
-        batch = max(t.numel() for t in tensors.values())
+        sizes = {t.numel() for t in tensors.values()} - {1}
+        if len(sizes) > 1 or 0 in sizes:
+            raise ValueError(
+                f"Factors of {self.name} are for {sorted(sizes)} images: give each one number, or one "
+                "for each image."
+            )
+        batch = max(sizes, default=1)
         device = max(tensors.values(), key=lambda t: t.numel()).device
         return {n: t.to(device).reshape(-1).expand(batch) for n, t in tensors.items()}
 
 
 def _checked_size(size: int) -> int:
-    if not 8 <= size <= 2048:
-        raise ValueError(f"size is {size}: pictures are 8 to 2048 pixels wide.")
+    if not isinstance(size, Integral) or not 8 <= size <= 2048:
+        raise ValueError(f"size is {size!r}: pictures are 8 to 2048 pixels wide, a whole number.")
     return size
