@@ -31,7 +31,8 @@ math[display=block] { margin: .8em 0; font-size: 1.15em }
 details { margin: .6em 0; padding: .3em .8em; border-left: 3px solid #bbb }
 </style>{% endblock %}
 """
-STYLE = """body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+STYLE = """body { font: 1rem/1.5 system-ui, sans-serif }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem } td:first-child { min-width: 16rem }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .4rem .8rem }
 tr { border-bottom: 1px solid #ddd } .number { text-align: right } .failed { color: #b00020 }
 """
@@ -82,7 +83,9 @@ def without_live_widgets(notebook: NotebookNode) -> NotebookNode:
 
 def title(notebook: NotebookNode, default: str) -> str:
     """The lesson's first heading."""
-    lines = (line for c in notebook.cells if c.cell_type == "markdown" for line in c.source.split("\n"))
+    lines = (
+        line for c in notebook.cells if c.cell_type == "markdown" for line in c.source.split("\n")
+    )
     return next((line[2:].strip() for line in lines if line.startswith("# ")), default)
 
 

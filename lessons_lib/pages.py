@@ -38,11 +38,15 @@ def defaults_of(notebook: NotebookNode) -> dict[str, object]:
     for line in ast.parse(tagged[0].source).body:
         target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
         if not isinstance(target, ast.Name):
-            raise ValueError(f"A parameters cell holds `name = literal` only, not `{ast.unparse(line)}`.")
+            raise ValueError(
+                f"A parameters cell holds `name = literal` only, not `{ast.unparse(line)}`."
+            )
         try:
             defaults[target.id] = ast.literal_eval(line.value)
         except ValueError:
-            raise ValueError(f"The default of {target.id} is no literal: `{ast.unparse(line)}`.") from None
+            raise ValueError(
+                f"The default of {target.id} is no literal: `{ast.unparse(line)}`."
+            ) from None
     return defaults
 
 
@@ -59,7 +63,9 @@ def typed(name: str, text: str, default: object) -> object:
         value = float(value)
     kind = list if isinstance(default, tuple) else type(default)
     if default is not None and type(value) is not kind:
-        raise ValueError(f"{name} is of type {kind.__name__} (its default is {default!r}), not {text!r}.")
+        raise ValueError(
+            f"{name} is of type {kind.__name__} (its default is {default!r}), not {text!r}."
+        )
     return value
 
 
@@ -68,7 +74,9 @@ def assign(given: dict[str, str], lessons: dict[Path, dict]) -> dict[Path, dict]
     known = set().union(*lessons.values())
     for name in given:
         if name not in known:
-            raise ValueError(f"No lesson here has a parameter {name!r}; there are: {', '.join(sorted(known))}.")
+            raise ValueError(
+                f"No lesson here has a parameter {name!r}; there are: {', '.join(sorted(known))}."
+            )
     return {
         path: {n: typed(n, text, defaults[n]) for n, text in given.items() if n in defaults}
         for path, defaults in lessons.items()
@@ -135,7 +143,8 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
     try:
         papermill.execute_notebook(
             str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
-            start_timeout=120, execution_timeout=CELL_LIMIT, extra_arguments=["--log-level=ERROR"],
+            language="python", start_timeout=120, execution_timeout=CELL_LIMIT,
+            extra_arguments=["--log-level=ERROR"],
         )  # fmt: skip
     except Exception as raised:
         error = one_line(raised, None)
@@ -228,7 +237,7 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="default: build/")
     parser.add_argument("--jobs", type=int, default=cores(), help="at a time (default: the cores)")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)  # -p before or after the names
     try:
         lessons = {p: defaults_of(nbformat.read(p, as_version=4)) for p in find(args.notebooks)}
         assigned = assign(dict(args.parameter), lessons)
