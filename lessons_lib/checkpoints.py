@@ -162,7 +162,7 @@ def _unet(folder: Path) -> UNet:
             output_loading_info=True,
         )
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
         raise CheckpointError(f"{home / WEIGHTS} does not load: {reason.rstrip('.:')}.") from None
     missing = loaded["missing_keys"]
     if missing:  # diffusers would go on with random numbers in their place
@@ -174,9 +174,11 @@ def _unet(folder: Path) -> UNet:
     own = card(folder) if (folder / "card.json").is_file() else {}
     unshuffle = own.get("recipe", {}).get("unshuffle", 1)
     try:
-        return UNet(net, alpha_bar, prediction, unshuffle)
+        model = UNet(net, alpha_bar, prediction, unshuffle)
     except ValueError as error:
         raise CheckpointError(f"{folder} does not load: {error}") from None
+    model.world = own.get("world")
+    return model
 
 
 def _schedule(folder: Path) -> tuple[torch.Tensor, str]:

@@ -67,6 +67,14 @@ def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, co
         raise ValueError(f"cond has {len(cond)} conditions for {len(x)} images: give one for each.")
 
 
+def labels_of(denoiser: Denoiser) -> list[int]:
+    """The labels that `cond` may hold; none for a model without classes."""
+    if isinstance(denoiser, UNet):
+        return list(range(denoiser.net.config.num_class_embeds or 0))
+    labels = getattr(denoiser, "labels", None)
+    return [] if labels is None else labels.unique().tolist()
+
+
 class Bottleneck(NamedTuple):
     """A U-Net's pass, stopped after the mid block."""
 
@@ -102,7 +110,7 @@ class UNet:
             )
         self.net = net.eval().requires_grad_(False)
         self.alpha_bar, self.unshuffle = checked_alpha_bar(alpha_bar), unshuffle
-        self.to_eps = TO_EPS[prediction]
+        self.prediction, self.to_eps = prediction, TO_EPS[prediction]
         config = net.config
         self.channels = config.in_channels
         side = config.sample_size * unshuffle
@@ -110,7 +118,7 @@ class UNet:
 
     @property
     def device(self) -> torch.device:
-        return self.net.device
+        return self.net.conv_in.weight.device
 
     def to(self, *where) -> UNet:
         """Move or convert the network, in place; returns self."""
@@ -123,10 +131,10 @@ class UNet:
     def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
         """The pass up to and including the mid block, where h is."""
         check_input(self, x, t, cond)
-        net = self.net
-        sample = F.pixel_unshuffle(x, self.unshuffle).to(net.dtype)
+        net, dtype = self.net, self.net.conv_in.weight.dtype  # `net.dtype` walks all its modules
+        sample = F.pixel_unshuffle(x.to(dtype), self.unshuffle)
         times = torch.as_tensor(t, device=sample.device).expand(len(sample))
-        temb = net.time_embedding(net.time_proj(times).to(net.dtype))
+        temb = net.time_embedding(net.time_proj(times).to(dtype))
         if net.class_embedding is not None:
             temb = temb + self._class_embedding(cond, sample)
             text = None

@@ -103,8 +103,8 @@ class World:
         names = [f.name for f in self.factors]
         unknown, missing = set(factors) - set(names), set(names) - set(factors)
         if unknown or missing:
-            wrong = f"unknown {sorted(unknown)}" if unknown else f"missing {sorted(missing)}"
-            raise ValueError(f"Factors of {self.name}: {wrong}; they are {', '.join(names)}.")
+            wrong = f"unknown {sorted(unknown)}; they" if unknown else f"missing {len(missing)}; all"
+            raise ValueError(f"Factors of {self.name}: {wrong} are {', '.join(names)}.")
         tensors = {n: torch.as_tensor(factors[n], dtype=torch.float32) for n in names}
         for name, value in tensors.items():
             if not value.isfinite().all():

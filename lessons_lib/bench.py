@@ -1,0 +1,167 @@
+"""`python -m lessons_lib.bench`: speed on this machine, as ratios on one network, in one run.
+
+Each ratio is measured as interleaved pairs A, B, A, B, …, so that whatever else the machine does
+falls on both; the median of the pairs' ratios is printed, with the smallest and the largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+from . import _torchvision  # noqa: F401
+from .checkpoints import checked_device, load, names
+from .denoisers import UNet
+from .sampler import Sampler
+from .schedule import Schedule, trailing
+
+
+def main() -> None:
+    """Print the three measurements."""
+    parser = argparse.ArgumentParser(prog="python -m lessons_lib.bench", description=__doc__)
+    parser.add_argument("--checkpoint", default="faces", help="embedded name, folder or hub id")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    model, origin = network(args.checkpoint, args.device)
+    parameters = sum(p.numel() for p in model.net.parameters()) / 1e6
+    print(f"{origin}, {parameters:.1f} M parameters, {tuple(model.shape)} images, float32")
+    print(f"{args.device}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
+          f"{args.steps} steps; median of {args.repeats} pairs [smallest, largest]")  # fmt: skip
+    encoding(model, args.steps, args.repeats)
+    for batch in (1, 8):
+        sampling(model, args.steps, batch, args.repeats)
+    for batch in (1, 8, 32):
+        matmul_share(model, batch, args.repeats)
+
+
+def network(name: str, device: str) -> tuple[UNet, str]:
+    """The network to measure, and where it is from; its recipe's, untrained, if it is not there."""
+    if name != "faces" or "faces" in names():
+        return load(name, device), f"the checkpoint {name!r}"
+    from .recipes.pixel import Recipe, scheduler
+    from .recipes.pixel import network as build
+
+    recipe = Recipe("faces", world="faces")
+    alpha_bar = scheduler().alphas_cumprod
+    model = UNet(build(recipe), alpha_bar, "v_prediction", recipe.unshuffle)
+    origin = "the untrained network of the recipe 'faces' (there is no checkpoint yet)"
+    return model.to(checked_device(device)), origin
+
+
+def encoding(model: UNet, steps: int, repeats: int) -> None:
+    """One image: all steps of the encoder in batches against one step at a time."""
+    sampler = Sampler(model, steps, eta=1.0)
+    x = torch.rand((1, *model.shape), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = ratios(lambda: sampler.encode(x, at_once=1), lambda: sampler.encode(x), repeats)
+    show("encode, one step at a time / batched over t", found, "above 1: batching is faster")
+
+
+def sampling(model: UNet, steps: int, batch: int, repeats: int) -> None:
+    """Ours against diffusers' pipeline on the same network, times, noise and state's precision."""
+    theirs = _pipeline(model)
+    schedule = Schedule.of(model.alpha_bar, trailing(len(model.alpha_bar), steps))
+    sampler = Sampler(model, schedule=schedule)
+    z = sampler.draw(batch, seed=0)
+
+    def pipeline():
+        gen = torch.Generator().manual_seed(0)
+        return theirs(batch, gen, eta=0.0, num_inference_steps=steps, output_type="pt").images
+
+    found = ratios(lambda: sampler.decode(z), pipeline, repeats)
+    show(f"sample {batch}, ours / DDIMPipeline", found, "below 1: ours is faster")
+
+
+def _pipeline(model: UNet):
+    """diffusers' DDIMPipeline around the same network."""
+    from diffusers.pipelines.ddim.pipeline_ddim import DDIMPipeline
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    class WithLabels(torch.nn.Module):
+        """The pipeline knows no labels: give the network 0, 'no condition', as ours does."""
+
+        config, dtype, device = model.net.config, model.net.dtype, model.net.device
+
+        def forward(self, x, t):
+            labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+            return model.net(x, t, labels if model.net.class_embedding is not None else None)
+
+    class Pipeline(DDIMPipeline):
+        """The same loop around a module that is not saved."""
+
+        def __init__(self, unet, scheduler):
+            super(DDIMPipeline, self).__init__()
+            self.unet, self.scheduler = unet, scheduler
+
+        _execution_device = model.net.device
+
+        def maybe_free_model_hooks(self):
+            pass
+
+    scheduler = DDIMScheduler(
+        len(model.alpha_bar),
+        trained_betas=_betas(model),
+        clip_sample=False,
+        timestep_spacing="trailing",
+        prediction_type=model.prediction,
+    )
+    pipeline = Pipeline(WithLabels(), scheduler)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _betas(model: UNet):
+    a = torch.cat([torch.ones(1, dtype=torch.float64), model.alpha_bar.double().cpu()])
+    return (1 - a[1:] / a[:-1]).numpy()
+
+
+def matmul_share(model: UNet, batch: int, repeats: int, side: int = 2048) -> None:
+    """The network's FLOP/s as a share of a large float32 matrix product's on the same machine."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    where = model.device
+    x = torch.randn(batch, *model.shape).to(where)
+    a, b = (torch.randn(side, side, device=where) for _ in range(2))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(x, 500)
+    times = (counter.get_total_flops() / (2 * side**3) / r for r in
+             ratios(lambda: model(x, 500), lambda: a @ b, repeats))  # fmt: skip
+    show(f"network at batch {batch} / matmul, FLOP/s", sorted(times), "of the rate", percent=True)
+
+
+@torch.no_grad()
+def ratios(first: Callable, second: Callable, repeats: int) -> list[float]:
+    """time(first) / time(second) of interleaved pairs, sorted; one pair goes before, unmeasured."""
+    first(), second()
+    pairs = [(seconds(first), seconds(second)) for _ in range(repeats)]
+    return sorted(a / b for a, b in pairs)
+
+
+def seconds(call: Callable, least: float = 0.1) -> float:
+    """Time of one call, averaged over at least `least` seconds."""
+    start, count = time.perf_counter(), 0
+    while count == 0 or time.perf_counter() - start < least:
+        call()
+        count += 1
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+    return (time.perf_counter() - start) / count
+
+
+def show(what: str, values: list[float], meaning: str, percent: bool = False) -> None:
+    """One line: the median and the spread."""
+    form = "{:.0%} [{:.0%}, {:.0%}]" if percent else "{:.2f} [{:.2f}, {:.2f}]"
+    print(
+        f"  {what:45} {form.format(median(values), values[0], values[-1])}  {meaning}", flush=True
+    )
+
+
+if __name__ == "__main__":
+    main()
