@@ -78,7 +78,7 @@ def encode(
         mu = _mean(sampler, before[part], steps[part], None if cond is None else cond[part])
         scale = _at(sampler.scale, steps[part], x)
         eps[part] = (after[part] - mu) / scale
-    return Code(chain[0], eps.view(len(chain) - 1, *x.shape))
+    return Code(chain[0], eps.view(len(chain) - 1, *x.shape), sampler.sigma == 0)
 
 
 @torch.no_grad()
@@ -107,7 +107,8 @@ def lockstep(
     for i, x_to in enumerate(chain):
         steps = torch.full((len(x),), i, device=x.device)
         eps = (x_to - _mean(sampler, x_t, steps, cond)) / sampler.scale[i].item()
-        step = decoder.step(other, i, eps * decoder.scale[i].item(), cond=target_cond)
+        unit = decoder.sigma[i].item() if sampler.sigma[i] > 0 else 1.0
+        step = decoder.step(other, i, eps * unit, cond=target_cond)
         yield eps, step
         x_t, other = x_to, step.x_to
 

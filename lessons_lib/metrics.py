@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from scipy.stats import kstest
 from torch import Tensor
 
 
@@ -20,3 +21,27 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
 def rms(x: Tensor, y: Tensor) -> Tensor:
     """Root-mean-square difference of each image, (B,), in the images' units (range 2)."""
     return (x - y).flatten(1).square().mean(1).sqrt()
+
+
+def normality(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Of codes (S, B, *shape), per step: the standard deviation and the Kolmogorov-Smirnov distance
+    to N(0, 1), (S,) each; a standard normal has 1 and about 0.87/sqrt(values).
+    """
+    flat = codes.double().flatten(1)
+    distance = [kstest(step.cpu().numpy(), "norm").statistic for step in flat]
+    return flat.std(1), torch.tensor(distance)
+
+
+def neighbour_correlation(codes: Tensor) -> Tensor:
+    """Correlation of horizontally adjacent pixels of codes (S, B, C, H, W), per step (S,)."""
+    return _correlation(codes[..., :-1].flatten(1), codes[..., 1:].flatten(1))
+
+
+def step_correlation(codes: Tensor) -> Tensor:
+    """Correlation of each step's codes with the next step's, (S-1,)."""
+    return _correlation(codes[:-1].flatten(1), codes[1:].flatten(1))
+
+
+def _correlation(x: Tensor, y: Tensor) -> Tensor:
+    x, y = (v.double() - v.double().mean(1, True) for v in (x, y))
+    return (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp_min(1e-30)

@@ -158,3 +158,15 @@ def test_decode_keeps_no_graph_and_changes_no_input():
     kept = z.x_T.clone(), z.eps.clone()
     assert not g.decode(z).requires_grad
     assert torch.equal(z.x_T, kept[0]) and torch.equal(z.eps, kept[1])
+
+
+def test_a_code_keeps_its_meaning_at_another_eta():
+    """What was drawn as noise is scaled by the decoder's own σ; what was kept as residual is added."""
+    ddpm, ddim = Sampler(Dummy(), 5, 1.0), Sampler(Dummy(), 5, 0.0)
+    z = ddpm.draw(2, seed=0)
+    torch.testing.assert_close(ddim.decode(z), ddim.decode(Code(z.x_T)))
+    x = ddim.decode(Code(z.x_T))
+    residuals = ddim.encode(x, seed=1)
+    assert residuals.residual.all()
+    noise = [residuals.noise(i, s) for i, s in enumerate(ddpm.sigma)]
+    torch.testing.assert_close(torch.stack(noise), residuals.eps)

@@ -212,7 +212,7 @@ def export(run: Run, target: Path) -> None:
         "parameters": sum(p.numel() for p in net.parameters()),
         "training_seconds": round(run.seconds),
         "loss_curve": [[seen, round(loss, 5)] for seen, loss in run.curve],
-        "files": {str(p.relative_to(target)): digest(p) for p in files},
+        "files": {p.relative_to(target).as_posix(): digest(p) for p in files},
     }
     (target / "card.json").write_text(json.dumps(card, indent=1) + "\n")
     g = Sampler(load(target), steps=50)

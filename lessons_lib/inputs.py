@@ -1,0 +1,48 @@
+"""Real inputs for any model: pictures of its own kind, and photographs that it has never seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .denoisers import Denoiser, GaussianMixture
+from .worlds import WORLDS
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
+
+
+def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
+    """`n` photographs from scikit-image, cropped and resized to a model's (C, H, W), in [-1, 1].
+
+    Raises ValueError for more than there are, or a model whose data are not images.
+    """
+    import skimage.data
+    from skimage.transform import resize
+
+    if not 1 <= n <= len(PHOTOGRAPHS):
+        raise ValueError(f"n is {n}: there are 1 to {len(PHOTOGRAPHS)} photographs.")
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise ValueError(f"The model's data are {tuple(shape)}, not images of 1 or 3 channels.")
+    out = []
+    for name in PHOTOGRAPHS[:n]:
+        image = np.atleast_3d(getattr(skimage.data, name)())
+        side = min(image.shape[:2])
+        top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+        square = image[top : top + side, left : left + side] / 255
+        small = resize(square, (shape[1], shape[2]), anti_aliasing=True)
+        small = small.mean(2, keepdims=True) if shape[0] == 1 else small
+        out.append(np.broadcast_to(small, (*shape[1:], shape[0])).transpose(2, 0, 1))
+    return torch.from_numpy(np.stack(out) * 2 - 1)
+
+
+def own(denoiser: Denoiser, n: int, seed: int) -> Tensor:
+    """`n` held-out pictures of the kind the model knows, in [-1, 1], float64.
+
+    An exact model's own draws, an embedded network's world; photographs for any other network.
+    """
+    if isinstance(denoiser, GaussianMixture):
+        return denoiser.sample(n, seed)
+    if denoiser.world is not None:
+        return WORLDS[denoiser.world].sample(n, seed, denoiser.shape[-1]).image.double()
+    return photographs(n, denoiser.shape)

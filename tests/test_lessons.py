@@ -1,0 +1,96 @@
+"""Every exercise of every lesson: its stub is unattempted, its solution right, a wrong answer wrong."""
+
+import ast
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9]*.py"))
+FEW = "\nsteps, n_images = 5, 1\n"  # instead of the parameters' defaults
+SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```", re.DOTALL)
+
+
+def exercises():
+    """(lesson, its cells, index of the stub) of every cell tagged `exercise`."""
+    for path in NOTEBOOKS:
+        cells = jupytext.read(path).cells
+        for i, cell in enumerate(cells):
+            if "exercise" in cell.metadata.get("tags", ()):
+                yield pytest.param(cells, i, id=f"{path.stem}-{name_of(cell.source)}")
+
+
+def name_of(source):
+    return next(n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
+
+
+def names(source, context):
+    found = {
+        n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name) and isinstance(n.ctx, context)
+    }
+    if context is ast.Store:
+        for n in ast.walk(ast.parse(source)):
+            if isinstance(n, (ast.FunctionDef, ast.ClassDef)):
+                found.add(n.name)
+            elif isinstance(n, (ast.Import, ast.ImportFrom)):
+                found |= {(a.asname or a.name).split(".")[0] for a in n.names}
+    return found
+
+
+def check_of(cells, stub):
+    """The index of the cell that checks the exercise."""
+    wanted = name_of(cells[stub].source)
+    return next(
+        i for i, c in enumerate(cells) if i > stub and c.cell_type == "code" and f"exercise({wanted}," in c.source
+    )
+
+
+def before(cells, stub):
+    """The namespace that the exercise finds: only those cells are run that its check needs."""
+    last = check_of(cells, stub)
+    needed, kept = names(cells[last].source, ast.Load), []
+    for i in reversed(range(last)):
+        source = cells[i].source
+        parameters = "parameters" in cells[i].metadata.get("tags", ())
+        if i == stub or cells[i].cell_type != "code":
+            continue
+        if parameters or names(source, ast.Store) & needed:
+            needed |= names(source, ast.Load)
+            kept.insert(0, source + FEW * parameters)
+    namespace = {}
+    for source in kept:
+        exec(source, namespace)
+    return namespace
+
+
+def solution_of(cells, stub):
+    text = "\n".join(c.source for c in cells[stub : stub + 4] if c.cell_type == "markdown")
+    return SOLUTION.search(text).group(1)
+
+
+@pytest.mark.parametrize(("cells", "stub"), list(exercises()))
+def test_exercise(cells, stub, capsys):
+    stub_source, solution = cells[stub].source, solution_of(cells, stub)
+    check, name, given = cells[check_of(cells, stub)].source, name_of(stub_source), before(cells, stub)
+    wrong = f"{solution}\n_right = {name}\ndef {name}(*a):\n    return _right(*a) * 1.5 + 1\n"
+    for answer, says in ((stub_source, "○"), (solution, "✓"), (wrong, "✗")):
+        namespace = dict(given)
+        exec(answer, namespace)
+        exec(check, namespace)
+        assert f"{says} {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("cells", "stub"), list(exercises()))
+def test_a_solution_differs_from_its_stub_only_in_the_gap(cells, stub):
+    def head(source):
+        function = next(n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
+        return function.name, ast.unparse(function.args), ast.get_docstring(function)
+
+    assert head(cells[stub].source) == head(solution_of(cells, stub))
+
+
+def test_every_lesson_has_two_to_four_exercises():
+    for path in NOTEBOOKS:
+        tagged = [c for c in jupytext.read(path).cells if "exercise" in c.metadata.get("tags", ())]
+        assert 2 <= len(tagged) <= 4, path.stem
