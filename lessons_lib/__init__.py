@@ -1,9 +1,9 @@
 """Latent spaces of diffusion models: one deterministic map G from a code z to an image x.
 
-    from lessons_lib import Sampler, load, worlds
-    g = Sampler(load("faces"), steps=50, eta=1.0)
-    z = g.encode(x)
-    x = g.decode(z)
+from lessons_lib import Sampler, load, worlds
+g = Sampler(load("faces"), steps=50, eta=1.0)
+z = g.encode(x)
+x = g.decode(z)
 """
 
 from . import worlds

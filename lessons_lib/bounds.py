@@ -5,16 +5,18 @@ x̂_t at most S_t apart, the triangle inequality gives
 
     ‖x_t' - x̂_t'‖ ≤ K_t ‖x_t - x̂_t‖ + S_t,        so   B_t' = K_t B_t + S_t,   B_T = 0.
 
-The paper prints (K_t + 1) B_t + S_t, which is valid too, and looser. A bound is proved when K_t holds
-everywhere; a K_t measured at some points is an estimate, and what is made of it certifies nothing.
+The paper prints (K_t + 1) B_t + S_t, which is valid too, and looser. A bound is proved when K_t
+holds everywhere; a K_t measured at some points is an estimate, and what is made of it certifies
+nothing.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .denoisers import GaussianMixture, predict
+from .denoisers import GaussianMixture, labels_of, predict
 from .sampler import Sampler, predicted_image
 from .schedule import Schedule, direction, mean_coefficients, whole
 
@@ -25,7 +27,9 @@ def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
     Returns two (S+1,) tensors, from B_T = 0 to B_0.
     """
     if K.shape != S.shape or K.ndim != 1 or not (K >= 0).all() or not (S >= 0).all():
-        raise ValueError("K and S must be (S,), of the same length, with no negative values or NaN.")
+        raise ValueError(
+            "K and S must be (S,), of the same length, with no negative values or NaN."
+        )
     tight, loose = [K.new_zeros(())], [K.new_zeros(())]
     for k, s in zip(K, S, strict=True):
         tight.append(k * tight[-1] + s)
@@ -48,7 +52,9 @@ def two_paths(sampler: Sampler, z, cond: Tensor, other: Tensor) -> tuple[Tensor,
     S_t = ‖μ(x̂_t, t | cond) - μ(x̂_t, t | other)‖, at the visited x̂_t.
     """
     paths, gaps = ([], []), []
-    for a, b in zip(sampler.trajectory(z, cond=cond), sampler.trajectory(z, cond=other), strict=True):
+    for a, b in zip(
+        sampler.trajectory(z, cond=cond), sampler.trajectory(z, cond=other), strict=True
+    ):
         if not paths[0]:
             paths[0].append(a.x), paths[1].append(b.x)
         paths[0].append(a.x_to), paths[1].append(b.x_to)
@@ -87,6 +93,33 @@ def proved_S(mixture: GaussianMixture, sampler: Sampler, cond: int, other: int) 
     return c_P * share * diameter(_means(mixture, cond), _means(mixture, other))
 
 
+def proved_S_moved(mixture: GaussianMixture, sampler: Sampler, cond: int, offset: Tensor) -> Tensor:
+    """S_t, (S,), that holds at every point if the other condition is `cond` moved by offset.
+
+    offset: δ, (*shape). The other posterior mean is E[x_0 | x - √ᾱ δ] + δ, so the two differ by
+    (I - √ᾱ J) δ, J a mean of ∂E[x_0|x]/∂x: symmetric, with eigenvalues from the components' own
+    part to the largest of `proved_K`.
+    """
+    s, (own, share) = sampler.schedule, _posterior_parts(mixture, sampler.schedule)
+    means, delta = _means(mixture, cond), offset.flatten().double()
+    largest = s.a / (1 - s.a) * (own + share**2 * diameter(means) ** 2 / 4)  # √ᾱ times J's
+    per_delta = torch.maximum(share, largest - 1)  # 1 - √ᾱ J is at most 1 - √ᾱ·own part = g_t
+    anywhere = share * diameter(means, means + delta)
+    c_P = mean_coefficients(s.a, s.a_to, sampler.sigma)[1]
+    return c_P * torch.minimum(per_delta * delta.norm(), anywhere)
+
+
+def reach(sampler: Sampler, diameter: float) -> Tensor:
+    """√ᾱ_t D, (S+1,): the bound that needs no K_t, if any two predicted images are at most D apart.
+
+    With x_t' = c_x x_t + c_P P_t + σ_t ε_t and c_x √ᾱ + c_P = √ᾱ', induction gives
+    ‖x_t - x̂_t‖ ≤ √ᾱ_t D. It holds too for mixtures whose P_t = g_t Σ w m + (…) x_t, with D the
+    largest distance from a mean of one condition to one of the other. A B_t above it says nothing.
+    """
+    s = sampler.schedule
+    return torch.cat([s.a, s.a_to[-1:]]).sqrt() * diameter
+
+
 def local_K(mixture: GaussianMixture, sampler: Sampler, x: Tensor, i: int, cond=None) -> Tensor:
     """Exact ‖∂μ/∂x‖₂ of step i at each x, (B,): the covariance is symmetric and positive."""
     s = sampler.schedule
@@ -95,24 +128,82 @@ def local_K(mixture: GaussianMixture, sampler: Sampler, x: Tensor, i: int, cond=
     return c_x + c_P * s.a[i].sqrt() / (1 - s.a[i]) * torch.linalg.eigvalsh(cov)[:, -1]
 
 
-def estimated_K(sampler: Sampler, x: Tensor, i: int, cond=None, rounds: int = 8, seed: int = 0) -> Tensor:
+def estimated_K(
+    sampler: Sampler, x: Tensor, i: int, cond=None, rounds: int = 8, seed: int = 0
+) -> Tensor:
     """‖∂μ/∂x‖₂ of step i at each x, (B,), by power iteration on JᵀJ: an estimate from below.
 
     Works for any differentiable denoiser; float32 as the network's own.
     """
+    v = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x.device)
+    return _stretch(sampler, x, i, cond, rounds, v)[0]
+
+
+def estimated_on_segments(
+    sampler: Sampler,
+    x: Tensor,
+    other: Tensor,
+    cond=None,
+    points: int = 3,
+    rounds: int = 4,
+    seed: int = 0,
+) -> Tensor:
+    """Largest `estimated_K` over points of each step's segments from x_t to x̂_t, (S, B).
+
+    x, other: two paths (S+1, B, *shape). Each step's power iteration starts where the last one's
+    ended, so a few rounds do.
+    """
+    v = torch.randn(
+        (points * x.shape[1], *x.shape[2:]), generator=torch.Generator().manual_seed(seed)
+    )
+    v, out = v.to(x.device), []
+    if cond is not None and len(cond) > 1:
+        cond = cond.repeat(points, *[1] * (cond.ndim - 1))
+    for i in range(len(x) - 1):
+        norm, v = _stretch(sampler, along(x[i], other[i], points), i, cond, rounds, v)
+        out.append(norm.view(points, -1).amax(0))
+    return torch.stack(out)
+
+
+@sdpa_kernel(SDPBackend.MATH)  # the one attention that is twice differentiable on every device
+def _stretch(
+    sampler: Sampler, x: Tensor, i: int, cond, rounds: int, v: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How much step i's Jacobian at x stretches v after `rounds` of power iteration, and that v."""
     if not whole(rounds, 1):
         raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
     x = x.detach().float()
-    gen = torch.Generator().manual_seed(seed)
-    v = torch.randn(x.shape, generator=gen).to(x)
     out, pull = torch.func.vjp(lambda at: mean(sampler, at, i, cond), x)
     # The transpose of the pull-back is the push-forward: J v without forward-mode operators.
     push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(out))[1]
+    v = v.to(x)
     for _ in range(rounds):
         v = v / _norms(v).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
         u = push(v)[0]
         norm, v = _norms(u), pull(u)[0]
-    return norm
+    return norm, v
+
+
+def local_on_segments(
+    mixture: GaussianMixture, sampler: Sampler, x: Tensor, other: Tensor, cond=None, points: int = 9
+) -> Tensor:
+    """Largest `local_K` over points of each step's segments from x_t to x̂_t, (S, B)."""
+    if cond is not None and len(cond) > 1:
+        cond = cond.repeat(points)
+    steps = range(len(x) - 1)
+    K = [local_K(mixture, sampler, along(x[i], other[i], points), i, cond) for i in steps]
+    return torch.stack(K).view(len(K), points, -1).amax(1)
+
+
+def two_conditions(denoiser, labels: list[int]) -> tuple[Tensor, Tensor]:
+    """The two labels as conditions, (1,) each, or one sentence on what this model takes."""
+    known = labels_of(denoiser)
+    if len(labels) != 2 or labels[0] == labels[1] or not set(labels) <= set(known):
+        raise ValueError(
+            f"The conditions are {labels}: give two different labels of this model, "
+            f"which has {known or 'none'}."
+        )
+    return torch.tensor(labels[:1]), torch.tensor(labels[1:])
 
 
 def along(x: Tensor, other: Tensor, points: int) -> Tensor:

@@ -82,7 +82,9 @@ def find(name: str | Path) -> Path:
     if path.is_dir():
         return path
     if path.is_file():
-        raise CheckpointError(f"{path} is a file: give the folder that holds it and its config.json.")
+        raise CheckpointError(
+            f"{path} is a file: give the folder that holds it and its config.json."
+        )
     if text.count("/") == 1 and not text.startswith((".", "/", "~")):
         return _download(text)
     close = difflib.get_close_matches(text, names(), 1)
@@ -186,7 +188,9 @@ def _schedule(folder: Path) -> tuple[torch.Tensor, str]:
     paths = (folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json")
     found = [p for p in paths if p.is_file()]
     if not found:
-        raise CheckpointError(f"{folder} has no scheduler_config.json: the noise schedule is unknown.")
+        raise CheckpointError(
+            f"{folder} has no scheduler_config.json: the noise schedule is unknown."
+        )
     config = _config(found[0])
     kinds = {"linear": linear_alpha_bar, "scaled_linear": scaled_linear_alpha_bar}
     kind = config.get("beta_schedule", "linear")

@@ -33,7 +33,9 @@ class Denoiser(Protocol):
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor: ...
 
 
-def predict(denoiser: Denoiser, x: Tensor, t: int | Tensor, cond=None) -> tuple[Tensor, Tensor | None]:
+def predict(
+    denoiser: Denoiser, x: Tensor, t: int | Tensor, cond=None
+) -> tuple[Tensor, Tensor | None]:
     """(eps, h) of one pass; h is None for a model without a bottleneck."""
     if not hasattr(denoiser, "encode"):
         return denoiser(x, t, cond), None
@@ -54,11 +56,15 @@ def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, co
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"x is {kind}: give a floating-point tensor of images in [-1, 1].")
     if tuple(x.shape[1:]) != shape or len(x) == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}: this model takes (B, {', '.join(map(str, shape))}).")
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}: this model takes (B, {', '.join(map(str, shape))})."
+        )
     if t is not None:
         times, last = torch.as_tensor(t), len(denoiser.alpha_bar) - 1
         if times.is_floating_point() or times.ndim > 1 or times.numel() not in (1, len(x)):
-            raise ValueError(f"t is {t}: give a whole number, or one for each of the {len(x)} images.")
+            raise ValueError(
+                f"t is {t}: give a whole number, or one for each of the {len(x)} images."
+            )
         if times.min() < 0 or times.max() > last:
             raise ValueError(f"t is {t}: this model's times are 0 to {last}.")
     if cond is not None and not (isinstance(cond, Tensor) and cond.ndim > 0):
@@ -97,7 +103,9 @@ class UNet:
 
     def __init__(self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1):
         if prediction not in TO_EPS:
-            raise ValueError(f"prediction is {prediction!r}: it must be one of {', '.join(TO_EPS)}.")
+            raise ValueError(
+                f"prediction is {prediction!r}: it must be one of {', '.join(TO_EPS)}."
+            )
         if not whole(unshuffle, 1) or net.config.in_channels % unshuffle**2:
             raise ValueError(
                 f"unshuffle is {unshuffle!r}: its square must divide {net.config.in_channels} channels."
@@ -282,7 +290,9 @@ class GaussianMixture:
         """log p_t(x), (B,); t = -1 is the data's own density."""
         return self._log_joint(x, t, cond)[2].logsumexp(1)
 
-    def posterior_covariance(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+    def posterior_covariance(
+        self, x: Tensor, t: int | Tensor, cond: Tensor | None = None
+    ) -> Tensor:
         """Cov[x_0 | x_t], (B, d, d); ∂E[x_0|x_t]/∂x_t is √ᾱ/(1-ᾱ) times it."""
         flat, a, r = self._responsibilities(x, t, cond)
         noise = (1 - a)[..., None]
@@ -290,11 +300,15 @@ class GaussianMixture:
         gain = a.sqrt()[..., None] * self.spread / (a[..., None] * self.spread + noise)
         if self.basis is None:
             spread = torch.diag_embed((r * within[..., 0]).sum(1, True).expand(-1, self.d))
-            each = self.means + gain * (flat[:, None] - a.sqrt()[..., None] * self.means)  # (B, K, d)
+            each = self.means + gain * (
+                flat[:, None] - a.sqrt()[..., None] * self.means
+            )  # (B, K, d)
         else:
             axes = within.expand(len(r), -1, -1)
             spread = torch.einsum("bk,kde,bke,kfe->bdf", r, self.basis, axes, self.basis)
-            each = self.means + torch.einsum("kde,bke->bkd", self.basis, self._offset(flat, a) * gain)
+            each = self.means + torch.einsum(
+                "kde,bke->bkd", self.basis, self._offset(flat, a) * gain
+            )
         centred = each - torch.einsum("bk,bkd->bd", r, each)[:, None]
         return spread + torch.einsum("bk,bkd,bke->bde", r, centred, centred)
 
@@ -325,7 +339,9 @@ class GaussianMixture:
 
     def _offset(self, flat: Tensor, a: Tensor) -> Tensor:
         """x - √ᾱ m_k in the axes of C_k, (B, K, d)."""
-        return torch.einsum("kde,bkd->bke", self.basis, flat[:, None] - a.sqrt()[..., None] * self.means)
+        return torch.einsum(
+            "kde,bkd->bke", self.basis, flat[:, None] - a.sqrt()[..., None] * self.means
+        )
 
     def _log_joint(self, x: Tensor, t: int | Tensor, cond: Tensor | None):
         """x as (B, d), ᾱ as (B or 1, 1), and log w_k N_k(x), (B, K)."""

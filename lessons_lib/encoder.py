@@ -71,7 +71,11 @@ def encode(
     before, after = chain[:-1].flatten(0, 1), chain[1:].flatten(0, 1)  # (S·B, *shape)
     steps = torch.arange(len(chain) - 1, device=x.device).repeat_interleave(len(x))
     if cond is not None:
-        cond = cond.to(x.device).expand(len(x), *cond.shape[1:]).repeat(len(chain) - 1, *[1] * (cond.ndim - 1))
+        cond = (
+            cond.to(x.device)
+            .expand(len(x), *cond.shape[1:])
+            .repeat(len(chain) - 1, *[1] * (cond.ndim - 1))
+        )
     eps = torch.empty_like(before)
     for i in range(0, len(before), at_once):
         part = slice(i, i + at_once)
@@ -101,7 +105,9 @@ def lockstep(
     decoder, x = decoder or sampler, checked_images(sampler, x, cond)
     check_input(decoder.denoiser, x, cond=target_cond)
     if decoder.schedule.t.tolist() != sampler.schedule.t.tolist():
-        raise ValueError("The encoder and the decoder must visit the same times: use the same steps.")
+        raise ValueError(
+            "The encoder and the decoder must visit the same times: use the same steps."
+        )
     chain = path(sampler, x, torch.Generator().manual_seed(_checked_seed(seed)))
     x_t = other = next(chain)
     for i, x_to in enumerate(chain):

@@ -96,13 +96,19 @@ def _is_parameter(name: str, value: object) -> bool:
 def _check(name: str, value: object, allowed: object) -> None:
     if isinstance(allowed, list):
         if value not in allowed:
-            raise ValueError(f"{name} is {value!r}: it must be one of {', '.join(map(str, allowed))}.")
+            raise ValueError(
+                f"{name} is {value!r}: it must be one of {', '.join(map(str, allowed))}."
+            )
     elif allowed in (str, bool):
         if not isinstance(value, allowed) or value == "":
-            raise ValueError(f"{name} is {value!r}: give {'text' if allowed is str else 'True or False'}.")
+            raise ValueError(
+                f"{name} is {value!r}: give {'text' if allowed is str else 'True or False'}."
+            )
     elif len(allowed) == 3:
         if not isinstance(value, list) or not value:
-            raise ValueError(f"{name} is {value!r}: give a list of numbers, such as [{allowed[0]}].")
+            raise ValueError(
+                f"{name} is {value!r}: give a list of numbers, such as [{allowed[0]}]."
+            )
         for item in value:
             _check(name, item, allowed[:2])
     else:
@@ -119,4 +125,8 @@ def _short(value: object) -> str:
         return f"{value:.4g}" if isinstance(value, float) else str(value)
     if value.numel() == 1:
         return f"{value.item():.6g}"
-    return f"a tensor {tuple(value.shape)}" if value.numel() > 6 else str([round(v, 6) for v in value.flatten().tolist()])
+    return (
+        f"a tensor {tuple(value.shape)}"
+        if value.numel() > 6
+        else str([round(v, 6) for v in value.flatten().tolist()])
+    )

@@ -132,6 +132,27 @@ def density(ax: Axes, log_density, extent: float = 2.2, points: int = 120) -> No
     _bare(ax)
 
 
+BOUNDS = {  # a bound's name: its label and its line
+    "measured": ("measured ‖x_t - x̂_t‖", {"color": "black", "lw": 3}),
+    "tight": ("proved: K B + S", {"color": P}),
+    "printed": ("proved, as printed: (K+1) B + S", {"color": WRONG, "ls": "-."}),
+    "local": ("K on the segment: K B + S", {"color": EDITED}),
+    "estimated": ("K estimated: K B + S, no bound", {"color": EDITED, "ls": "--"}),
+    "reach": ("√ᾱ D, without K", {"color": SOURCE, "ls": ":"}),
+}
+
+
+def over_t(ax: Axes, t: Tensor, **curves: Tensor) -> None:
+    """Distances B (S+1,) on a log axis, from noise (left) to the image (right).
+
+    t: (S,), the schedule's times; curves: by their names in BOUNDS. B_T = 0 is not drawn.
+    """
+    for name, B in curves.items():
+        label, line = BOUNDS[name]
+        ax.plot([*t[1:].tolist(), -1], B[1:].tolist(), label=label, **line)
+    ax.set(yscale="log", xlabel="t", ylabel="distance", xlim=(t[0].item(), -1))
+
+
 def paths(ax: Axes, trajectory: Tensor, colour, alpha: float = 0.8) -> None:
     """2-D trajectories (S+1, B, 2): a line each, a ring where it starts, a dot where it ends."""
     xy = trajectory.detach().cpu().numpy()

@@ -27,20 +27,36 @@ class Code:
     """A latent code z of B images.
 
     x_T: (B, *shape), the starting noise.
-    eps: (S, B, *shape), the noise of each step; None for a deterministic sampler (η=0). Where a
-        step's σ is 0 (always the last one, which ends at the image) it holds what the step's mean
-        leaves to be added, in units of x: 0 in a drawn code, the kept residual in an encoded one.
+    eps: (S, B, *shape), the noise of each step, to be multiplied by σ_t; None for a deterministic
+        sampler (η=0).
+    residual: (S,) bool, the steps whose σ was 0 (always the last one, which ends at the image).
+        There eps is what the step's mean leaves to be added, in units of x: 0 in a drawn code, the
+        kept residual in an encoded one.
     """
 
     x_T: Tensor
     eps: Tensor | None = None
+    residual: Tensor | None = None
+
+    def noise(self, i: int, sigma: Tensor) -> Tensor:
+        """What step i adds to its mean, (B, *shape), in a sampler whose step has this σ."""
+        if self.eps is None:
+            return torch.zeros_like(self.x_T)
+        return self.eps[i] * (1.0 if self.residual is not None and self.residual[i] else sigma.item())
 
     def __len__(self) -> int:
         return len(self.x_T)
 
     def __getitem__(self, images: slice) -> Code:
         """The codes of some of the images."""
-        return Code(self.x_T[images], None if self.eps is None else self.eps[:, images])
+        eps = None if self.eps is None else self.eps[:, images]
+        return Code(self.x_T[images], eps, self.residual)
+
+    def repeat(self, times: int) -> Code:
+        """All the codes, then all again, `times` over: one batch for several edits of the same codes."""
+        rest = [1] * (self.x_T.ndim - 1)
+        eps = None if self.eps is None else self.eps.repeat(1, times, *rest)
+        return Code(self.x_T.repeat(times, *rest), eps, self.residual)
 
 
 @dataclass(frozen=True)
@@ -69,13 +85,21 @@ def plain(denoiser: Denoiser, x: Tensor, t: int, cond=None) -> tuple[Tensor, Ten
     return eps, eps, h
 
 
-def shift(delta: Tensor, in_P: bool = True, in_D: bool = True) -> Edit:
-    """An edit that adds `delta` (broadcast to x) to ε, in P, in D or in both."""
+def shift(
+    delta: Tensor | Callable[[int], Tensor], in_P: bool | Tensor = True, in_D: bool | Tensor = True
+) -> Edit:
+    """An edit that adds `delta` (broadcast to x) to ε, in P, in D or in both.
+
+    delta: a tensor, or a function of t that gives one.
+    in_P, in_D: whether, or how much, for all images or in a tensor (B,) for each of them.
+    """
 
     def edit(denoiser, x, t, cond=None):
         eps, h = predict(denoiser, x, t, cond)
-        moved = eps + delta.to(eps)
-        return moved if in_P else eps, moved if in_D else eps, h
+        move = (delta(t) if callable(delta) else delta).to(eps)
+        each = (torch.as_tensor(v).to(eps).view(-1, *[1] * (x.ndim - 1)) for v in (in_P, in_D))
+        eps_P, eps_D = (eps + v * move for v in each)
+        return eps_P, eps_D, h
 
     return edit
 
@@ -109,7 +133,7 @@ class Sampler:
         table = denoiser.alpha_bar
         self.schedule = schedule or Schedule.of(table, even(len(table), steps))
         self.sigma = self.schedule.sigma(eta)
-        # A code's unit at each step, (S,): σ, or 1 where σ is 0 and the residual itself is kept.
+        # What an encoded step's residual is divided by, (S,): σ, or 1 where σ is 0.
         self.scale = torch.where(self.sigma > 0, self.sigma, 1.0)
 
     def with_eta(self, eta: float) -> Sampler:
@@ -129,7 +153,7 @@ class Sampler:
             return Code(x_T)
         eps = torch.randn((len(self.schedule), *shape), generator=gen, dtype=torch.float64)
         eps[self.sigma == 0] = 0
-        return Code(x_T, eps.to(self.denoiser.device, self.dtype))
+        return Code(x_T, eps.to(self.denoiser.device, self.dtype), self.sigma == 0)
 
     def decode(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x = G(z), (B, *shape)."""
@@ -157,7 +181,7 @@ class Sampler:
             raise ValueError(f"edit is a {type(edit).__name__}: give a function, or nothing.")
         x = z.x_T.to(self.denoiser.device, self.dtype)
         for i in range(len(self.schedule)):
-            noise = torch.zeros_like(x) if z.eps is None else z.eps[i].to(x) * self.scale[i].item()
+            noise = z.noise(i, self.sigma[i]).to(x)
             step = self.step(x, i, noise, edit, cond)
             yield step
             x = step.x_to

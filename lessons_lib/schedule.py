@@ -26,7 +26,9 @@ def linear_alpha_bar(
 ) -> Tensor:
     """ᾱ (T,) of linearly rising β (Ho et al. 2020, §4)."""
     _check_betas(train_steps, beta_start, beta_end)
-    return torch.cumprod(1 - torch.linspace(beta_start, beta_end, train_steps, dtype=torch.float64), 0)
+    return torch.cumprod(
+        1 - torch.linspace(beta_start, beta_end, train_steps, dtype=torch.float64), 0
+    )
 
 
 def scaled_linear_alpha_bar(

@@ -20,7 +20,9 @@ from .plots import png
 OPEN: list[Explorer] = []  # every explorer of this kernel, for `try_all`
 
 
-def slider(low: float, high: float, value: float, step: float = 0.05, label: str = "") -> ipywidgets.Widget:
+def slider(
+    low: float, high: float, value: float, step: float = 0.05, label: str = ""
+) -> ipywidgets.Widget:
     """A number from low to high; whole numbers where all of them are."""
     whole = all(isinstance(v, int) for v in (low, high, value, step))
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider

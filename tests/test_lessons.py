@@ -27,7 +27,9 @@ def name_of(source):
 
 def names(source, context):
     found = {
-        n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name) and isinstance(n.ctx, context)
+        n.id
+        for n in ast.walk(ast.parse(source))
+        if isinstance(n, ast.Name) and isinstance(n.ctx, context)
     }
     if context is ast.Store:
         for n in ast.walk(ast.parse(source)):
@@ -42,7 +44,9 @@ def check_of(cells, stub):
     """The index of the cell that checks the exercise."""
     wanted = name_of(cells[stub].source)
     return next(
-        i for i, c in enumerate(cells) if i > stub and c.cell_type == "code" and f"exercise({wanted}," in c.source
+        i
+        for i, c in enumerate(cells)
+        if i > stub and c.cell_type == "code" and f"exercise({wanted}," in c.source
     )
 
 
@@ -72,7 +76,11 @@ def solution_of(cells, stub):
 @pytest.mark.parametrize(("cells", "stub"), list(exercises()))
 def test_exercise(cells, stub, capsys):
     stub_source, solution = cells[stub].source, solution_of(cells, stub)
-    check, name, given = cells[check_of(cells, stub)].source, name_of(stub_source), before(cells, stub)
+    check, name, given = (
+        cells[check_of(cells, stub)].source,
+        name_of(stub_source),
+        before(cells, stub),
+    )
     wrong = f"{solution}\n_right = {name}\ndef {name}(*a):\n    return _right(*a) * 1.5 + 1\n"
     for answer, says in ((stub_source, "○"), (solution, "✓"), (wrong, "✗")):
         namespace = dict(given)

@@ -1,4 +1,4 @@
-"""`python -m lessons_lib.recipes NAME [--images N] [--device cuda] [--export]`: train, save, write the card."""
+"""Train an embedded network and write its card: `python -m lessons_lib.recipes NAME [--images N]`."""
 
 import argparse
 from dataclasses import replace

@@ -43,7 +43,9 @@ class Recipe:
     warmup: int = 300  # steps
     cooldown: float = 0.3  # share of the run in which the rate falls linearly to zero
     ema: float = 0.999
-    label: str = "glasses"  # factor whose two halves are the network's conditions 1 and 2; 0 is none
+    label: str = (
+        "glasses"  # factor whose two halves are the network's conditions 1 and 2; 0 is none
+    )
     unlabelled: float = 0.5  # share of the batch trained without a condition
     seed: int = 0
 
@@ -133,8 +135,12 @@ class Run:
         from diffusers.training_utils import EMAModel
 
         net = network(recipe).to(device)
-        ema = EMAModel(net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True)
-        optimizer = torch.optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=0.0, fused=True)
+        ema = EMAModel(
+            net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True
+        )
+        optimizer = torch.optim.AdamW(
+            net.parameters(), recipe.learning_rate, weight_decay=0.0, fused=True
+        )
         run = cls(recipe, net, ema, optimizer, 0, 0.0, [])
         if (folder / "state.pt").exists():
             saved = torch.load(folder / "state.pt", map_location=device, weights_only=True)

@@ -103,12 +103,16 @@ class World:
         names = [f.name for f in self.factors]
         unknown, missing = set(factors) - set(names), set(names) - set(factors)
         if unknown or missing:
-            wrong = f"unknown {sorted(unknown)}; they" if unknown else f"missing {len(missing)}; all"
+            wrong = (
+                f"unknown {sorted(unknown)}; they" if unknown else f"missing {len(missing)}; all"
+            )
             raise ValueError(f"Factors of {self.name}: {wrong} are {', '.join(names)}.")
         tensors = {n: torch.as_tensor(factors[n], dtype=torch.float32) for n in names}
         for name, value in tensors.items():
             if not value.isfinite().all():
-                raise ValueError(f"Factor {name} of {self.name} is not finite; give finite numbers.")
+                raise ValueError(
+                    f"Factor {name} of {self.name} is not finite; give finite numbers."
+                )
         sizes = {t.numel() for t in tensors.values()} - {1}
         if len(sizes) > 1 or 0 in sizes:
             raise ValueError(

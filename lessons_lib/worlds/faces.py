@@ -1,7 +1,7 @@
 """The `faces` world: drawn faces whose every cause is known.
 
-    batch = faces.sample(16, seed=0)                       # .image .factors .mask .caption
-    smiling = faces.render(batch.factors | {"smile": 1.0}) # the true counterfactual
+batch = faces.sample(16, seed=0)                       # .image .factors .mask .caption
+smiling = faces.render(batch.factors | {"smile": 1.0}) # the true counterfactual
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ def _paint_back(c: Canvas, f: dict, colour: dict, x: Tensor, y: Tensor, width) -
         c.paint(c.coverage(ear), colour["skin"] * 0.93, 3)
 
 
-def _paint_head(c: Canvas, f: dict, colour: dict, x: Tensor, y: Tensor, head: Tensor, width) -> None:
+def _paint_head(
+    c: Canvas, f: dict, colour: dict, x: Tensor, y: Tensor, head: Tensor, width
+) -> None:
     """Skin with soft light from one side, cheeks, and the lines of age."""
     on_head = c.coverage(head)
     light = 1 + 0.16 * f["light"] * (x / width).clamp(-1, 1) - 0.06 * (y / 0.7)
@@ -187,11 +189,18 @@ def _paint_mouth(c: Canvas, f: dict, colour: dict, fx: Tensor, y: Tensor) -> Non
     red = torch.lerp(colour["skin"], _constant(176, 44, 52, fx), 0.72) * 0.92
     c.paint(c.coverage(lips), red, 6)
     gap = inside(top - y, y - bottom, ends)
-    c.paint(c.coverage(gap), _constant(70, 16, 24, fx), 6, opacity=(gape.amax((1, 2), True) / 0.03).clamp(0, 1))
+    c.paint(
+        c.coverage(gap),
+        _constant(70, 16, 24, fx),
+        6,
+        opacity=(gape.amax((1, 2), True) / 0.03).clamp(0, 1),
+    )
     line = inside((y - middle).abs() - 0.011, ends)
     c.paint(c.coverage(line), red * 0.45, 6, opacity=(1 - f["mouth_open"] * 4).clamp(0, 1))
     teeth = inside(gap + 0.004, y - top - 0.35 * gape - 0.012)
-    c.paint(c.coverage(teeth), colour["white"], 6, opacity=(gape.amax((1, 2), True) / 0.05).clamp(0, 1))
+    c.paint(
+        c.coverage(teeth), colour["white"], 6, opacity=(gape.amax((1, 2), True) / 0.05).clamp(0, 1)
+    )
     tongue = inside(gap + 0.004, superellipse(fx, y - bottom - 0.01, half * 0.6, 0.06))
     c.paint(c.coverage(tongue), _constant(214, 96, 96, fx), 6, opacity=f["mouth_open"])
 
@@ -207,7 +216,10 @@ def _paint_eyes(c: Canvas, f: dict, colour: dict, fx: Tensor, y: Tensor) -> None
         c.paint(c.coverage(inside(lid, ey - 0.3 * tall)), colour["dark"], 7, opacity=0.85)
         c.paint(c.coverage(eye), colour["white"], 7)
         gaze = ex - 0.035 * f["yaw"]
-        iris, pupil = superellipse(gaze, ey, wide * 0.62, wide * 0.66), superellipse(gaze, ey, wide * 0.3, wide * 0.33)
+        iris, pupil = (
+            superellipse(gaze, ey, wide * 0.62, wide * 0.66),
+            superellipse(gaze, ey, wide * 0.3, wide * 0.33),
+        )
         c.paint(c.coverage(inside(iris, eye)), colour["iris"], 7)
         c.paint(c.coverage(inside(pupil, eye)), colour["dark"], 7)
         glint = superellipse(gaze + 0.03, ey + 0.03, wide * 0.17, wide * 0.17)
@@ -231,7 +243,9 @@ def _paint_hair(c, f, colour, x, y, fx, head, width, height) -> None:
     lock_end = -0.4 + 1.2 * f["hair_length"]
     lock = segment(lock_x, y, -0.02, -0.4, 0.08 * f["hair_length"], lock_end, 0.13)
     locks = inside(lock, union(cap, _back_hair(x, y, f, width)))
-    shine = 1 + 0.3 * torch.exp(-((y + 0.52 - 0.25 * x**2) ** 2) / 0.004 - (x - 0.2 * f["light"]) ** 2 / 0.06)
+    shine = 1 + 0.3 * torch.exp(
+        -((y + 0.52 - 0.25 * x**2) ** 2) / 0.004 - (x - 0.2 * f["light"]) ** 2 / 0.06
+    )
     shade = (1 + 0.12 * f["light"] * x)[:, None] * shine[:, None]
     c.paint(c.coverage(union(crown, locks)), (colour["hair"] * shade).clamp(0, 1), 1)
 
@@ -252,10 +266,22 @@ def _paint_glasses(c: Canvas, f: dict, fx: Tensor, y: Tensor, width) -> None:
 
 def _describe(factors: dict[str, float]) -> str:
     """One caption for one face: only what is pronounced is said."""
-    age = "a young person" if factors["age"] < 0.33 else "an old person" if factors["age"] > 0.67 else "a person"
+    age = (
+        "a young person"
+        if factors["age"] < 0.33
+        else "an old person"
+        if factors["age"] > 0.67
+        else "a person"
+    )
     tones = ("black", "dark brown", "red", "blond")
     tone = "grey" if factors["age"] > 0.8 else tones[min(3, int(factors["hair_color"] * 4))]
-    length = "long " if factors["hair_length"] > 0.67 else "short " if factors["hair_length"] < 0.33 else ""
+    length = (
+        "long "
+        if factors["hair_length"] > 0.67
+        else "short "
+        if factors["hair_length"] < 0.33
+        else ""
+    )
     parts = [f"{length}{tone} hair"]
     parts += ["a beard"] if factors["beard"] > 0.4 else []
     parts += ["glasses"] if factors["glasses"] > 0.5 else []
