@@ -1,0 +1,725 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 02 · Shift ε everywhere, and little happens: the cancellation theorem
+#
+# **Afterwards you can say** by how much one sampling step moves when ε is shifted in both of its terms,
+# why that is little when steps are small, what becomes of it over a *whole* trajectory – not the same!
+# – and why Asyrp therefore shifts the P term alone.
+#
+# 45 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960), Theorem 1 and its proof. They write
+# α_t for what is ᾱ_t = ∏(1-β_s) here and in every lesson.
+
+# %% tags=["parameters"]
+checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+device = "cpu"
+seed = 0
+steps = 120  # many; 1000 takes eight times as long
+few_steps = 40
+n_images = 3
+eta = 0.0
+scale = 1.0  # of the random shift: 1 is as large as ε itself
+counts = [10, 20, 50, 100, 200, 500, 1000]  # steps of the exact model
+
+# %%
+from lessons_lib import lesson
+
+p = lesson.parameters(
+    globals(), checkpoint=str, device=str, seed=(0, 2**31), steps=(2, 1000), few_steps=(2, 1000),
+    n_images=(1, 64), eta=(0.0, 1.0), scale=(0.001, 10.0), counts=(2, 1000, None),
+)  # fmt: skip
+
+# %%
+import torch
+
+from lessons_lib import Sampler, load, metrics, plots
+from lessons_lib.denoisers import GaussianMixture
+from lessons_lib.sampler import shift
+from lessons_lib.schedule import Schedule, direction, even, kappa, linear_alpha_bar, p_only, sigma
+from lessons_lib.widgets import choice, explore, slider
+
+# %% [markdown]
+# ## One step, two places for ε
+#
+# To edit an image, why not just add something to the predicted noise, ε → ε + Δε? The step uses ε twice:
+#
+# $$x_{t'} = \sqrt{\bar\alpha_{t'}}\;\underbrace{\frac{x_t-\sqrt{1-\bar\alpha_t}\,\varepsilon}{\sqrt{\bar\alpha_t}}}_{P_t}
+# \;+\;\underbrace{\sqrt{1-\bar\alpha_{t'}-\sigma_t^2}\;\varepsilon}_{D_t}\;+\;\sigma_t\,\varepsilon_t$$
+#
+# Put ε + Δε in both places and subtract the step without Δε. x_t and the fresh noise are the same in
+# both, so they drop out:
+#
+# $$\Delta x_{t'} \;=\; \underbrace{-\sqrt{\frac{\bar\alpha_{t'}(1-\bar\alpha_t)}{\bar\alpha_t}}\;\Delta\varepsilon}_{\text{through }P_t}
+# \;+\;\underbrace{\sqrt{1-\bar\alpha_{t'}-\sigma_t^2}\;\Delta\varepsilon}_{\text{through }D_t}
+# \;=\;\kappa_t\,\Delta\varepsilon,\qquad
+# \kappa_t=\sqrt{1-\bar\alpha_{t'}-\sigma_t^2}-\sqrt{\frac{\bar\alpha_{t'}(1-\bar\alpha_t)}{\bar\alpha_t}}$$
+#
+# P says: 'more noise in x_t, so less image'. D says: 'so put more noise back'. For a small step t' ≈ t
+# and σ_t ≈ 0, and both square roots are nearly √(1-ᾱ_t), with opposite signs. In P only, the first term
+# stands alone: nothing cancels.
+#
+# Does a real sampler agree? We shift one step of the model, in each place, and divide the move by Δε.
+
+# %%
+model = load(p.checkpoint, p.device)
+
+
+def noise(like, n, seed):
+    """n standard normal images of the model's shape."""
+    gen = torch.Generator().manual_seed(seed)
+    return torch.randn((n, *like.shape), generator=gen, dtype=torch.float64).to(like.device)
+
+
+# %%
+def moved(g, step, **where):
+    """By how many Δε one step moves when ε is shifted by Δε."""
+    delta = noise(model, 1, p.seed + 1)
+    move = g.step(step.x, step.i, step.noise, shift(delta, **where)).x_to - step.x_to
+    return ((move * delta).sum() / delta.square().sum()).item()
+
+
+# %%
+g = Sampler(model, steps=10, eta=0.5)
+walk, ten = list(g.trajectory(g.draw(1, seed=p.seed))), g.schedule
+both, in_P = torch.tensor(
+    [[moved(g, q), moved(g, q, in_D=False)] for q in walk], dtype=torch.float64
+).T
+lesson.record(
+    "both: largest |measured move / Δε - κ|", (both - kappa(ten.a, ten.a_to, g.eta)).abs().max()
+)
+lesson.record(
+    "P only: largest |measured move / Δε - coefficient|",
+    (in_P - p_only(ten.a, ten.a_to)).abs().max(),
+);
+
+
+# %% [markdown]
+# Both agree to rounding, for any network: the theorem is algebra about *one* step, and holds whatever ε
+# is.
+
+# %% [markdown]
+# ### Exercise 1 · write κ_t <small>(easy · 3 minutes)</small>
+
+# %% tags=["exercise"]
+def my_kappa(a, a_to, eta):
+    """κ_t from ᾱ_t, ᾱ_t' and η; `sigma(a, a_to, eta)` is there to be used."""
+    return None
+
+
+# %%
+pairs = [(torch.tensor(0.5), torch.tensor(0.6)), (torch.tensor(0.1), torch.tensor(0.9))]
+cases = [(*pair, eta) for pair in pairs for eta in (0.0, 0.5, 1.0)]
+lesson.exercise(my_kappa, kappa, cases, ["one root from D, minus one root from √ᾱ' P"]);
+
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>What is the factor of ε in D_t, and what in √ᾱ' P_t? Add them, with their signs.</details>
+# <details><summary>Hint 2</summary>The second is -√ᾱ' √(1-ᾱ) / √ᾱ.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_kappa(a, a_to, eta):
+#     """κ_t from ᾱ_t, ᾱ_t' and η; `sigma(a, a_to, eta)` is there to be used."""
+#     return (1 - a_to - sigma(a, a_to, eta) ** 2) ** 0.5 - (a_to * (1 - a) / a) ** 0.5
+# ```
+# </details>
+
+# %% [markdown]
+# ## κ over 1,000 steps
+#
+# The schedule of the paper: 1,000 steps, β rising linearly from 10⁻⁴ to 0.02.
+#
+# **Predict.** Which is larger in magnitude, κ at η = 0 or at η = 1? And is it larger at the noisy end
+# (t = 999) or in the middle?
+
+# %%
+def linear(steps, beta_start=1e-4, beta_end=0.02):
+    """The schedule of `steps` steps through 1,000 training times with linear β."""
+    return Schedule.of(linear_alpha_bar(1000, beta_start, beta_end), even(1000, steps))
+
+
+# %%
+s = linear(1000)
+fig, (left, right) = plots.figure(1, 2)
+for eta, style in ((0.0, "-"), (1.0, "--")):
+    left.plot(
+        s.t, kappa(s.a, s.a_to, eta), style, color=plots.EDITED, label=f"both: κ, η = {eta:g}"
+    )
+    right.plot(
+        s.t,
+        kappa(s.a, s.a_to, eta).abs(),
+        style,
+        color=plots.EDITED,
+        label=f"both: |κ|, η = {eta:g}",
+    )
+right.plot(s.t, p_only(s.a, s.a_to).abs(), color=plots.P, label="P only")
+left.set(xlabel="t", ylabel="coefficient of Δε", title="shifted in both")
+right.set(xlabel="t", yscale="log", title="its magnitude, and P only", ylim=(1e-3, 3))
+left.legend()
+right.legend(loc="center right")
+fig
+
+# %%
+for when in (100, 999):
+    for eta in (0.0, 1.0):
+        lesson.record(
+            f"κ at t = {when}, η = {eta:g}, 1000 steps", kappa(s.a, s.a_to, eta)[999 - when]
+        )
+    lesson.record(f"P only at t = {when}", p_only(s.a, s.a_to)[999 - when])
+
+
+# %% [markdown]
+# κ is of the order of 10⁻² to 10⁻³ all along, and at η = 1 about twice that at η = 0: fresh noise takes
+# some of ε's place in D, so less is left to cancel. In P only, the coefficient is of order 1 wherever
+# there is noise to speak of. At the very last step (t = 0) the curves meet: it ends at the image, D is
+# 0, and nothing is there to cancel.
+
+# %% [markdown]
+# ### Exercise 2 · and in D only? <small>(easy · 3 minutes)</small>
+#
+# By how much does x_t' move for one unit of Δε that is added in D alone?
+
+# %% tags=["exercise"]
+def d_only(a, a_to, eta):
+    """The coefficient of Δε when ε is shifted in D_t alone."""
+    return None
+
+
+# %%
+def factor_of_eps_in_D(a, a_to, eta):
+    return direction(a_to, sigma(a, a_to, eta))
+
+
+lesson.exercise(d_only, factor_of_eps_in_D, cases, ["what is multiplied by ε in D_t?"]);
+
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>D_t = √(1-ᾱ'-σ²) ε, and nothing else in the step changes.</details>
+# <details><summary>Hint 2</summary>You need σ_t(η): `sigma(a, a_to, eta)`.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def d_only(a, a_to, eta):
+#     """The coefficient of Δε when ε is shifted in D_t alone."""
+#     return (1 - a_to - sigma(a, a_to, eta) ** 2) ** 0.5
+# ```
+# </details>
+
+# %% [markdown]
+# ## A statement about small steps
+#
+# 'Small' compared with what? With what the same Δε does in P alone: |κ| / |P only| is the part that
+# survives.
+#
+# **Predict.** 40 steps instead of 1,000: how many times larger is the surviving part?
+
+# %%
+def surviving(s, eta):
+    """|κ| / |P only| of every step: 0 is full cancellation, 1 is none."""
+    return (kappa(s.a, s.a_to, eta) / p_only(s.a, s.a_to)).abs()
+
+
+equal = [4, 10, 28, 38, 112, 334, 1000]  # numbers of steps that divide 999 evenly: no rounding of t
+sweep = {eta: [surviving(linear(n), eta) for n in equal] for eta in (0.0, 1.0)}
+
+# %%
+fig, (left, right) = plots.figure(1, 2, sharey=True)
+for n, alpha in ((10, 0.35), (40, 0.65), (1000, 1.0)):
+    s = linear(n)
+    left.plot(s.t + 1, surviving(s, 0.0), color=plots.EDITED, alpha=alpha, label=f"{n} steps")
+for eta, style in ((0.0, "o-"), (1.0, "o--")):
+    right.plot(
+        equal,
+        [r.median() for r in sweep[eta]],
+        style,
+        color=plots.EDITED,
+        label=f"median, η = {eta:g}",
+    )
+    right.plot(
+        equal,
+        [r[0] for r in sweep[eta]],
+        style,
+        color=plots.SOURCE,
+        label=f"at t = 999, η = {eta:g}",
+    )
+left.set(
+    xlabel="t + 1", xscale="log", yscale="log", ylabel="|κ| / |P only|", title="step by step, η = 0"
+)
+right.set(xlabel="steps", xscale="log", title="against the number of steps")
+left.legend()
+right.legend()
+fig
+
+# %%
+for n in (40, 50, 1000):
+    for eta in (0.0, 1.0):
+        lesson.record(
+            f"median |κ| / |P only|, {n} steps, η = {eta:g}", surviving(linear(n), eta).median()
+        )
+share = (surviving(linear(1000), 0.0) > 0.05).double().mean()
+lesson.record("share of 1000 steps with more than 5 % surviving, η = 0", share);
+
+
+# %% [markdown]
+# The surviving part falls in proportion to 1 / steps. At 1,000 steps it is about a hundredth, at 40
+# steps (what Asyrp itself uses) it is not small at all. And it is never small near t = 0, where even a
+# short step changes the noise level by a large *factor*: the last steps cancel little at any number of
+# steps.
+
+# %% [markdown]
+# ### Exercise 3 · how many steps are 'many'? <small>(medium · 5 minutes)</small>
+#
+# The smallest number of steps, among 10, 20, 30, …, 1000, at which the *median* of `surviving` is below
+# a limit.
+
+# %% tags=["exercise"]
+def fewest_steps(limit, eta):
+    """The smallest multiple of 10 whose median of surviving(linear(n), eta) is below limit."""
+    return None
+
+
+# %%
+def scan_from_above(limit, eta):
+    below = [n for n in range(1000, 0, -10) if surviving(linear(n), eta).median() < limit]
+    return min(below)
+
+
+tries = [(0.05, 0.0), (0.05, 1.0), (0.2, 0.0)]
+lesson.exercise(fewest_steps, scan_from_above, tries, ["try 10, 20, … and stop at the first"]);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>A for loop over range(10, 1001, 10) with a return inside.</details>
+# <details><summary>Hint 2</summary>The condition is surviving(linear(n), eta).median() &lt; limit.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def fewest_steps(limit, eta):
+#     """The smallest multiple of 10 whose median of surviving(linear(n), eta) is below limit."""
+#     return next(n for n in range(10, 1001, 10) if surviving(linear(n), eta).median() < limit)
+# ```
+# </details>
+
+# %% [markdown]
+# ## The experiment: add random z to ε at every step
+#
+# Now whole images. The experiment behind the theorem adds random z ~ N(0, I) to ε, as large as ε
+# itself, at *every* step, in both terms; the image is said to stay almost the same. 'Random z' can mean
+# two things, and we try both: **a fresh z** at every step, or **one z**, drawn once for each image and
+# kept.
+#
+# **Predict.** Four edited versions of each image: fresh or one z, in both terms or in P only. Which
+# will still look like the source?
+
+# %%
+WHERE = {"source": (0, 0), "both": (1, 1), "P only": (1, 0), "D only": (0, 1)}
+
+
+def compare(g, z, delta):
+    """The images of z with ε shifted by delta(t) nowhere, in both, in P, in D; one batch."""
+    in_P, in_D = torch.tensor(list(WHERE.values())).repeat_interleave(len(z), 0).T
+    edit = shift(lambda t: delta(t).repeat(4, 1, 1, 1), in_P, in_D)
+    return dict(zip(WHERE, g.decode(z.repeat(4), edit).split(len(z)), strict=True))
+
+
+# %%
+def experiment(like, steps, n, eta=p.eta, scale=p.scale):
+    """Images for a fresh z at every step, and for one z."""
+    g = Sampler(like, steps=steps, eta=eta)
+    z, one = g.draw(n, seed=p.seed), noise(like, n, p.seed + 1)
+    fresh = compare(g, z, lambda t: scale * noise(like, n, p.seed + 2 + t))
+    return {"fresh z": fresh, "one z": compare(g, z, lambda t: scale * one)}
+
+
+# %%
+def strip(found, title, rows=4):
+    """A row for each image: the source, then every kind of shift in every place."""
+    columns = {"source": next(iter(found.values()))["source"]}
+    for kind, images in found.items():
+        columns |= {f"{kind}\n{where}": images[where] for where in list(WHERE)[1:]}
+    images = torch.stack(list(columns.values()), 1)[:rows]
+    return plots.strips(
+        images.cpu(), [f"image {i}" for i in range(len(images))], list(columns), title
+    )
+
+
+def distances(found, prefix):
+    for kind, images in found.items():
+        for where in ("both", "P only", "D only"):
+            change = metrics.rms(images[where], images["source"]).mean()
+            lesson.record(f"{prefix}: rms change, {kind}, {where}", change)
+
+
+# %% [markdown]
+# First on an exact model, so that no network's errors are in play: one Gaussian on each of 1,797
+# handwritten digits, at the full 1,000 steps.
+
+# %%
+digits = load("digits")
+found = {n: experiment(digits, n, 8) for n in {1000, *p.counts}}
+strip(found[1000], "digits, 1000 steps")
+
+# %%
+source = found[1000]["one z"]["source"]
+unrelated = metrics.rms(source, source.roll(1, 0)).mean()
+lesson.record("digits: rms difference of unrelated images, for scale", unrelated)
+distances(found[1000], "digits, 1000 steps")
+same = metrics.rms(found[1000]["fresh z"]["both"], source) < 0.1
+lesson.record(
+    "digits, 1000 steps: share of images that a fresh z in both moves by less than 0.1",
+    same.double().mean(),
+);
+
+# %% [markdown]
+# A fresh z in both terms: as good as the source, except where x_T happened to lie between two digits
+# and is tipped over to the other. The same z in P only: ruined (and in D only, since the two nearly
+# cancel). So far the theorem. But **one z**, kept over all steps, ruins the image even when it is in
+# both terms, though κ is just as small. Keep that in mind.
+#
+# The same at η = 1, where κ is twice as large, but the sampler's own noise makes it forget:
+
+# %%
+distances(experiment(digits, 1000, 8, eta=1.0), "digits, 1000 steps, η = 1")
+
+# %% [markdown]
+# The trained network:
+
+# %%
+few = experiment(model, p.few_steps, p.n_images)
+strip(few, f"{p.checkpoint}, {p.few_steps} steps")
+
+# %%
+large = experiment(model, p.steps, p.n_images)
+strip(large, f"{p.checkpoint}, {p.steps} steps")
+
+# %%
+source = large["one z"]["source"]
+apart = metrics.rms(source, source.roll(1, 0)).mean() if p.n_images > 1 else torch.zeros(())
+lesson.record("rms difference of unrelated images, for scale", apart)
+distances(few, f"{p.few_steps} steps")
+distances(large, f"{p.steps} steps")
+
+
+# %% [markdown]
+# The same order: fresh z in both moves least, and the more steps the less; one z in both moves much
+# more, and more steps do not help; in P only everything is lost, and the more steps the worse.
+
+# %% [markdown]
+# ## What many small κ add up to
+#
+# **Predict.** From 10 to 1,000 steps each κ becomes nearly a hundred times smaller. By how much does
+# the *image* move less, for a fresh z and for one z?
+
+# %%
+def change(n, kind, where):
+    return metrics.rms(found[n][kind][where], found[n][kind]["source"]).mean().item()
+
+
+steps_tried = sorted(set(p.counts))
+fig, axes = plots.figure(1, 2, sharey=True)
+for ax, kind in zip(axes, ("fresh z", "one z"), strict=True):
+    for where, colour in (("P only", plots.P), ("both", plots.EDITED)):
+        ax.plot(
+            steps_tried,
+            [change(n, kind, where) for n in steps_tried],
+            "o-",
+            color=colour,
+            label=where,
+        )
+    ax.axhline(unrelated, color=plots.SOURCE, ls=":", label="unrelated images")
+    ax.set(xscale="log", yscale="log", xlabel="steps", title=f"digits, {kind}")
+axes[0].set_ylabel("rms change of the image")
+axes[1].legend()
+fig
+
+# %%
+low = min(steps_tried)
+for kind in ("fresh z", "one z"):
+    for where in ("both", "P only"):
+        ratio = change(1000, kind, where) / change(low, kind, where)
+        lesson.record(f"digits, {kind}, {where}: change at 1000 steps / at {low} steps", ratio)
+
+
+# %% [markdown]
+# S steps, each moving by about 1/S. *Fresh* z's point in random directions and add up like a random
+# walk, to √S · 1/S: this goes to nothing. *One* z points the same way every time, and S · 1/S stays
+# what it is. In P only each step moves by about 1, and the sums are about √S and S: they grow
+# without end.
+#
+# So the small κ does **not** mean that a persistent shift in both terms is without effect. With many
+# steps, shifting ε in both terms is simply sampling with another ε function, and *which* image that
+# gives does not depend on the number of steps.
+#
+# ### How much exactly, if the network did not notice?
+#
+# Replay the source's ε at every step, plus Δε, and never ask the network again. In x/√ᾱ each step then
+# adds κ_t/√ᾱ_t'. At η = 0, with s_t = √((1-ᾱ_t)/ᾱ_t), κ_t is just -√ᾱ_t' (s_t - s_t'), and the sum
+# telescopes, whatever the steps:
+#
+# $$x_0^{\text{shifted}} - x_0 \;=\; \sum_t \frac{\kappa_t}{\sqrt{\bar\alpha_{t'}}}\;\Delta\varepsilon \;=\; -\,s_T\,\Delta\varepsilon .$$
+
+# %%
+def replay(walk, delta):
+    """An edit that never asks the network: a source trajectory's ε plus delta, in both terms."""
+    eps = {step.t: step.eps for step in walk}
+    return lambda denoiser, x, t, cond=None: (eps[t] + delta, eps[t] + delta, None)
+
+
+# %%
+def drift(g, n):
+    """rms distance to the source after every step: ε replayed, and with the network's answer."""
+    z, delta = g.draw(n, seed=p.seed), p.scale * noise(g.denoiser, n, p.seed + 1)
+    walk = list(g.trajectory(z))
+    source = torch.stack([step.x_to for step in walk])
+    edits = {"ε replayed": replay(walk, delta), "ε of the model": shift(delta)}
+    paths = {name: g.path(z, edit)[1:] for name, edit in edits.items()}
+    return {name: (x - source).square().flatten(1).mean(1).sqrt() for name, x in paths.items()}
+
+
+# %%
+names, models, counts_of = ("digits", p.checkpoint), (digits, model), (200, p.few_steps)
+samplers = [Sampler(m, steps=n, eta=p.eta) for m, n in zip(models, counts_of, strict=True)]
+drifts = [drift(g, p.n_images) for g in samplers]
+fig, axes = plots.figure(1, 2, sharey=True)
+for ax, name, g, curves in zip(axes, names, samplers, drifts, strict=True):
+    ax.plot(
+        g.schedule.t, curves["ε replayed"], color=plots.SOURCE, label="ε replayed, + one z in both"
+    )
+    ax.plot(
+        g.schedule.t, curves["ε of the model"], color=plots.EDITED, label="ε(x_t) + one z in both"
+    )
+    ax.set(xlabel="t", xlim=(1000, 0), yscale="log", title=f"{name}, {len(g.schedule)} steps")
+axes[0].set_ylabel("rms distance to the source")
+axes[0].legend()
+fig
+
+# %%
+curves, s = drifts[1], samplers[1].schedule
+total = (kappa(s.a, s.a_to, p.eta) / s.a_to.sqrt()).sum()
+size = (p.scale * noise(model, p.n_images, p.seed + 1)).square().mean().sqrt().item()
+lesson.record("Σ κ/√ᾱ', the image's move in units of Δε if ε is replayed", total)
+lesson.record("the same, measured", -curves["ε replayed"][-1] / size)
+lesson.record("with the model's own answer", curves["ε of the model"][-1] / size)
+s = Sampler(model, steps=len(model.alpha_bar), eta=p.eta).schedule
+walk_length = (kappa(s.a, s.a_to, p.eta).square() / s.a_to).sum().sqrt()
+lesson.record(
+    "√Σ κ²/ᾱ', the same for a fresh z and replayed ε, at every training time", walk_length
+);
+
+# %% [markdown]
+# Without feedback the tiny κ's add up to a huge move (grey; at η = 0 it is -s_T, in however many
+# steps). Even a fresh z would move the image by the last number, many times its range. What holds it
+# together is not the cancellation alone but the **denoiser**: after the first shifted step it sees a
+# moved x_t, and *its* ε changes so as to take most of the move out again (green).
+#
+# ### What the denoiser removes, and what it keeps
+#
+# For Gaussian data with standard deviation s along one direction, all of this has a closed form. With
+# many steps, at η = 0, a constant shift of one unit along that direction moves the image by -s ·
+# asinh(s_T / s).
+#
+# **Predict.** A direction in which the data hardly vary (small s), such as fine pixel noise: is the
+# shift removed or kept?
+
+# %%
+spreads = torch.logspace(-1.5, 1, 11, dtype=torch.float64)  # the data's s in each of 11 directions
+gaussian = GaussianMixture(torch.zeros(1, 11), covariance=torch.diag(spreads**2)[None])
+
+
+def response(steps):
+    """How far one unit of Δε in every direction, in both terms of every step, moves a sample."""
+    g = Sampler(gaussian, steps=steps)
+    z = g.draw(1, seed=p.seed)
+    return (g.decode(z, shift(torch.ones(11))) - g.decode(z))[0].abs()
+
+
+s_T = (1 / gaussian.alpha_bar[-1] - 1).sqrt()
+exact, answers = spreads * torch.asinh(s_T / spreads), {n: response(n) for n in (40, 1000)}
+
+# %%
+fig, ax = plots.figure(width=8)
+ax.plot(spreads, exact, color=plots.SOURCE, label="s · asinh(s_T / s)")
+ax.plot(spreads, answers[1000], "o", color=plots.EDITED, label="sampler, 1000 steps")
+ax.plot(spreads, answers[40], "s", color=plots.NOISE, mfc="none", label="sampler, 40 steps")
+ax.set(
+    xscale="log",
+    yscale="log",
+    xlabel="s: how much the data vary in the direction of Δε",
+    ylabel="move per unit of Δε",
+)
+ax.legend()
+fig
+
+# %%
+worst = ((answers[1000] - exact).abs() / exact).max()
+lesson.record("largest relative error of the closed form, 1000 steps", worst)
+lesson.record("move per unit of Δε where s = 0.03", answers[1000][0])
+lesson.record("move per unit of Δε where s = 10", answers[1000][-1]);
+
+
+# %% [markdown]
+# Removed: where the data do not vary, a shift is noise like any other, and the denoiser's job is to
+# take noise out. Where they do vary, the shift is *kept*, and moves the image by several times Δε.
+# White z in pixels points almost entirely into directions of the first kind, the more so the larger the
+# image. A test on the model: z of the same size, but smooth (a random 4×4 picture, enlarged), both at a
+# tenth of the scale.
+
+# %%
+def smooth(z):
+    """z averaged to 4×4 and enlarged again, at the same rms."""
+    coarse = torch.nn.functional.adaptive_avg_pool2d(z, 4)
+    big = torch.nn.functional.interpolate(coarse, z.shape[-2:])
+    return big * (z.square().mean() / big.square().mean()).sqrt()
+
+
+# %%
+g = samplers[1]
+white = 0.1 * p.scale * noise(model, p.n_images, p.seed + 1)
+z = g.draw(p.n_images, seed=p.seed)
+kinds = {f"{0.1 * p.scale:g} · white z": white, f"{0.1 * p.scale:g} · smooth z": smooth(white)}
+shaped = {kind: compare(g, z, lambda t, delta=delta: delta) for kind, delta in kinds.items()}
+strip(shaped, f"{p.checkpoint}, {p.few_steps} steps, one z")
+
+# %%
+distances(shaped, f"one z, {p.few_steps} steps")
+
+# %% [markdown]
+# In both terms the white z is nearly undone, while the smooth one of equal size gets through: it
+# re-lights and re-colours the picture. In P only both are too much for the denoiser, and their sizes
+# differ less.
+
+# %% [markdown]
+# ### Exercise 4 · spot the error <small>(hard · 8 minutes)</small>
+#
+# A published note writes DDPM's step (η = 1, t' = t-1) as $\mu = \frac{1}{\sqrt{\alpha_t}}\big(x_t -
+# \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\varepsilon\big)$ and says, in the same paragraph, $\alpha_t =
+# \prod_{s\le t}(1-\beta_s)$. Both cannot be right. The coefficient of ε must be κ_t at η = 1: here it
+# is as the note has it, and as it is.
+
+# %%
+betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+alpha_bar = torch.cumprod(1 - betas, 0)
+as_written = betas / (alpha_bar * (1 - alpha_bar)).sqrt()
+s = linear(1000)
+fig, ax = plots.figure(width=8)
+ax.plot(as_written, color=plots.WRONG, label="read literally")
+ax.plot(s.t, kappa(s.a, s.a_to, 1.0).abs(), "--", color=plots.EDITED, label="|κ|, η = 1")
+ax.set(xlabel="t", ylabel="|coefficient of ε|", yscale="log")
+ax.legend()
+fig
+
+
+# %% [markdown]
+# Write the right coefficient, with its sign, from β alone (0 < t < 1000; `betas[s]` is β_s, starting at
+# s = 0).
+
+# %% tags=["exercise"]
+def kappa_of_ddpm(betas, t):
+    """The coefficient of ε in DDPM's μ, which is κ_t for η = 1 and t' = t-1."""
+    return None
+
+
+# %%
+def from_the_schedule(betas, t):
+    a = torch.cumprod(1 - betas, 0)
+    return kappa(a[t], a[t - 1], 1.0)
+
+
+times = [(torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), t) for t in (1, 100, 999)]
+lesson.exercise(kappa_of_ddpm, from_the_schedule, times, ["which α is 1-β_t, which the product?"]);
+
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>One step removes one step's noise: the factor in front is 1/√(1-β_t), close to 1. A product of
+# 1,000 of them does not belong there.</details>
+# <details><summary>Hint 2</summary>-β_t / √((1-β_t)(1-ᾱ_t)), with ᾱ_t the product up to and including t.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def kappa_of_ddpm(betas, t):
+#     """The coefficient of ε in DDPM's μ, which is κ_t for η = 1 and t' = t-1."""
+#     a = torch.cumprod(1 - betas, 0)[t]
+#     return -betas[t] / ((1 - betas[t]) * (1 - a)) ** 0.5
+# ```
+# </details>
+#
+# This is the theorem in one line: at η = 1 and single steps κ_t is proportional to β_t, the size of the
+# step.
+
+# %% [markdown]
+# ## Turn the knobs
+#
+# What cancels (the gap between blue and orange) and what survives (green). The grey line is 1,000 steps
+# at the same η and β. Go down to 10 steps; then make the last β larger: every step is now longer, and
+# less cancels.
+
+# %%
+def show(steps, eta, beta_start, beta_end):
+    s, fine = linear(steps, beta_start, beta_end), linear(1000, beta_start, beta_end)
+    share, (fig, ax) = surviving(s, eta).median(), plots.figure(width=9, height=4.5)
+    ax.plot(s.t, p_only(s.a, s.a_to).abs(), color=plots.P, label="P only")
+    ax.plot(
+        s.t[:-1],
+        direction(s.a_to, s.sigma(eta))[:-1],
+        color=plots.D,
+        label="D only (opposite sign)",
+    )
+    ax.plot(s.t, kappa(s.a, s.a_to, eta).abs(), color=plots.EDITED, label="both: |κ|")
+    ax.plot(
+        fine.t,
+        kappa(fine.a, fine.a_to, eta).abs(),
+        ":",
+        color=plots.SOURCE,
+        label="|κ|, 1000 steps",
+    )
+    ax.set(xlabel="t", ylabel="|coefficient of Δε|", yscale="log", ylim=(1e-3, 10), xlim=(0, 1000))
+    ax.set_title(f"{steps} steps, η = {eta:g}: {share:.1%} of the shift survives (median)")
+    ax.legend(ncols=2, loc="upper right")
+    return fig
+
+
+explore(
+    show,
+    steps=choice([10, 20, 40, 100, 200, 1000], 40, "steps"),
+    eta=slider(0.0, 1.0, 0.0, 0.1, "η"),
+    beta_start=choice([1e-5, 1e-4, 1e-3], 1e-4, "first β"),
+    beta_end=slider(0.005, 0.05, 0.02, 0.005, "last β"),
+)
+
+# %% [markdown]
+# ## Why this leads to Asyrp
+#
+# If ε is to carry an edit, shifting it in both terms wastes nearly all of it at each step, and the
+# denoiser works against the rest. Shift it **in P only** and nothing cancels: x_t' = √ᾱ' P_t(ε + Δε) +
+# D_t(ε) + σ_t ε_t, the *asymmetric reverse process*. The images above also say what must come with it:
+# a P-only shift adds up over the steps, so a *random* one of this size wrecks the image, and the same
+# Δε at twice as many steps does twice as much. Lesson 05 therefore takes Δε from a small, learned
+# change in the network's bottleneck (the h-space), where changes stay on the data, and scales it with
+# the number of steps.
+
+# %% [markdown]
+# ## What this does not say
+#
+# - The theorem is about **one step** at a given ε(x_t), and about small steps. At 40 steps a good part
+#   of the shift survives, and near t = 0 it always does: the medians above are the honest figures.
+# - It does not say that no shift in both terms can edit. One z kept over all steps moves the image as
+#   far at 1,000 steps as at 40; and classifier-free guidance, which steers every text-to-image model,
+#   *is* a shift of ε in both terms. 'Shifting ε in both does nothing' is true of shifts that are fresh
+#   at every step, or that the denoiser takes for noise.
+# - The rms changes are of these models and images. On a larger image white z has more directions in
+#   which the data do not vary, and less of it should get through: run this lesson on your checkpoint.
+
+# %%
+for kind, images in large.items():
+    both, alone = (
+        metrics.rms(images[where], images["source"]).mean() for where in ("both", "P only")
+    )
+    lesson.record(f"{kind}, {p.steps} steps: change in both / change in P only", both / alone)
