@@ -42,7 +42,9 @@ class Code:
         """What step i adds to its mean, (B, *shape), in a sampler whose step has this σ."""
         if self.eps is None:
             return torch.zeros_like(self.x_T)
-        return self.eps[i] * (1.0 if self.residual is not None and self.residual[i] else sigma.item())
+        return self.eps[i] * (
+            1.0 if self.residual is not None and self.residual[i] else sigma.item()
+        )
 
     def __len__(self) -> int:
         return len(self.x_T)
@@ -148,7 +150,9 @@ class Sampler:
             raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
         gen = torch.Generator().manual_seed(seed)
         shape = (n, *self.denoiser.shape)
-        x_T = torch.randn(shape, generator=gen, dtype=torch.float64).to(self.denoiser.device, self.dtype)
+        x_T = torch.randn(shape, generator=gen, dtype=torch.float64).to(
+            self.denoiser.device, self.dtype
+        )
         if self.eta == 0:
             return Code(x_T)
         eps = torch.randn((len(self.schedule), *shape), generator=gen, dtype=torch.float64)
@@ -163,9 +167,10 @@ class Sampler:
 
     def path(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x at every level from x_T to x_0, (S+1, B, *shape)."""
-        return torch.stack([z.x_T.to(self.denoiser.device, self.dtype)] + [
-            step.x_to for step in self.trajectory(z, edit, cond)
-        ])
+        return torch.stack(
+            [z.x_T.to(self.denoiser.device, self.dtype)]
+            + [step.x_to for step in self.trajectory(z, edit, cond)]
+        )
 
     def encode(self, x: Tensor, seed: int = 0, cond: Tensor | None = None, **options) -> Code:
         """A code with decode(z) = x; see `encoder.encode` for the options."""
@@ -197,10 +202,13 @@ class Sampler:
 
     def _check(self, z: Code, cond: Tensor | None) -> None:
         if not isinstance(z, Code):
-            raise ValueError(f"z is a {type(z).__name__}: give a Code, as draw and encode return it.")
+            raise ValueError(
+                f"z is a {type(z).__name__}: give a Code, as draw and encode return it."
+            )
         if z.x_T.shape[1:] != self.denoiser.shape:
             raise ValueError(
-                f"The code is of images {tuple(z.x_T.shape[1:])}, but this model's are {tuple(self.denoiser.shape)}."
+                f"The code is of images {tuple(z.x_T.shape[1:])}, "
+                f"but this model's are {tuple(self.denoiser.shape)}."
             )
         if z.eps is None and self.eta > 0:
             raise ValueError(
@@ -209,7 +217,8 @@ class Sampler:
             )
         if z.eps is not None and len(z.eps) != len(self.schedule):
             raise ValueError(
-                f"The code has {len(z.eps)} steps, but this sampler has {len(self.schedule)}: use the same steps."
+                f"The code has {len(z.eps)} steps, but this sampler has {len(self.schedule)}: "
+                "use the same steps."
             )
         if z.eps is not None and z.eps.shape[1:] != z.x_T.shape:
             raise ValueError(

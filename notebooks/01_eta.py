@@ -116,7 +116,8 @@ def my_sigma(a, a_to, eta):
 
 
 # %%
-cases = [(torch.tensor(a), torch.tensor(b), e) for a, b, e in [(0.2, 0.5, 1.0), (0.5, 0.9, 0.3), (0.1, 1.0, 1.0)]]
+levels = [(0.2, 0.5, 1.0), (0.5, 0.9, 0.3), (0.1, 1.0, 1.0)]
+cases = [(torch.tensor(a), torch.tensor(b), eta) for a, b, eta in levels]
 lesson.exercise(my_sigma, sigma, cases, ["two square roots, and η in front"]);
 
 # %% [markdown]
@@ -215,12 +216,14 @@ floor = max(abs(metrics.energy_distance(other, exact)) for other in others)
 curves = {}
 for eta in p.etas:
     samplers = [Sampler(moons, steps=n, eta=eta) for n in counts]
-    curves[eta] = [metrics.energy_distance(g.decode(g.draw(2000, seed=p.seed)), exact) for g in samplers]
+    ends = [g.decode(g.draw(2000, seed=p.seed)) for g in samplers]
+    curves[eta] = [metrics.energy_distance(end, exact) for end in ends]
 
 # %%
 fig, ax = plots.figure(width=8)
 for eta, curve in curves.items():
-    ax.plot(counts, torch.tensor(curve).clamp_min(1e-5), "o-", color=plots.ETAS(eta), label=f"η = {eta:g}")
+    shown = torch.tensor(curve).clamp_min(1e-5)
+    ax.plot(counts, shown, "o-", color=plots.ETAS(eta), label=f"η = {eta:g}")
 ax.axhspan(1e-5, floor, color=plots.SOURCE, alpha=0.25, label="exact sets among themselves")
 ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="energy distance to the exact density")
 ax.legend()
@@ -263,7 +266,8 @@ fig
 
 # %%
 for eta in (p.etas[0], p.etas[-1]):
-    lesson.record(f"energy distance after a shifted start, η = {eta:g}", metrics.energy_distance(results[eta], exact))
+    distance = metrics.energy_distance(results[eta], exact)
+    lesson.record(f"energy distance after a shifted start, η = {eta:g}", distance)
 
 # %% [markdown]
 # The deterministic sampler carries the mistake to the end: it can only transport what it was given. Fresh
@@ -315,7 +319,8 @@ def library_step(x, eps, noise, a, a_to, sigma):
 
 
 gen = torch.Generator().manual_seed(p.seed)
-cases = [(*torch.randn(3, 4, generator=gen), torch.tensor(0.3), torch.tensor(0.6), torch.tensor(s)) for s in (0.0, 0.4)]
+x, eps, noise = torch.randn(3, 4, generator=gen)
+cases = [(x, eps, noise, torch.tensor(0.3), torch.tensor(0.6), torch.tensor(s)) for s in (0.0, 0.4)]
 lesson.exercise(my_step, library_step, cases, ["first P, then the three terms"]);
 
 # %% [markdown]
@@ -352,7 +357,9 @@ def show(eta, steps, seed):
     return fig
 
 
-explore(show, eta=slider(0.0, 1.0, 1.0, 0.05, "η"), steps=slider(2, 100, 8, 1), seed=slider(0, 20, 0, 1))
+explore(
+    show, eta=slider(0.0, 1.0, 1.0, 0.05, "η"), steps=slider(2, 100, 8, 1), seed=slider(0, 20, 0, 1)
+)
 
 # %% [markdown]
 # ## What this does not say

@@ -67,6 +67,8 @@ lesson.record("numbers in its code", z.x_T.numel() + z.eps.numel())
 # %%
 own = inputs.own(model, p.n_images, p.seed)
 photos = inputs.photographs(p.n_images, model.shape)
+
+# %%
 results = {}
 for name, x in {"its own kind": own, "photographs": photos}.items():
     z = g.encode(x, seed=p.seed)
@@ -112,12 +114,11 @@ class Nonsense:
 
 # %%
 fool = Sampler(Nonsense(), steps=p.steps, eta=p.eta)
-z_fool = fool.encode(photos, seed=p.seed)
-lesson.record("largest error with a nonsense network", (fool.decode(z_fool) - photos).abs().max())
-plots.strips(
-    [fool.decode(z_fool), fool.decode(fool.draw(p.n_images, seed=p.seed)), g.decode(g.draw(p.n_images, seed=p.seed))],
-    ["nonsense:\ndecode(encode(x))", "nonsense:\ndecode(random z)", "the model:\ndecode(random z)"], [],
-)  # fmt: skip
+back = fool.decode(fool.encode(photos, seed=p.seed))
+z = g.draw(p.n_images, seed=p.seed)
+lesson.record("largest error with a nonsense network", (back - photos).abs().max())
+names = ["nonsense:\ndecode(encode(x))", "nonsense:\ndecode(random z)", "the model:\ndecode(random z)"]
+plots.strips([back, fool.decode(z), g.decode(z)], names, [])
 
 # %% [markdown]
 # Still exact, and that is a warning: **perfect reconstruction says nothing about the model**. What the model
@@ -339,7 +340,8 @@ middle = p.steps // 2
 for name, code in codes.items():
     lesson.record(f"{name}: std of the code at t = {t[middle]}", code.eps[middle].std())
     lesson.record(f"{name}: std of the code at t = {t[-1]}", code.eps[-2].std())
-    lesson.record(f"{name}: correlation with the next step at t = {t[middle]}", metrics.step_correlation(code.eps)[middle])
+    correlation = metrics.step_correlation(code.eps)[middle]
+    lesson.record(f"{name}: correlation with the next step at t = {t[middle]}", correlation)
 
 # %% [markdown]
 # At high t the posterior path's codes are white and of unit variance; towards the image they grow and show its edges: what the
@@ -388,9 +390,8 @@ lesson.exercise(chain_coefficients, right_coefficients, cases, ["match the varia
 # with one step in memory at a time.
 
 # %%
-for _eps, step in lockstep(g, own[:1], seed=p.seed):
-    pass
-lesson.record("largest error, encoded and decoded in lock-step", (step.x_to - own[:1]).abs().max())
+*_, (_, last) = lockstep(g, one, seed=p.seed)
+lesson.record("largest error, encoded and decoded in lock-step", (last.x_to - one).abs().max())
 lesson.record("numbers in memory per image, lock-step over stored code", 2 / (p.steps + 1))
 
 # %% [markdown]
@@ -406,8 +407,9 @@ def show(eta, precision, step):
     path, back = sampler.path(z), sampler.decode(Code(z.x_T, cut))
     error = (path[-1].double() - x_digit).abs().max()
     fig, axes = plots.figure(1, 4, width=12, height=3.4)
-    pictures = {"the digit": x_digit, f"x at step {step}": path[step], "its code": z.eps[step] / z.eps[step].abs().max(), "later codes dropped": back}
-    for ax, (title, image) in zip(axes, pictures.items(), strict=True):
+    code = z.eps[step] / z.eps[step].abs().max()
+    titles = ["the digit", f"x at step {step}", "its code", "later codes dropped"]
+    for ax, image, title in zip(axes, (x_digit, path[step], code, back), titles, strict=True):
         plots.picture(ax, image[0], title)
     fig.suptitle(f"η = {eta:g}, {precision}: all codes kept, largest error {error:.1e}", fontsize=13)
     return fig
