@@ -18,12 +18,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="pictures to see in all (default: the recipe's)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, help="where to save (default: data/checkpoints/NAME)")
+    parser.add_argument("--warm-start", default="", help="begin from another checkpoint's weights")
     parser.add_argument("--export", action="store_true", help="save the run as it is, untrained on")
     args = parser.parse_args()
     recipe = RECIPES[args.name]
     recipe = replace(recipe, images=args.images or recipe.images)
     folder = ROOT / "build" / "recipes" / recipe.name
-    run = Run.resume(recipe, folder, args.device)
+    run = Run.resume(recipe, folder, args.device, args.warm_start)
     if not args.export:
         train(run, folder, args.device)
     export(run, args.out or ROOT / "data" / "checkpoints" / recipe.name)

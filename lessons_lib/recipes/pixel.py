@@ -130,11 +130,16 @@ class Run:
     curve: list  # [pictures seen, mean loss since the last entry]
 
     @classmethod
-    def resume(cls, recipe: Recipe, folder: Path, device: str = "cpu") -> Run:
-        """The run that `folder` holds, or a new one."""
+    def resume(cls, recipe: Recipe, folder: Path, device: str = "cpu", warm_start="") -> Run:
+        """The run that `folder` holds, or a new one, from another checkpoint's weights if named.
+
+        warm_start: what `load` takes: an embedded name, a folder or a hub id of the same network.
+        """
         from diffusers.training_utils import EMAModel
 
         net = network(recipe).to(device)
+        if warm_start:
+            net.load_state_dict(load(warm_start).net.state_dict())
         ema = EMAModel(
             net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True
         )
