@@ -23,8 +23,8 @@
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 device = "cpu"
 seed = 0
-steps = 20
-n_images = 6
+steps = 16
+n_images = 5
 conditions = [1, 2]  # two labels of the checkpoint; of "faces": without and with glasses
 digit_pair = [3, 8]
 eta = 1.0
