@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lessons_lib import Sampler, bounds
+from lessons_lib import Sampler, bounds, load
 from lessons_lib.denoisers import GaussianMixture
 from lessons_lib.schedule import Schedule, even, linear_alpha_bar
 from small import etas, mixture, randn, tiny_unet
@@ -132,3 +132,35 @@ def test_the_diameter_is_exact():
 def test_a_condition_only_narrows():
     g = Sampler(MIX, schedule=Schedule.of(linear_alpha_bar(), even(1000, 20)))
     assert (bounds.proved_K(MIX, g, 0) <= bounds.proved_K(MIX, g)).all()
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("shift", "width"), [(0.05, 0.3), (0.5, 1.0), (2.0, 0.5)])
+def test_the_bounds_for_a_moved_condition_hold(eta, shift, width):
+    """S_t for a condition moved by an offset, the propagated bound, and √ᾱ D, which needs no K."""
+    means = torch.randn(4, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    offset = torch.tensor([shift, 0.0], dtype=torch.float64)
+    labels = torch.arange(2).repeat_interleave(4)
+    m = GaussianMixture(torch.cat([means, means + offset]), width**2, labels=labels)
+    g = Sampler(m, steps=15, eta=eta)
+    c, other = torch.tensor([0]), torch.tensor([1])
+    a, b, S = bounds.two_paths(g, g.draw(20, seed=1), c, other)
+    proved = bounds.proved_S_moved(m, g, 0, offset)
+    assert (S <= proved[:, None] * (1 + 1e-9)).all()
+    assert (proved <= bounds.proved_S(m, g, 0, 1) * (1 + 1e-9)).all()
+    distance = bounds.distances(a, b)
+    tight, _ = bounds.propagate(bounds.proved_K(m, g, 0), proved)
+    reach = bounds.reach(g, bounds.diameter(means, means + offset))
+    assert (distance <= tight[:, None] + 1e-12).all()
+    assert (distance <= reach[:, None] + 1e-12).all()
+
+
+def test_segments_take_the_largest_of_their_points():
+    m = load("moons")
+    g = Sampler(m, steps=6, eta=0.5)
+    a, b, _ = bounds.two_paths(g, g.draw(2, seed=0), torch.tensor([0]), torch.tensor([1]))
+    local = bounds.local_on_segments(m, g, a, b, torch.tensor([0]), points=5)
+    ends = bounds.local_K(m, g, a[3], 3, torch.tensor([0, 0]))
+    assert (local[3] >= ends - 1e-12).all()
+    estimated = bounds.estimated_on_segments(g, a, b, torch.tensor([0]), points=5, rounds=30)
+    torch.testing.assert_close(estimated, local.float(), rtol=2e-3, atol=2e-3)
