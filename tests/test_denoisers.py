@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 import pytest
 import torch
 import torch.nn.functional as F

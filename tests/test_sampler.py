@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 import pytest
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
