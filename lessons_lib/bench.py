@@ -35,7 +35,7 @@ def main() -> None:
         raise SystemExit(f"{args.checkpoint} is an exact model: give one with a network.")
     parameters = sum(p.numel() for p in model.net.parameters()) / 1e6
     print(
-        f"the checkpoint {args.checkpoint!r}, {parameters:.1f} M parameters, {tuple(model.shape)} images, float32"
+        f"{args.checkpoint!r}, {parameters:.1f} M parameters, {tuple(model.shape)} images, float32"
     )
     print(f"{args.device}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
           f"{args.steps} steps; median of {args.repeats} pairs [smallest, largest]")  # fmt: skip

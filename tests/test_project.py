@@ -284,3 +284,12 @@ def test_a_place_on_one_machine_is_found(place):
     assert strays([("a.py", f'x = "{"/" + place}"')])
     assert strays([("a.md", "see shared" + "/DESIGN.md")])
     assert not strays([("a.md", "https://example.org/work/x, build/opt/x, a/b shared code")])
+
+
+def test_imports_run_one_way():
+    """At the top of a module only what is below it is imported; see README's layout."""
+    order = ["schedule", "denoisers", "sampler", "encoder", "bounds"]
+    for i, name in enumerate(order):
+        tree = ast.parse((ROOT / "lessons_lib" / f"{name}.py").read_text(encoding="utf-8"))
+        local = {n.module for n in tree.body if isinstance(n, ast.ImportFrom) and n.level == 1}
+        assert local <= set(order[:i]), f"{name} imports {local - set(order[:i])}"
