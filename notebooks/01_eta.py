@@ -6,7 +6,7 @@
 # something went wrong.
 #
 # 40 minutes. Equations: DDIM (Song et al., ICLR 2021) eqs. 7, 12 and 16; the names P_t and D_t are those
-# of Kwon et al. (ICLR 2023), eq. 2.
+# of Kwon et al. (ICLR 2023).
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
@@ -41,46 +41,56 @@ from lessons_lib.widgets import explore, slider
 # %%
 moons = load("moons")
 g = Sampler(moons, steps=12, eta=0.7)
-step = list(g.trajectory(g.draw(1, seed=p.seed)))[7]
+step = list(g.trajectory(g.draw(20, seed=p.seed)))[7]
+a_to = g.schedule.a_to[step.i].item()
+arrows = torch.stack([a_to**0.5 * step.P, step.D, step.noise])  # (3, 20, 2)
+k = arrows.norm(dim=2).amin(0).argmax()  # of the 20 points, the one whose arrows are easiest to see
+lesson.record("ᾱ_t, the signal's share", g.schedule.a[step.i]);
 
 # %% [markdown]
 # ### One step, taken apart
 #
-# $$x_{t'} = \sqrt{\bar\alpha_{t'}}\,\underbrace{\frac{x_t-\sqrt{1-\bar\alpha_t}\,\varepsilon}{\sqrt{\bar\alpha_t}}}_{P_t\text{: the predicted image}}
-# \;+\;\underbrace{\sqrt{1-\bar\alpha_{t'}-\sigma_t^2}\;\varepsilon}_{D_t\text{: direction to }x_t}\;+\;\underbrace{\sigma_t\,\varepsilon_t}_{\text{noise}}$$
+# $$x_{t'} = \sqrt{\bar\alpha_{t'}}\,
+# \underbrace{\frac{x_t-\sqrt{1-\bar\alpha_t}\,\varepsilon}{\sqrt{\bar\alpha_t}}}
+# _{P_t\text{: the predicted image}}
+# \;+\;\underbrace{\sqrt{1-\bar\alpha_{t'}-\sigma_t^2}\;\varepsilon}_{D_t\text{: direction to }x_t}
+# \;+\;\underbrace{\sigma_t\,\varepsilon_t}_{\text{noise}}$$
 #
-# **Predict.** Halfway through, x_t is still half noise. Where will P_t point: at one of the grey
-# clusters, between them, or at x_t itself?
+# ε is what the model says, ε_t is drawn. **Predict.** With the ᾱ_t printed above, x_t is still mostly
+# noise. Where will P_t be: in one of the grey clusters, between them, or at x_t itself?
 
 # %%
-a_to = g.schedule.a_to[step.i].item()
-base = a_to**0.5 * step.P[0]
+P, D, noise = arrows[:, k]
 fig, ax = plots.figure(width=6.5, height=6)
-plots.density(ax, lambda x: moons.log_density(x, -1))
-plots.arrow(ax, torch.zeros(2), base, plots.P, "√ᾱ' P")
-plots.arrow(ax, base, base + step.D[0], plots.D, "D")
-plots.arrow(ax, base + step.D[0], step.x_to[0], plots.NOISE, "σ·noise")
-ax.plot(*step.x[0], "o", color=plots.SOURCE, ms=9, label="x_t")
-ax.plot(*step.x_to[0], "ko", ms=9, label="x_t'")
+plots.density(ax, lambda x: moons.log_density(x, -1), extent=2.8)
+plots.arrow(ax, torch.zeros(2), P, plots.P, "√ᾱ' P")
+plots.arrow(ax, P, P + D, plots.D, "D")
+plots.arrow(ax, P + D, P + D + noise, plots.NOISE, "σ·noise")
+ax.plot(*step.P[k], "*", color=plots.P, ms=15, label="P_t")
+ax.plot(*step.x[k], "o", color=plots.SOURCE, ms=9, label="x_t")
+ax.plot(*step.x_to[k], "ko", ms=9, label="x_t'")
 ax.legend(loc="upper left")
 fig
 
 # %% [markdown]
 # The three arrows, put end to end, lead from the origin to the next point: this is the whole algorithm.
-# The blue one ends at (a shrunken copy of) the posterior mean, an *average* over the clusters that x_t
-# may have come from. It is no sample yet: halfway, it need not lie on the data at all.
+# P_t (the star; the blue arrow is its copy, shrunk by √ᾱ') is the posterior mean, an *average* over the
+# clusters that x_t may have come from. It is no sample yet, and need not lie on the data at all.
 
 # %%
-recombined = a_to**0.5 * step.P + step.D + step.noise
-error = lesson.record("P, D and noise recombine to x_t', error", (recombined - step.x_to).abs().max())
+away = torch.cdist(step.P[k : k + 1], moons.means).min() / moons.spread[0].sqrt()
+lesson.record("P_t to the nearest cluster's centre, in the cluster's standard deviations", away)
+error = (arrows.sum(0) - step.x_to).abs().max()
+lesson.record("P, D and noise recombine to x_t', error", error);
 
 # %% [markdown]
 # ## σ_t(η): how much of the noise is fresh
 #
-# $$\sigma_t(\eta) = \eta\,\sqrt{\frac{1-\bar\alpha_{t'}}{1-\bar\alpha_t}}\,\sqrt{1-\frac{\bar\alpha_t}{\bar\alpha_{t'}}}$$
+# $$\sigma_t(\eta) =
+# \eta\,\sqrt{\frac{1-\bar\alpha_{t'}}{1-\bar\alpha_t}}\,\sqrt{1-\frac{\bar\alpha_t}{\bar\alpha_{t'}}}$$
 #
-# At every η the noise in x_t' has the same total variance 1-ᾱ_t'. η decides how much of it is *fresh*
-# (σ_t²) and how much is *kept* (1-ᾱ_t'-σ_t², the factor of ε in D_t).
+# At every η the two noise terms have the same total variance, 1-ᾱ_t'. η decides how much of it is *fresh*
+# (σ_t²) and how much is *kept* (1-ᾱ_t'-σ_t², the square of ε's factor in D_t).
 #
 # **Predict.** With more steps, is each step's fresh share larger or smaller?
 
@@ -103,8 +113,10 @@ for count in (20, 200):
     lesson.record(f"fresh share at mid-way, η = 1, {count} steps", share)
 
 # %% [markdown]
-# Smaller: σ² shrinks in proportion to the step, but there are more steps. What stays constant is the
-# *rate* at which noise is replaced, which is why η means something independent of the number of steps.
+# Smaller: ten times as many steps, and each replaces nearly ten times less. What stays constant is the
+# *rate* at which noise is replaced, so that η means the same at any number of steps. Next to the image
+# (left ends) this fails: there a single step still replaces most of the noise.
+# (The small spikes are steps of 6 training times among steps of 5.)
 
 # %% [markdown]
 # ### Exercise 1 · write σ_t(η) <small>(easy · 3 minutes)</small>
@@ -116,12 +128,13 @@ def my_sigma(a, a_to, eta):
 
 
 # %%
-levels = [(0.2, 0.5, 1.0), (0.5, 0.9, 0.3), (0.1, 1.0, 1.0)]
-cases = [(torch.tensor(a), torch.tensor(b), eta) for a, b, eta in levels]
+levels = torch.tensor([[0.2, 0.5, 1.0], [0.5, 0.9, 0.3], [0.1, 1.0, 1.0]], dtype=torch.float64)
+cases = [(a, a_to, eta.item()) for a, a_to, eta in levels]
 lesson.exercise(my_sigma, sigma, cases, ["two square roots, and η in front"]);
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>It is η times the standard deviation of the posterior q(x_t'|x_t, x_0).</details>
+# <details><summary>Hint 1</summary>It is η times the standard deviation of the posterior
+# q(x_t'|x_t, x_0).</details>
 # <details><summary>Hint 2</summary>The two factors are (1-ᾱ')/(1-ᾱ) and 1-ᾱ/ᾱ', each under a root.</details>
 # <details><summary>Solution</summary>
 #
@@ -135,23 +148,34 @@ lesson.exercise(my_sigma, sigma, cases, ["two square roots, and η in front"]);
 # %% [markdown]
 # ## The same x_T under every η
 #
-# All samplers below start from the same x_T (rings) and end somewhere (dots).
+# All samplers below start from the same x_T (rings) and end somewhere (large dots). The small dots are
+# the ends of 400 more.
 #
 # **Predict.** For η = 0 the curves are smooth. Will the *end points* for η = 1 be near those of η = 0?
 
 # %%
-fig, axes = plots.figure(1, len(p.etas), width=15, height=3.6)
-for ax, eta in zip(axes, p.etas, strict=True):
-    g = Sampler(moons, steps=p.steps, eta=eta)
+samplers = {eta: Sampler(moons, steps=p.steps, eta=eta) for eta in p.etas}
+walks = {eta: g.path(g.draw(400, seed=p.seed)) for eta, g in samplers.items()}
+fig, axes = plots.figure(1, len(walks), width=15, height=3.6, squeeze=False)
+for ax, (eta, walk) in zip(axes.flat, walks.items(), strict=True):
     plots.density(ax, lambda x: moons.log_density(x, -1))
-    plots.paths(ax, g.path(g.draw(8, seed=p.seed)), plots.ETAS(eta))
+    ax.scatter(*walk[-1].T, s=2, color=plots.ETAS(eta))
+    plots.paths(ax, walk[:, :6], plots.ETAS(eta), alpha=0.5)
     ax.set_title(f"η = {eta:g}")
 fig
 
+# %%
+first = walks[p.etas[0]][-1]
+for eta in p.etas[1:]:
+    away = (walks[eta][-1] - first).norm(dim=1).mean()
+    lesson.record(f"mean distance of the ends, η = {eta:g} from η = {p.etas[0]:g}", away)
+unrelated = (first - first.roll(1, 0)).norm(dim=1).mean()
+lesson.record("mean distance of unrelated ends, for scale", unrelated);
+
 # %% [markdown]
-# Not near: with fresh noise, x_T alone no longer decides where we end. The whole code
-# z = x_T ⊕ ε_T ⊕ … ⊕ ε_1 does, and lesson 03 takes that seriously. But *where the dots lie as a set*
-# looks the same.
+# Not near: at η = 1 an end is about as far from its partner at η = 0 as from anyone else's. x_T alone no
+# longer decides where we end. The whole code z = x_T ⊕ ε_T ⊕ … ⊕ ε_1 does, and lesson 03 takes that
+# seriously. But *where the dots lie as a set* looks the same, if steps are plenty.
 #
 # The same on 1,797 real handwritten digits (again exact: one Gaussian on each digit), and on a trained
 # network:
@@ -173,40 +197,47 @@ for eta in p.etas:
 plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range(p.n_images)])
 
 # %%
-moved = [metrics.rms(row, rows[0]).mean().item() for row in rows[1:]]
-apart = metrics.rms(rows[0], rows[0].roll(1, 0)).mean() if p.n_images > 1 else torch.zeros(())
-for eta, value in zip(p.etas[1:], moved, strict=True):
-    lesson.record(f"rms change of the image from η = {p.etas[0]:g} to η = {eta:g}", value)
-lesson.record("rms difference of two unrelated samples, for scale", apart)
+for eta, row in zip(p.etas[1:], rows[1:], strict=True):
+    change = metrics.rms(row, rows[0]).mean()
+    lesson.record(f"rms change of the image from η = {p.etas[0]:g} to η = {eta:g}", change)
+if p.n_images > 1:
+    apart = metrics.rms(rows[0], rows[0].roll(1, 0)).mean()
+    lesson.record("rms difference of unrelated samples, for scale", apart)
 
 # %% [markdown]
 # A column shares its x_T. Read the numbers against the last one: a small η keeps much of what x_T
-# decided, η = 1 keeps little more than two unrelated samples share.
+# decided; at η = 1 the change is about as large as the difference of unrelated samples.
 
 # %% [markdown]
 # ### The same step, as images
 #
-# P_t is what the network believes the image is; D_t and the noise are what keeps x_t' at its noise level.
+# P_t is what the model believes the image is; D_t and the noise keep x_t' at its noise level.
+#
+# **Predict.** What does P_t look like at the first step, when x_t is nothing but noise?
 
 # %%
 g = Sampler(model, steps=p.steps, eta=1.0)
 walk = list(g.trajectory(g.draw(1, seed=p.seed)))
-shown = walk[:: max(1, len(walk) // 9)]
+shown = [walk[i] for i in torch.linspace(0, len(walk) - 1, 10).int().unique()]
 rows = [torch.cat([getattr(s, name) for s in shown]) for name in ("x", "P", "D", "noise")]
 plots.strips(rows, ["x_t", "P_t", "D_t", "σ·noise"], [f"t = {s.t}" for s in shown])
 
 # %% [markdown]
-# P_t starts as the average face and gains detail as t falls; early steps settle layout and colour, late
-# ones the edges.
+# P_t starts as nearly the average image, the best guess from noise, and gains detail as t falls: layout
+# and colours are there first, fine detail comes last. D_t and the noise fade with the noise level.
 
 # %% [markdown]
 # ## Every η has the same marginals – in the limit
 #
-# The theory (DDIM, Theorem 1 and Appendix B) says that all these samplers share the distributions of x_t *if the steps are
-# small*. We can measure it: the **energy distance** between 2,000 samples and 2,000 exact draws is 0
-# for equal distributions, and its scatter between two exact sets tells how small is 'zero'.
+# Given x_0, a step of DDIM leads from the right distribution of x_t to that of x_t' at *every* η (Lemma 1
+# in DDIM's Appendix B). But a sampler does not know x_0 and puts its mean P_t there. What that leaves out,
+# the spread of x_0 around P_t, vanishes only as steps become small.
 #
-# **Predict.** With only 5 steps, which η is closest to the truth?
+# We can measure it: the **energy distance** of 2,000 samples to 2,000 exact draws is 0 for equal
+# distributions. It is an unbiased estimate, so it scatters around 0 (below it, too); how far it does
+# between exact sets is the grey band. What is below the plot is drawn on its lower edge.
+#
+# **Predict.** With only 10 steps, which η is farthest from the truth?
 
 # %%
 exact = moons.sample(2000, seed=p.seed + 1)
@@ -230,20 +261,21 @@ ax.legend()
 fig
 
 # %%
-for n in (5, 200):
-    for eta in (p.etas[0], p.etas[-1]):
-        lesson.record(f"energy distance, {n} steps, η = {eta:g}", curves[eta][counts.index(n)])
-lesson.record("largest energy distance of 5 exact sets", floor)
+for n in (10, 200):
+    for eta, curve in curves.items():
+        lesson.record(f"energy distance, {n} steps, η = {eta:g}", curve[counts.index(n)])
+lesson.record("largest energy distance of 5 exact sets", floor);
 
 # %% [markdown]
-# All curves fall to the grey band, so no η is 'the right one'; but they fall at different speeds. With
-# few steps fresh noise hurts: the step's Gaussian is a poor stand-in for a posterior that is still spread over
-# several clusters. That is why DDIM (η = 0) is the sampler for few steps.
+# All curves fall to about the grey band, so no η is 'the right one'. On the way η = 1 is behind: the more
+# noise is replaced, the more of x_t' is rebuilt from P_t, and the more of x_0's spread is missing. Small η
+# differ little here. With very few steps all are bad.
 
 # %% [markdown]
 # ## What the noise corrects
 #
-# Now a mistake: start from an x_T that was *not* drawn from N(0, I), shifted by 1.5 in one direction.
+# Now a mistake: start from an x_T that was *not* drawn from N(0, I), shifted by 1.5 in one direction. Steps
+# are plenty (200). Above each panel is its energy distance.
 #
 # **Predict.** Which η forgets the mistake?
 
@@ -257,8 +289,8 @@ def spoiled(eta, offset=1.5, steps=200):
 
 # %%
 results = {eta: spoiled(eta) for eta in p.etas}
-fig, axes = plots.figure(1, len(p.etas), width=15, height=3.6)
-for ax, (eta, x) in zip(axes, results.items(), strict=True):
+fig, axes = plots.figure(1, len(results), width=15, height=3.6, squeeze=False)
+for ax, (eta, x) in zip(axes.flat, results.items(), strict=True):
     plots.density(ax, lambda x: moons.log_density(x, -1))
     ax.scatter(*x[:400].T, s=5, color=plots.ETAS(eta))
     ax.set_title(f"η = {eta:g}: {metrics.energy_distance(x, exact):.3f}")
@@ -271,9 +303,9 @@ for eta in (p.etas[0], p.etas[-1]):
 
 # %% [markdown]
 # The deterministic sampler carries the mistake to the end: it can only transport what it was given. Fresh
-# noise washes it out, since whatever x_t is, each step pulls it towards the distribution it should have. A trained
-# network makes small mistakes at every step, and that is why η > 0 often looks better when steps are plenty
-# (the *quality boosting* of lesson 06).
+# noise washes it out, since whatever x_t is, each step pulls it towards the distribution it should have.
+# A trained network makes small mistakes at every step, and this is one reason to use η > 0 when steps are
+# plenty (the *quality boosting* of lesson 06).
 
 # %% [markdown]
 # ### Exercise 2 · how much of ε is kept? <small>(medium · 5 minutes)</small>
@@ -287,11 +319,12 @@ def factor_of_eps(a_to, sigma):
 
 
 # %%
-cases = [(torch.tensor(0.5), torch.tensor(0.3)), (torch.tensor(0.9), torch.tensor(0.0))]
+cases = [tuple(row) for row in torch.tensor([[0.5, 0.3], [0.9, 0.0]], dtype=torch.float64)]
 lesson.exercise(factor_of_eps, direction, cases, ["variances of independent noises add"]);
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>Variances add: kept + fresh = 1-ᾱ'.</details>
+# <details><summary>Hint 1</summary>Variances add: kept + fresh = 1-ᾱ'. A factor is the root of its
+# variance.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -319,8 +352,9 @@ def library_step(x, eps, noise, a, a_to, sigma):
 
 
 gen = torch.Generator().manual_seed(p.seed)
-x, eps, noise = torch.randn(3, 4, generator=gen)
-cases = [(x, eps, noise, torch.tensor(0.3), torch.tensor(0.6), torch.tensor(s)) for s in (0.0, 0.4)]
+x, eps, noise = torch.randn(3, 4, generator=gen, dtype=torch.float64)
+levels = torch.tensor([[0.3, 0.6, 0.0], [0.3, 0.6, 0.4]], dtype=torch.float64)
+cases = [(x, eps, noise, *row) for row in levels]
 lesson.exercise(my_step, library_step, cases, ["first P, then the three terms"]);
 
 # %% [markdown]
@@ -340,20 +374,23 @@ lesson.exercise(my_step, library_step, cases, ["first P, then the three terms"])
 # %% [markdown]
 # ## Turn the knob
 #
-# Left: eight trajectories. Right: 500 end points with their distance to the truth. Try 4 steps at η = 1,
-# then at η = 0; then many steps.
+# Left: eight trajectories. Middle: 500 end points with their energy distance to the truth. Right: the same
+# codes' x_T at η = 0. With few steps the ends are drawn together: x_0's spread is missing. At how many steps
+# does η = 1 catch up?
 
 # %%
 def show(eta, steps, seed):
     g = Sampler(moons, steps=steps, eta=eta)
-    path = g.path(g.draw(500, seed=seed))
-    fig, axes = plots.figure(1, 2, width=9, height=4.5)
+    z = g.draw(500, seed=seed)
+    path, ddim = g.path(z), g.with_eta(0.0).decode(Code(z.x_T))
+    fig, axes = plots.figure(1, 3, width=14.5, height=4.8)
     for ax in axes:
         plots.density(ax, lambda x: moons.log_density(x, -1))
     plots.paths(axes[0], path[:, :8], plots.ETAS(eta))
-    axes[1].scatter(*path[-1].T, s=6, color=plots.ETAS(eta))
-    axes[1].set_title(f"energy distance {metrics.energy_distance(path[-1], exact):.3f}")
     axes[0].set_title(f"η = {eta:g}, {steps} steps")
+    for ax, at, x in zip(axes[1:], (eta, 0.0), (path[-1], ddim), strict=True):
+        ax.scatter(*x.T, s=6, color=plots.ETAS(at))
+        ax.set_title(f"η = {at:g}: distance {metrics.energy_distance(x, exact):.3f}")
     return fig
 
 
@@ -364,8 +401,8 @@ explore(
 # %% [markdown]
 # ## What this does not say
 #
-# - 'The same marginals' holds for the exact ε and small steps. With a trained network neither is given: what
-#   is best for your checkpoint at your number of steps has to be measured.
-# - The distances above are of a 2-D mixture with 2,000 samples; the grey band is their resolution. They say
-#   nothing about how images *look*.
-# - η = 1 is DDPM with the *posterior* variance. DDPM's other choice, σ² = β_t, is larger than η = 1 can give.
+# - 'The same marginals' holds for the exact ε and small steps. With a trained network neither is given:
+#   what is best for your checkpoint at your number of steps has to be measured.
+# - The distances above are of a 2-D mixture with 2,000 samples; the grey band is their resolution. They
+#   say nothing about how images *look*.
+# - η = 1 is DDPM with the *posterior* variance. DDPM's other choice, σ² = β_t, is more than η = 1 gives.
