@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # 01 · From DDIM to DDPM: one knob, η
 #
@@ -111,6 +122,7 @@ for count in (20, 200):
     s, middle = Sampler(moons, steps=count).schedule, count // 2
     share = s.sigma(1.0)[middle] ** 2 / (1 - s.a_to[middle])
     lesson.record(f"fresh share at mid-way, η = 1, {count} steps", share)
+
 
 # %% [markdown]
 # Smaller: ten times as many steps, and each replaces nearly ten times less. What stays constant is the
@@ -266,6 +278,7 @@ for n in (10, 200):
         lesson.record(f"energy distance, {n} steps, η = {eta:g}", curve[counts.index(n)])
 lesson.record("largest energy distance of 5 exact sets", floor);
 
+
 # %% [markdown]
 # All curves fall to about the grey band, so no η is 'the right one'. On the way η = 1 is behind: the more
 # noise is replaced, the more of x_t' is rebuilt from P_t, and the more of x_0's spread is missing. Small η
@@ -301,6 +314,7 @@ for eta in (p.etas[0], p.etas[-1]):
     distance = metrics.energy_distance(results[eta], exact)
     lesson.record(f"energy distance after a shifted start, η = {eta:g}", distance)
 
+
 # %% [markdown]
 # The deterministic sampler carries the mistake to the end: it can only transport what it was given. Fresh
 # noise washes it out, since whatever x_t is, each step pulls it towards the distribution it should have.
@@ -321,6 +335,7 @@ def factor_of_eps(a_to, sigma):
 # %%
 cases = [tuple(row) for row in torch.tensor([[0.5, 0.3], [0.9, 0.0]], dtype=torch.float64)]
 lesson.exercise(factor_of_eps, direction, cases, ["variances of independent noises add"]);
+
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>Variances add: kept + fresh = 1-ᾱ'. A factor is the root of its
@@ -356,6 +371,7 @@ x, eps, noise = torch.randn(3, 4, generator=gen, dtype=torch.float64)
 levels = torch.tensor([[0.3, 0.6, 0.0], [0.3, 0.6, 0.4]], dtype=torch.float64)
 cases = [(x, eps, noise, *row) for row in levels]
 lesson.exercise(my_step, library_step, cases, ["first P, then the three terms"]);
+
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>Three lines: P, D, and their sum with the noise.</details>
