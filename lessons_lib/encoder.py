@@ -20,7 +20,7 @@ from torch import Tensor
 
 from .denoisers import check_input, predict
 from .sampler import Code, Sampler, Step
-from .schedule import direction, kappa, mean_coefficients, whole
+from .schedule import direction, kappa, mean_coefficients, noised, whole
 
 # A path: (sampler, x, generator) -> the chain x_T, …, x_0, one tensor (B, *shape) at a time.
 Path = Callable[[Sampler, Tensor, torch.Generator], Iterator[Tensor]]
@@ -30,7 +30,7 @@ def posterior(sampler: Sampler, x: Tensor, gen: torch.Generator) -> Iterator[Ten
     """x_T ~ q(x_T|x_0), then x_t' ~ q(x_t'|x_t, x_0), down to x_0 (Wu & De la Torre 2023, eq. 5)."""
     s = sampler.schedule
     c_x, c_P = mean_coefficients(s.a, s.a_to, sampler.sigma)
-    x_t = _noised(x, s.a[0].item(), gen)
+    x_t = noised(x, _randn(x, gen), s.a[0].item())
     yield x_t
     for i in range(len(s) - 1):
         noise = _randn(x, gen) * sampler.sigma[i].item()
@@ -45,7 +45,7 @@ def independent(sampler: Sampler, x: Tensor, gen: torch.Generator) -> Iterator[T
     The codes then correlate from step to step and carry more of the image.
     """
     for a in sampler.schedule.a:
-        yield _noised(x, a.item(), gen)
+        yield noised(x, _randn(x, gen), a.item())
     yield x
 
 
@@ -181,7 +181,3 @@ def _at(values: Tensor, steps: Tensor, x: Tensor) -> Tensor:
 
 def _randn(x: Tensor, gen: torch.Generator) -> Tensor:
     return torch.randn(x.shape, generator=gen, dtype=torch.float64).to(x)
-
-
-def _noised(x: Tensor, a: float, gen: torch.Generator) -> Tensor:
-    return a**0.5 * x + (1 - a) ** 0.5 * _randn(x, gen)

@@ -155,3 +155,8 @@ def mean_coefficients(a: Tensor, a_to: Tensor, sigma: Tensor) -> tuple[Tensor, T
     """(c_x, c_P) with μ = c_x x_t + c_P P: the mean of q(x_t' | x_t, x_0 = P) (Song et al. 2021, eq. 7)."""
     c_x = direction(a_to, sigma) / torch.sqrt(1 - a)
     return c_x, torch.sqrt(a_to) - c_x * torch.sqrt(a)
+
+
+def noised(x: Tensor, noise: Tensor, a: Tensor | float) -> Tensor:
+    """x_t = √ᾱ x_0 + √(1-ᾱ) noise: a draw of q(x_t | x_0) (Ho et al. 2020, eq. 4)."""
+    return a**0.5 * x + (1 - a) ** 0.5 * noise

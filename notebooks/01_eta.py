@@ -39,7 +39,8 @@ p = lesson.parameters(
 import torch
 
 from lessons_lib import Code, Sampler, load, metrics, plots
-from lessons_lib.schedule import direction, sigma
+from lessons_lib.sampler import predicted_image
+from lessons_lib.schedule import direction, mean_coefficients, sigma
 from lessons_lib.widgets import explore, slider
 
 # %% [markdown]
@@ -362,8 +363,8 @@ def my_step(x, eps, noise, a, a_to, sigma):
 
 # %%
 def library_step(x, eps, noise, a, a_to, sigma):
-    P = (x - (1 - a).sqrt() * eps) / a.sqrt()
-    return a_to.sqrt() * P + direction(a_to, sigma) * eps + sigma * noise
+    c_x, c_P = mean_coefficients(a, a_to, sigma)  # the same mean, written with x_t and P
+    return c_x * x + c_P * predicted_image(x, eps, a) + sigma * noise
 
 
 gen = torch.Generator().manual_seed(p.seed)

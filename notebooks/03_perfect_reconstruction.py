@@ -41,7 +41,7 @@ import torch
 
 from lessons_lib import Code, Sampler, inputs, load, metrics, plots
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
-from lessons_lib.schedule import direction
+from lessons_lib.schedule import Schedule, mean_coefficients, noised
 from lessons_lib.widgets import choice, explore, slider
 
 # %% [markdown]
@@ -343,8 +343,7 @@ def noised_start(x, noise, alpha_bar, times):
 
 # %%
 def right_start(x, noise, alpha_bar, times):
-    a = alpha_bar[times[0]]
-    return a.sqrt() * x + (1 - a).sqrt() * noise
+    return noised(x, noise, Schedule.of(alpha_bar, times).a[0])
 
 
 cases = [
@@ -444,9 +443,8 @@ def chain_coefficients(a, a_to, sigma):
 
 
 # %%
-def right_coefficients(a, a_to, sigma):
-    c_x = direction(a_to, sigma) / (1 - a).sqrt()
-    return torch.stack([c_x, a_to.sqrt() - c_x * a.sqrt()])
+def right_coefficients(*levels):
+    return torch.stack(mean_coefficients(*levels))
 
 
 levels = torch.tensor([[0.2, 0.5, 0.3], [0.5, 0.9, 0.0]], dtype=torch.float64)

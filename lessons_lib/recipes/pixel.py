@@ -21,6 +21,7 @@ from tqdm import tqdm
 from .. import _torchvision, plots  # noqa: F401
 from ..checkpoints import digest, load
 from ..sampler import Sampler
+from ..schedule import noised
 from ..worlds import TRAIN_SEEDS, WORLDS, World
 
 CHUNK = 8192  # pictures rendered, cached and added to the pool at a time
@@ -114,7 +115,7 @@ def noisy_pair(x: Tensor, alpha_bar: Tensor, gen: torch.Generator):
     t = torch.randint(0, len(alpha_bar), (len(x),), generator=gen)
     eps = torch.randn(x.shape, generator=gen)
     a = alpha_bar[t].view(-1, 1, 1, 1)
-    return a.sqrt() * x + (1 - a).sqrt() * eps, t, a.sqrt() * eps - (1 - a).sqrt() * x
+    return noised(x, eps, a), t, a.sqrt() * eps - (1 - a).sqrt() * x
 
 
 @dataclass
