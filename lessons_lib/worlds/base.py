@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import io
+import random
+import sys
+import tokenize
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 
 import torch
 from torch import Tensor
 
+from . import draw as drawing
 from .draw import Canvas
 
 TRAIN_SEEDS = 1_000_000  # recipes draw with seeds from here upwards; every seed below is held out
+AT_ONCE = 32  # pictures drawn together: more would not fit the processor's cache, and be slower
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class Factor:
     """One cause of a picture: its range, and how it is drawn at random.
 
     Uniform in [low, high]; with `zero`, that share of the draws is 0; with `binary`, the draw is
-    1 with that probability, else 0.
+    1 with that probability, else 0; with `choices`, one of their numbers, 0 to len(choices) - 1.
     """
 
     name: str
@@ -29,9 +37,17 @@ class Factor:
     meaning: str
     zero: float = 0.0
     binary: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @classmethod
+    def choice(cls, name: str, group: str, choices: tuple[str, ...]) -> Factor:
+        """A factor that is one of several kinds, all equally likely."""
+        return cls(name, group, 0, len(choices) - 1, ", ".join(choices), choices=choices)
 
     def draw(self, u: Tensor) -> Tensor:
         """Values (n,) from uniform numbers `u` (n,) in [0, 1)."""
+        if self.choices:
+            return (u * len(self.choices)).floor()
         if self.binary is not None:
             return (u < self.binary).float()
         spread = ((u - self.zero) / (1 - self.zero)).clamp(0, 1)
@@ -54,13 +70,30 @@ class Batch:
 
 @dataclass(frozen=True)
 class World:
-    """A procedural image distribution with known factors."""
+    """A procedural image distribution with known factors.
+
+    draw: paints (B,) factors at a size on a Canvas, back to front.
+    describe: one caption of one picture's factors, its wording picked by the random generator.
+    fixed: factors that are the same in every picture of this world.
+    """
 
     name: str
     factors: tuple[Factor, ...]
     classes: tuple[str, ...]
     draw: Callable[[dict[str, Tensor], int], Canvas]
-    describe: Callable[[dict[str, float]], str]
+    describe: Callable[[dict[str, float], random.Random], str]
+    fixed: dict[str, float] = field(default_factory=dict)
+
+    def where(self, name: str, **fixed: float) -> World:
+        """The part of this world in which these factors are fixed; the others are drawn as before,
+        so that a seed's pictures in two parts are each other's counterparts."""
+        self._known(fixed)
+        return replace(self, name=name, fixed=self.fixed | fixed)
+
+    @property
+    def version(self) -> str:
+        """A hash of the renderer's code, without its comments: what a checkpoint learnt."""
+        return _fingerprint(drawing, sys.modules[self.draw.__module__])
 
     def sample_factors(self, n: int, seed: int, device: str = "cpu") -> dict[str, Tensor]:
         """`n` independent draws of every factor; the first k of n are those of k."""
@@ -69,7 +102,8 @@ class World:
         if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
             raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
         u = torch.rand(n, len(self.factors), generator=torch.Generator().manual_seed(seed))
-        return {f.name: f.draw(u[:, i]).to(device) for i, f in enumerate(self.factors)}
+        drawn = {f.name: f.draw(u[:, i]).to(device) for i, f in enumerate(self.factors)}
+        return self.complete(drawn)
 
     def sample(self, n: int, seed: int, size: int = 64, device: str = "cpu") -> Batch:
         """`n` random pictures with factors, masks and captions.
@@ -77,8 +111,8 @@ class World:
         seed: below 1,000,000 for held-out pictures, which no recipe has trained on.
         """
         factors = self.sample_factors(n, seed, device)
-        canvas = self.draw(factors, _checked_size(size))
-        return Batch(canvas.image(), factors, canvas.mask(), self.captions(factors))
+        image, mask = self._drawn(factors, size, lambda c: (c.image(), c.mask()))
+        return Batch(image, factors, mask, self.captions(factors, seed))
 
     def render(self, factors: Mapping[str, Tensor | float], size: int = 64) -> Tensor:
         """The pictures (B, 3, size, size) of these factors; a number stands for the whole batch.
@@ -86,28 +120,34 @@ class World:
         Raises ValueError for a factor that this world does not have, one that is missing, or one
         that is not finite. Values beyond a factor's range are drawn as they are, to extrapolate.
         """
-        return self.draw(self.complete(factors), _checked_size(size)).image()
+        return self._drawn(factors, size, lambda c: (c.image(),))[0]
 
     def mask(self, factors: Mapping[str, Tensor | float], size: int = 64) -> Tensor:
         """The masks (B, size, size) of these factors; see `classes` for the numbers' names."""
-        return self.draw(self.complete(factors), _checked_size(size)).mask()
+        return self._drawn(factors, size, lambda c: (c.mask(),))[0]
 
-    def captions(self, factors: Mapping[str, Tensor | float]) -> list[str]:
-        """One sentence for each face of `factors`."""
+    def captions(self, factors: Mapping[str, Tensor | float], seed: int = 0) -> list[str]:
+        """One sentence for each picture of `factors`; another seed picks other words."""
         columns = {name: v.tolist() for name, v in self.complete(factors).items()}
         rows = zip(*columns.values(), strict=True)
-        return [self.describe(dict(zip(columns, row, strict=True))) for row in rows]
+        return [
+            self.describe(dict(zip(columns, row, strict=True)), random.Random(f"{seed}-{i}"))
+            for i, row in enumerate(rows)
+        ]
 
     def complete(self, factors: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
         """`factors` checked, as (B,) float tensors on one device, in this world's order."""
-        names = [f.name for f in self.factors]
-        unknown, missing = set(factors) - set(names), set(names) - set(factors)
-        if unknown or missing:
-            wrong = (
-                f"unknown {sorted(unknown)}; they" if unknown else f"missing {len(missing)}; all"
+        factors = {**factors, **self.fixed}
+        self._known(factors)
+        missing = [f.name for f in self.factors if f.name not in factors]
+        if missing:
+            raise ValueError(
+                f"Factors of {self.name}: missing {len(missing)} ({', '.join(missing)}); "
+                f"`{self.name}.sample_factors` gives all."
             )
-            raise ValueError(f"Factors of {self.name}: {wrong} are {', '.join(names)}.")
-        tensors = {n: torch.as_tensor(factors[n], dtype=torch.float32) for n in names}
+        tensors = {
+            f.name: torch.as_tensor(factors[f.name], dtype=torch.float32) for f in self.factors
+        }
         for name, value in tensors.items():
             if not value.isfinite().all():
                 raise ValueError(
@@ -122,6 +162,39 @@ class World:
         batch = max(sizes, default=1)
         device = max(tensors.values(), key=lambda t: t.numel()).device
         return {n: t.to(device).reshape(-1).expand(batch) for n, t in tensors.items()}
+
+    def _known(self, factors: Mapping) -> None:
+        names = [f.name for f in self.factors]
+        unknown = set(factors) - set(names)
+        if unknown:
+            raise ValueError(
+                f"Factors of {self.name}: unknown {sorted(unknown)}; they are {', '.join(names)}."
+            )
+
+    def _drawn(self, factors: Mapping, size: int, of: Callable) -> tuple[Tensor, ...]:
+        """What `of` takes from each canvas, `AT_ONCE` pictures at a time."""
+        factors, size = self.complete(factors), _checked_size(size)
+        n = len(next(iter(factors.values())))
+        parts = [
+            of(self.draw({k: v[i : i + AT_ONCE] for k, v in factors.items()}, size))
+            for i in range(0, n, AT_ONCE)
+        ]
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+
+def _fingerprint(*modules) -> str:
+    """First 12 hexadecimal digits of the SHA-256 of the modules' code; comments, docstrings and
+    layout do not count."""
+    found, layout = hashlib.sha256(), {tokenize.COMMENT, tokenize.NL, tokenize.INDENT}
+    layout |= {tokenize.DEDENT, tokenize.NEWLINE, tokenize.ENCODING}
+    for module in modules:
+        before = tokenize.NEWLINE
+        for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(module)).readline):
+            docstring = token.type == tokenize.STRING and before in layout
+            if token.type not in layout and not docstring:
+                found.update(token.string.encode() + b"\0")
+            before = token.type if token.type != tokenize.NL else before
+    return found.hexdigest()[:12]
 
 
 def _checked_size(size: int) -> int:

@@ -6,6 +6,8 @@ smiling = faces.render(batch.factors | {"smile": 1.0}) # the true counterfactual
 
 from __future__ import annotations
 
+import random
+
 import torch
 from torch import Tensor
 
@@ -264,7 +266,7 @@ def _paint_glasses(c: Canvas, f: dict, fx: Tensor, y: Tensor, width) -> None:
     c.paint(c.coverage(frame), _constant(28, 26, 40, fx), 9, opacity=f["glasses"])
 
 
-def _describe(factors: dict[str, float]) -> str:
+def _describe(factors: dict[str, float], rng: random.Random) -> str:
     """One caption for one face: only what is pronounced is said."""
     age = (
         "a young person"
