@@ -1,0 +1,172 @@
+"""An edit held against the true counterfactual: the same picture with only the wanted factors changed.
+
+A world can draw it, so an edit is judged by what no photograph allows: how near it comes, how much of
+the wanted change it reaches, and how much else it changes. Images are (B, 3, S, S) in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .metrics import AT_ONCE, Distance, checked, psnr
+from .worlds import WORLDS, Factor, World
+
+LEAST = 0.1  # of a factor's range: a smaller wanted change is lost in the critic's errors
+
+Factors = Mapping[str, Tensor | float]
+
+
+class Scores(NamedTuple):
+    """What an edit reached, each (B,).
+
+    psnr: of the edited image to the true counterfactual, dB; higher is nearer, +inf when equal.
+    distance: the same by a perceptual distance; lower is nearer.
+    achieved: share of the wanted change; 0 for none, 1 for all, more when overdone, below 0 when the
+    wrong way; NaN where the source all but had the wanted values already.
+    drift: mean change of the other factors in units of their ranges, from 0 (none) to 1.
+    """
+
+    psnr: Tensor
+    distance: Tensor
+    achieved: Tensor
+    drift: Tensor
+
+
+@torch.no_grad()
+def counterfactual_scores(
+    edited: Tensor,
+    factors: Factors,
+    wanted: Factors,
+    world: str,
+    critic: nn.Module,
+    distance: Distance,
+) -> Scores:
+    """Scores of edits (B, 3, S, S) of the pictures of `factors` towards the values `wanted`.
+
+    achieved is (read(edited) - read(source)) / (wanted value - source value), averaged over the wanted
+    factors that are to change by a tenth of their range or more. A binary factor's reading is a
+    probability; a choice counts as right or wrong. Both readings are the critic's, the source's from
+    its picture drawn anew: what the critic always misreads cancels, and no edit scores exactly 0.
+    A critic that reads too weakly, or one factor for another, still shows: see `baselines`.
+    """
+    edited, (before, after) = _square(edited, "edited"), _case(factors, wanted, world)
+    known = WORLDS[world]
+    source, target = (known.render(f, edited.shape[-1]).to(edited) for f in (before, after))
+    if len(source) != len(edited):
+        raise ValueError(
+            f"There are {len(edited)} edited images and factors of {len(source)}: give as many."
+        )
+    was, now = readings(source, world, critic), readings(edited, world, critic)
+    goals = [f for f in known.factors if f.name in wanted]
+    others = [f for f in known.factors if f.name not in wanted and f.name not in known.fixed]
+    shares = [_share(f, *(v[f.name].to(edited) for v in (was, now, before, after))) for f in goals]
+    changes = [_change(f, was[f.name], now[f.name]) for f in others]
+    return Scores(
+        psnr(edited, target),
+        distance(edited, target),
+        torch.stack(shares).nanmean(0),
+        torch.stack(changes).mean(0),
+    )
+
+
+@torch.no_grad()
+def baselines(
+    factors: Factors,
+    wanted: Factors,
+    world: str,
+    critic: nn.Module,
+    distance: Distance,
+    size: int = 64,
+    seed: int = 0,
+) -> dict[str, Scores]:
+    """The scores that an edit must be read against, by name.
+
+    'no edit': the source itself. 'random image': another held-out picture of the world.
+    'true counterfactual': the goal itself, so its distance is 0 and its psnr +inf; its achieved falls
+    short of 1, and its drift exceeds 0, by the critic's errors alone, so they are the best that an edit
+    can be asked for.
+    """
+    before, after = _case(factors, wanted, world)
+    known = WORLDS[world]
+    n = len(next(iter(before.values())))
+    images = {
+        "no edit": known.render(before, size),
+        "random image": known.sample(n, seed, size).image,
+        "true counterfactual": known.render(after, size),
+    }
+    device = next(iter(before.values())).device
+    return {
+        name: counterfactual_scores(x.to(device), before, wanted, world, critic, distance)
+        for name, x in images.items()
+    }
+
+
+@torch.no_grad()
+def manifold_distance(x: Tensor, world: str, critic: nn.Module) -> Tensor:
+    """PSNR of images (B, 3, S, S) with the world's drawing of the factors read from them, (B,) in dB.
+
+    Higher is more like a picture of the world; the world's own held-out pictures give the ceiling,
+    which the critic's errors set.
+    """
+    x = _square(x, "x")
+    return psnr(x, _world(world).render(readings(x, world, critic), x.shape[-1]).to(x))
+
+
+@torch.no_grad()
+def readings(x: Tensor, world: str, critic: nn.Module) -> dict[str, Tensor]:
+    """The factors that the critic reads from images (B, 3, H, W), name -> (B,)."""
+    parts = [critic.read(part, world) for part in x.float().split(AT_ONCE)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _share(factor: Factor, was: Tensor, now: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """Share of the wanted change from `before` to `after` that the readings made, (B,)."""
+    wanted = after - before
+    if factor.choices:
+        moved = (now.round() == after).to(now) - (was.round() == after).to(now)
+        return torch.where(wanted != 0, moved, torch.nan)
+    enough = wanted.abs() >= LEAST * (factor.high - factor.low)
+    return torch.where(enough, (now - was) / wanted, torch.nan)
+
+
+def _change(factor: Factor, was: Tensor, now: Tensor) -> Tensor:
+    """How far a reading moved, (B,) in units of the factor's range; a choice by 0 or 1."""
+    if factor.choices:
+        return (now.round() != was.round()).to(now)
+    return (now - was).abs() / (factor.high - factor.low)
+
+
+def _case(factors: Factors, wanted: Factors, world: str) -> tuple[dict, dict]:
+    """All factors of the source and of the true counterfactual, (B,) each."""
+    known = _world(world)
+    fixed = sorted(set(wanted) & set(known.fixed))
+    if fixed:
+        raise ValueError(
+            f"wanted changes {', '.join(fixed)}, which every picture of {world} shares."
+        )
+    free = [f.name for f in known.factors if f.name not in known.fixed]
+    if not wanted or not set(free) - set(wanted):
+        raise ValueError(
+            f"wanted has {len(wanted)} of the {len(free)} factors of {world}: change at least one "
+            "and leave at least one."
+        )
+    after = known.complete({**factors, **wanted})
+    n = len(next(iter(after.values())))
+    return {k: v.expand(n) for k, v in known.complete(factors).items()}, after
+
+
+def _square(x: Tensor, name: str) -> Tensor:
+    x = checked(x, name, smallest=32)
+    if x.shape[1] != 3 or x.shape[-1] != x.shape[-2]:
+        raise ValueError(f"{name} is {tuple(x.shape)}: pictures of a world are (B, 3, S, S).")
+    return x
+
+
+def _world(name: str) -> World:
+    if name not in WORLDS:
+        raise ValueError(f"There is no world {name!r}; there are {', '.join(WORLDS)}.")
+    return WORLDS[name]
