@@ -261,10 +261,10 @@ def _tree(add, x, y, here, f: dict, colour: dict) -> None:
 
 
 def _tent(add, x, y, here, paint, colour: dict) -> None:
-    body = inside(0.82 * (x.abs() - 0.36 - 0.7 * y), y)
+    body = inside(0.82 * (x.abs() - 0.4 - 0.7 * y), y)
     add(body, paint, TENT, here)
     add(inside(body, 0.1 - x), paint * 0.76, opacity=here)
-    opening = inside(0.94 * (x.abs() - 0.13 - 0.36 * y), y)
+    opening = inside(0.94 * (x.abs() - 0.14 - 0.36 * y), y)
     dark = torch.lerp(paint * 0.3, colour["window"], 0.35)
     add(opening, dark, opacity=here)
 
@@ -358,7 +358,7 @@ def _describe(factors: dict[str, float], rng: random.Random) -> str:
 
 def _sentence(factors: dict[str, float], rng: random.Random) -> str:
     """Things and setting, in one of seven orders."""
-    f = {name: round(value) for name, value in factors.items()}
+    f = {g.name: round(min(max(factors[g.name], g.low), g.high)) for g in FACTORS}
     parts = _things(factors, f, rng) + _surroundings(factors, f, rng)
     things = listed(parts if rng.random() < 0.5 else shuffled(parts, rng))
     setting, occasion = _setting(f, rng), article(_occasion(f, rng))
@@ -396,8 +396,10 @@ def _things(factors: dict[str, float], f: dict[str, int], rng: random.Random) ->
     side, parts = rng.choice(("on", "at", "to")), []
     slots = [slot for slot in ("left", "right") if f[slot]]
     names = [_name(f, slot, rng) for slot in slots]
+    tree = f["left"] == OBJECTS.index("tree")
+    twins = f["left"] == f["right"] > 0 and (tree or f["left_color"] == f["right_color"])
     placed = rng.random() < 0.75
-    if len(set(names)) < len(names) and not placed:
+    if twins and not placed:
         parts.append(f"two {names[0]}s")
     else:
         told = (f" {side} the {slot}" if placed else "" for slot in slots)
