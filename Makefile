@@ -35,9 +35,11 @@ lessons: $(STAMP)
 	$(PY) -m lessons_lib.pages $(ARGS)
 
 # Two workers, so each gets one thread: torch's own would crowd each other out.
+# A cell, and a test, that takes too long has hung: it fails, by its name, with every thread's place.
+LIMITS := --nbmake-timeout=120 -o faulthandler_timeout=400 -o faulthandler_exit_on_timeout=true
 test: $(STAMP)
 	@echo "running the unit, property and notebook tests"
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --nbmake tests notebooks $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --nbmake $(LIMITS) tests notebooks $(ARGS)
 
 bench: $(STAMP)
 	@echo "measuring encoding and sampling on this machine"

@@ -1,4 +1,4 @@
-"""Make nbmake see what it misses: callbacks of widgets that fail, in the run or when moved."""
+"""Make nbmake see what it misses: callbacks of widgets that fail, and replies that it overlooks."""
 
 import nbmake.nb_run
 from nbclient import NotebookClient
@@ -6,6 +6,7 @@ from nbformat.v4 import new_code_cell
 from nbmake.nb_result import NotebookError
 from nbmake.nb_run import NotebookRun
 
+from lessons_lib.kernels import KernelManager
 from lessons_lib.pages import widget_errors
 
 _execute = NotebookRun.execute
@@ -17,7 +18,8 @@ class MovingClient(NotebookClient):
     def __init__(self, nb, **options):
         if any("lessons_lib.widgets" in c.source for c in nb.cells if c.cell_type == "code"):
             nb.cells.append(new_code_cell("from lessons_lib.widgets import try_all\ntry_all()"))
-        super().__init__(nb, extra_arguments=["--log-level=ERROR"], **options)
+        options |= {"kernel_manager_class": KernelManager, "extra_arguments": ["--log-level=ERROR"]}
+        super().__init__(nb, **options)
 
 
 def execute(self):

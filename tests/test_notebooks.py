@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.channels import ZMQSocketChannel
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lessons_lib import pages
+from lessons_lib.kernels import KernelManager
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS = 'steps = 5\neta = 0.5\ncheckpoint = "faces"\netas = [0, 0.5]\ndevice = None'
@@ -34,9 +37,14 @@ def lesson(*sources, parameters=PARAMETERS):
     )
 
 
-def executed(*sources):
+def executed(*sources, limit=120):
     notebook = lesson(*sources)
-    NotebookClient(notebook, timeout=120, extra_arguments=["--log-level=ERROR"]).execute()
+    NotebookClient(
+        notebook,
+        timeout=limit,
+        kernel_manager_class=KernelManager,
+        extra_arguments=["--log-level=ERROR"],
+    ).execute()
     return notebook
 
 
@@ -61,6 +69,20 @@ def test_a_broken_callback_is_found(source):
 
 def test_a_working_callback_is_not():
     assert pages.widget_errors(executed(WORKING)) == []
+
+
+def test_a_reply_that_comes_while_a_widget_is_answered_is_not_overlooked(monkeypatch):
+    send = ZMQSocketChannel.send
+
+    def held_up(self, msg):
+        if msg["header"]["msg_type"] == "comm_msg":
+            time.sleep(0.5)  # the cell's reply arrives meanwhile
+        send(self, msg)
+
+    monkeypatch.setattr(ZMQSocketChannel, "send", held_up)
+    start, limit = time.monotonic(), 30
+    executed(WORKING, limit=limit)
+    assert time.monotonic() - start < limit
 
 
 def test_nbmake_fails_for_broken_callbacks_only(tmp_path):
