@@ -108,6 +108,25 @@ def test_captions_name_the_colours_of_muzzle_and_eyes():
         assert all(f"{word} eyes" in c for c in captions(eye_color=place / 2))
 
 
+@pytest.mark.parametrize(
+    "name, colours, place",
+    [
+        ("fur", module.FUR, "head"),
+        ("second", module.SECOND, "muzzle"),
+        ("eye_color", module.EYES, "eyes"),
+        ("background", module.BACKGROUND, "background"),
+    ],
+)
+def test_a_named_colour_is_painted_where_the_caption_says(name, colours, place):
+    k = animals.classes.index(place)
+    for world in PARTS.values():
+        for value, rgb in zip(torch.linspace(0, 1, len(colours)).tolist(), colours, strict=True):
+            factors = MIDDLE | {"mouth_open": 0.0, name: value}
+            seen = world.render(factors, 64)[0][:, world.mask(factors, 64)[0] == k]
+            wanted = torch.tensor(rgb)[:, None] / 127.5 - 1
+            assert ((seen - wanted).abs().amax(0) < 0.2).float().mean() > 0.15
+
+
 def test_captions_tell_the_patterns():
     assert not any("stripe" in c or "patch" in c for c in captions(pattern=0.0))
     assert all("patch" in c and "stripe" not in c for c in captions(pattern=1.0))
