@@ -3,6 +3,9 @@
 A folder is as diffusers saves it: `unet/` and `scheduler/` in a pipeline's folder, or `config.json`
 and `scheduler_config.json` at its root. Weights are safetensors only. An embedded model also has a
 `card.json`: recipe, figures, and the SHA-256 of each of its files, checked at each load.
+
+A latent model also has `vae/` (or `vqvae/`), one that text conditions `text_encoder/` and
+`tokenizer/`: Stable Diffusion's layout. What else lies there (a safety checker) is not read.
 """
 
 from __future__ import annotations
@@ -10,12 +13,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from .denoisers import Denoiser, GaussianMixture, UNet, digits, two_moons_of_gaussians
+from .latent import Codec, Prompts
 from .schedule import linear_alpha_bar, scaled_linear_alpha_bar
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
@@ -24,6 +30,26 @@ EXACT: dict[str, Callable[[], GaussianMixture]] = {
     "moons": two_moons_of_gaussians,
 }
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+TEXT_WEIGHTS = "model.safetensors"
+CLASSES = {
+    "UNet2DModel": "diffusers.models.unets.unet_2d",
+    "UNet2DConditionModel": "diffusers.models.unets.unet_2d_condition",
+    "AutoencoderKL": "diffusers.models.autoencoders.autoencoder_kl",
+    "VQModel": "diffusers.models.autoencoders.vq_model",
+    "CLIPTextModel": "transformers.models.clip.modeling_clip",
+}
+# What is asked of the hub: whole-precision safetensors of the parts that are read, and texts.
+FROM_THE_HUB = [
+    "*config.json",
+    "model_index.json",
+    WEIGHTS,
+    *(f"{part}/{WEIGHTS}" for part in ("unet", "vae", "vqvae")),
+    f"text_encoder/{TEXT_WEIGHTS}",
+    "tokenizer/*.json",
+    "tokenizer/*.txt",
+]
+# The kinds of checkpoint that are no denoiser, by their card, and what loads them.
+EVALUATORS = {"critic": "load_critic", "clip": "load_clip"}
 
 
 class CheckpointError(ValueError):
@@ -31,8 +57,10 @@ class CheckpointError(ValueError):
 
 
 def names() -> list[str]:
-    """What `load` knows without a path or a network."""
-    trained = [p.parent.name for p in EMBEDDED.glob("*/card.json")]
+    """What `load` knows without a path or a network: every generator, but no evaluator."""
+    trained = [
+        p.parent.name for p in EMBEDDED.glob("*/card.json") if kind_of(p.parent) == "generator"
+    ]
     return sorted(EXACT) + sorted(trained)
 
 
@@ -42,6 +70,15 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
     name: an embedded model (see `names()`), a folder that diffusers saved, or a hub id such as
         'google/ddpm-ema-celebahq-256', which is downloaded once and then found in the hub's cache.
 
+    A latent model's x is a latent: its `codec` goes between images and latents, and its `prompts`
+    makes the `cond` of texts; both are None where they do not apply.
+
+    The scheduler file gives ᾱ and what the network predicts, no more: which times are visited and
+    where the last step ends is the sampler's. `Sampler(model, steps=50)` goes evenly from T-1 to 0 and
+    ends at ᾱ = 1. Stable Diffusion's own 50 steps ('leading', steps_offset=1,
+    set_alpha_to_one=False) are `Schedule.of(model.alpha_bar, list(range(981, 0, -20)),
+    model.alpha_bar[0].item())`.
+
     Raises CheckpointError, in one sentence, for an unknown name, a missing or corrupt file, a class
     that is not supported, or a hub that cannot be reached.
     """
@@ -49,7 +86,12 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
     if str(name) in EXACT:
         return EXACT[str(name)]()  # on the CPU, in float64, wherever the rest is
     folder = find(name)
-    if (folder / "card.json").is_file():
+    if kind_of(folder) in EVALUATORS:
+        raise CheckpointError(
+            f"{str(name)!r} is an evaluator, which draws no images: load it with "
+            f"`lessons_lib.evaluators.{EVALUATORS[kind_of(folder)]}({str(name)!r})`."
+        )
+    if _has_card(folder):
         verify(folder)
     return _unet(folder).to(where)
 
@@ -114,6 +156,15 @@ def card(folder: Path) -> dict:
     return _config(folder / "card.json")
 
 
+def kind_of(folder: Path) -> str:
+    """What a checkpoint is: 'generator', unless its card has another 'kind'."""
+    return card(folder).get("kind", "generator") if _has_card(folder) else "generator"
+
+
+def _has_card(folder: Path) -> bool:
+    return (folder / "card.json").is_file()
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -127,9 +178,8 @@ def _download(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    patterns = ["*config.json", "model_index.json", WEIGHTS, f"unet/{WEIGHTS}", "*/*config.json"]
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns))
+        return Path(snapshot_download(hub_id, allow_patterns=FROM_THE_HUB))
     except RepositoryNotFoundError:
         raise CheckpointError(
             f"The hub has no model {hub_id!r}, or it is private: check the name, or give {_known()}."
@@ -143,44 +193,124 @@ def _download(hub_id: str) -> Path:
 
 def _unet(folder: Path) -> UNet:
     home = folder / "unet" if (folder / "unet").is_dir() else folder
-    config = _config(home / "config.json")
-    kind = config.get("_class_name")
-    if kind != "UNet2DModel":
-        raise CheckpointError(
-            f"{home} holds a {kind or 'model of no named class'}: this loads UNet2DModel only."
-        )
-    if not (home / WEIGHTS).is_file():
-        raise CheckpointError(f"{home / WEIGHTS} is missing: weights must be safetensors.")
-    from . import _torchvision  # noqa: F401
-
-    from diffusers.models.unets.unet_2d import UNet2DModel  # isort: skip
-
-    try:
-        net, loaded = UNet2DModel.from_pretrained(
-            home,
-            torch_dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:
-        reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
-        raise CheckpointError(f"{home / WEIGHTS} does not load: {reason.rstrip('.:')}.") from None
-    missing = loaded["missing_keys"]
-    if missing:  # diffusers would go on with random numbers in their place
-        raise CheckpointError(
-            f"{home / WEIGHTS} lacks {len(missing)} of the network's tensors ({sorted(missing)[0]}, …): "
-            "it and config.json are not of one model."
-        )
+    net = _network(home, "UNet2DModel", "UNet2DConditionModel")
     alpha_bar, prediction = _schedule(folder)
-    own = card(folder) if (folder / "card.json").is_file() else {}
+    own = card(folder) if _has_card(folder) else {}
     unshuffle = own.get("recipe", {}).get("unshuffle", 1)
     try:
         model = UNet(net, alpha_bar, prediction, unshuffle)
     except ValueError as error:
         raise CheckpointError(f"{folder} does not load: {error}") from None
     model.world = own.get("world")
+    model.codec = _codec(folder, model)
+    model.prompts = _prompts(folder, model)
     return model
+
+
+def _codec(folder: Path, model: UNet) -> Codec | None:
+    homes = [folder / part for part in ("vae", "vqvae") if (folder / part).is_dir()]
+    if not homes and model.text_width is None:
+        return None
+    home = homes[0] if homes else folder / "vae"
+    net = _network(home, "AutoencoderKL", "VQModel")
+    # The latents of a VQModel have about unit variance by themselves, and older files of one give no
+    # scale; diffusers' default, 0.18215, belongs to Stable Diffusion's AutoencoderKL.
+    scale = _config(home / "config.json").get("scaling_factor")
+    if scale is None and type(net).__name__ == "VQModel":
+        scale = 1.0
+    codec = Codec(net, scale)
+    if codec.channels != model.shape[0]:
+        raise CheckpointError(
+            f"{folder} does not load: its denoiser is of {model.shape[0]} channels, "
+            f"but the latents of {home.name}/ have {codec.channels}."
+        )
+    return codec
+
+
+def _prompts(folder: Path, model: UNet) -> Prompts | None:
+    if model.text_width is None:
+        return None
+    net = _network(folder / "text_encoder", "CLIPTextModel")
+    if net.config.hidden_size != model.text_width:
+        raise CheckpointError(
+            f"{folder} does not load: its denoiser takes text embeddings of width {model.text_width}, "
+            f"but those of text_encoder/ have {net.config.hidden_size}."
+        )
+    tokenizer = _tokenizer(folder / "tokenizer")
+    try:
+        return Prompts(tokenizer, net)
+    except ValueError as error:
+        raise CheckpointError(f"{folder} does not load: {error}") from None
+
+
+def _tokenizer(home: Path):
+    named = _config(home / "tokenizer_config.json").get("tokenizer_class")
+    if named not in ("CLIPTokenizer", "CLIPTokenizerFast"):
+        raise CheckpointError(
+            f"{home} holds a {named or 'tokenizer of no named class'}: this loads CLIPTokenizer only."
+        )
+    one = (home / "tokenizer.json").is_file()
+    if not one and not all((home / name).is_file() for name in ("vocab.json", "merges.txt")):
+        raise CheckpointError(
+            f"{home} has no vocabulary: it needs tokenizer.json, or vocab.json and merges.txt."
+        )
+    from . import _torchvision  # noqa: F401
+
+    from transformers.models.clip.tokenization_clip import CLIPTokenizer  # isort: skip
+
+    try:
+        return CLIPTokenizer.from_pretrained(home, local_files_only=True)
+    except Exception as error:
+        raise _no_load(home, error) from None
+
+
+def _network(home: Path, *allowed: str):
+    """The network in a folder, in float32, if it is of one of these classes and whole."""
+    config = _config(home / "config.json")
+    named = config.get("_class_name") or next(iter(config.get("architectures") or ()), None)
+    if named not in allowed:
+        raise CheckpointError(
+            f"{home} holds a {named or 'model of no named class'}: this loads {' or '.join(allowed)} only."
+        )
+    path = home / (TEXT_WEIGHTS if named == "CLIPTextModel" else WEIGHTS)
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing: weights must be safetensors.")
+    from . import _torchvision  # noqa: F401
+
+    network = getattr(import_module(CLASSES[named]), named)
+    try:
+        with _no_progress_bar():
+            net, loaded = network.from_pretrained(
+                home, use_safetensors=True, local_files_only=True, output_loading_info=True
+            )
+    except Exception as error:
+        raise _no_load(path, error) from None
+    missing = loaded["missing_keys"]
+    if missing:  # the libraries would go on with random numbers in their place
+        raise CheckpointError(
+            f"{path} lacks {len(missing)} of the network's tensors ({sorted(missing)[0]}, …): "
+            "it and config.json are not of one model."
+        )
+    return net.float()
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """No bar by transformers for a load of a second, in a notebook least of all."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _no_load(path: Path, error: Exception) -> CheckpointError:
+    reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
+    return CheckpointError(f"{path} does not load: {reason.rstrip('.:')}.")
 
 
 def _schedule(folder: Path) -> tuple[torch.Tensor, str]:

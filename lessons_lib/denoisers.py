@@ -14,6 +14,7 @@ block) and `decode(b, delta_h=None) -> eps`, together equal to the whole pass.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import NamedTuple, Protocol
 
 import torch
@@ -71,10 +72,25 @@ def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, co
         raise ValueError(f"cond is {cond!r}: give a tensor with one condition for each image.")
     if cond is not None and len(cond) not in (1, len(x)):
         raise ValueError(f"cond has {len(cond)} conditions for {len(x)} images: give one for each.")
+    width = getattr(denoiser, "text_width", None)
+    if width is not None and cond is None:
+        raise ValueError(
+            "This model draws what a text says: give cond, such as model.prompts(['a cat']), "
+            "or model.prompts.empty for no text."
+        )
+    if width is not None and not (
+        cond.is_floating_point() and cond.ndim == 3 and cond.shape[2] == width
+    ):
+        raise ValueError(
+            f"cond is {cond.dtype} of shape {tuple(cond.shape)}: give text embeddings (B, L, {width}), "
+            "such as model.prompts(['a cat'])."
+        )
 
 
 def labels_of(denoiser: Denoiser) -> list[int]:
     """The labels that `cond` may hold; none for a model without classes."""
+    if isinstance(denoiser, Guided):
+        return labels_of(denoiser.denoiser)
     if isinstance(denoiser, UNet):
         return list(range(denoiser.net.config.num_class_embeds or 0))
     labels = getattr(denoiser, "labels", None)
@@ -98,8 +114,13 @@ class UNet:
     prediction: what the network puts out, as its scheduler file says: 'epsilon', 'v_prediction' or
         'sample'.
     unshuffle: the network sees `pixel_unshuffle(x, unshuffle)`; outside, x and ε are images.
-    A network with class embeddings takes labels (B,), where 0 is 'no condition', or embeddings (B, E).
+    A network with class embeddings takes labels (B,), where 0 is 'no condition', or embeddings (B, E);
+    one with cross-attention must be given text embeddings (B, L, text_width).
+
+    world, codec, prompts: what a checkpoint brings along (see `checkpoints.load`), or None.
     """
+
+    world = codec = prompts = None
 
     def __init__(self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1):
         if prediction not in TO_EPS:
@@ -112,9 +133,22 @@ class UNet:
             )
         if any(hasattr(b, "skip_conv") for b in net.down_blocks) or net.mid_block is None:
             raise ValueError("This network has no bottleneck to stop at, or skips around it.")
-        if net.config.time_embedding_type != "positional" or net.config.class_embed_type:
+        self.text_width = net.config.get("cross_attention_dim")
+        for key, plain in PLAIN.items():
+            if net.config.get(key, plain) != plain:
+                raise ValueError(
+                    f"This network has {key}={net.config[key]!r}, which is not supported here: "
+                    f"it must be {plain!r}."
+                )
+        if self.text_width is not None and not whole(self.text_width, 1):
+            raise ValueError("This network's blocks have cross-attention of different widths.")
+        if self.text_width is not None and net.class_embedding is not None:
             raise ValueError(
-                "This network's time or class embedding is of a kind that is not supported here."
+                "This network takes both labels and texts: only one is supported here."
+            )
+        if not whole(net.config.sample_size, 1):
+            raise ValueError(
+                f"This network has sample_size={net.config.sample_size!r}: it must be one whole number."
             )
         self.net = net.eval().requires_grad_(False)
         self.alpha_bar, self.unshuffle = checked_alpha_bar(alpha_bar), unshuffle
@@ -129,8 +163,10 @@ class UNet:
         return self.net.conv_in.weight.device
 
     def to(self, *where) -> UNet:
-        """Move or convert the network, in place; returns self."""
-        self.net.to(*where)
+        """Move or convert the network and what it brings along, in place; returns self."""
+        for part in (self.net, self.codec, self.prompts):
+            if part is not None:
+                part.to(*where)
         return self
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
@@ -146,10 +182,10 @@ class UNet:
         if net.class_embedding is not None:
             temb = temb + self._class_embedding(cond, sample)
             text = None
-        elif cond is not None and not hasattr(net.config, "cross_attention_dim"):
+        elif cond is not None and self.text_width is None:
             raise ValueError("cond was given, but this network was trained without conditions.")
         else:
-            text = None if cond is None else cond.to(sample)
+            text = None if cond is None else cond.to(sample).expand(len(sample), -1, -1)
         sample = net.conv_in(2 * sample - 1 if net.config.center_input_sample else sample)
         skips = (sample,)
         for block in net.down_blocks:
@@ -201,6 +237,17 @@ class UNet:
         return self.net.class_embedding(cond)
 
 
+# Kinds of diffusers' networks that are built, run or conditioned otherwise: refused.
+PLAIN = {
+    "time_embedding_type": "positional",
+    "time_embedding_act_fn": None,
+    "time_cond_proj_dim": None,
+    "class_embed_type": None,
+    "addition_embed_type": None,
+    "encoder_hid_dim_type": None,
+}
+
+
 def _text_for(block, text: Tensor | None) -> dict:
     return {"encoder_hidden_states": text} if getattr(block, "has_cross_attention", False) else {}
 
@@ -219,6 +266,93 @@ def _eps_from_image(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
 
 # Keys are diffusers' names in scheduler_config.json.
 TO_EPS = {"epsilon": _eps_from_eps, "v_prediction": _eps_from_v, "sample": _eps_from_image}
+
+
+class Halves(NamedTuple):
+    """The two passes of a guided denoiser, stopped after the mid block."""
+
+    h: Tensor  # (B, C_h, H_h, W_h), of the conditioned pass
+    temb: Tensor
+    both: Bottleneck  # 2B: without the condition, then with it
+
+
+class Guided:
+    """A denoiser under classifier-free guidance: ε = ε_u + scale (ε_c - ε_u).
+
+    Ho & Salimans 2022, eq. 6, with scale = 1 + w, as Stable Diffusion counts it: 0 is no condition, 1
+    the condition without guidance, and both cost one pass; any other scale costs two, in one batch.
+
+    denoiser: one that was also trained without its condition.
+    empty: what is 'no condition' to it, (1, …): `model.prompts.empty`, or a label such as 0.
+    Called without cond, it is the denoiser without cond. One that splits still does: `decode` adds
+    delta_h to the h of both passes, and guides what comes out.
+    """
+
+    def __init__(self, denoiser: Denoiser, scale: float, empty: Tensor | int):
+        if not isinstance(scale, Real) or not math.isfinite(scale):
+            raise ValueError(f"scale is {scale!r}: give a number, where 1 is no guidance.")
+        empty = torch.as_tensor(empty)
+        self.denoiser, self.scale = denoiser, scale
+        self.empty = empty if empty.ndim else empty[None]
+        if len(self.empty) != 1:
+            raise ValueError(f"empty holds {len(self.empty)} conditions: give one, (1, …).")
+        self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
+        self.text_width = getattr(denoiser, "text_width", None)
+        if hasattr(denoiser, "encode"):  # so that it splits exactly if its denoiser does
+            self.encode, self.decode = self._encode, self._decode
+
+    @property
+    def device(self) -> torch.device:
+        return self.denoiser.device
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        asked = self._passes(x, t, cond)
+        eps = self.denoiser(*asked)
+        return eps if len(asked[0]) == len(x) else self._guide(eps)
+
+    def _encode(
+        self, x: Tensor, t: int | Tensor, cond: Tensor | None = None
+    ) -> Bottleneck | Halves:
+        """The pass, or both, up to and including the mid block, where h is."""
+        asked = self._passes(x, t, cond)
+        b = self.denoiser.encode(*asked)
+        return b if len(asked[0]) == len(x) else Halves(b.h[len(x) :], b.temb[len(x) :], b)
+
+    def _decode(self, b: Bottleneck | Halves, delta_h: Tensor | None = None) -> Tensor:
+        """ε from the bottleneck on; `delta_h` is added to h in this pass only."""
+        if not isinstance(b, Halves):
+            return self.denoiser.decode(b, delta_h)
+        if delta_h is not None:
+            delta_h = delta_h.expand_as(b.h).repeat(2, 1, 1, 1)
+        return self._guide(self.denoiser.decode(b.both, delta_h))
+
+    def _passes(self, x: Tensor, t: int | Tensor, cond: Tensor | None):
+        """What the denoiser is asked: (x, t, cond) once, or first without and then with the condition."""
+        check_input(self, x, t, cond)
+        if cond is None or self.scale == 1:
+            return x, t, cond
+        empty = self.empty.to(x.device)
+        if (
+            empty.shape[1:] != cond.shape[1:]
+            or empty.is_floating_point() != cond.is_floating_point()
+        ):
+            raise ValueError(
+                f"cond is {cond.dtype} of shape {tuple(cond.shape)}, but the empty one is {empty.dtype} of "
+                f"shape {tuple(empty.shape)}: give both as the model takes them."
+            )
+        each = [len(x)] + [-1] * (cond.ndim - 1)
+        if self.scale == 0:
+            return x, t, empty.expand(each)
+        t = torch.as_tensor(t)
+        return (
+            torch.cat([x, x]),
+            t.repeat(2) if t.numel() > 1 else t,
+            torch.cat([empty.expand(each), cond.to(empty).expand(each)]),
+        )
+
+    def _guide(self, eps: Tensor) -> Tensor:
+        without, given = eps.chunk(2)
+        return without + self.scale * (given - without)
 
 
 class GaussianMixture:

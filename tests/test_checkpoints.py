@@ -9,7 +9,7 @@ from lessons_lib import Sampler, checkpoints, load
 from lessons_lib.checkpoints import WEIGHTS, CheckpointError
 from lessons_lib.recipes.pixel import scheduler
 from lessons_lib.schedule import linear_alpha_bar
-from small import randn, tiny_net
+from small import randn, tiny_net, write_card
 
 
 @pytest.fixture
@@ -18,18 +18,12 @@ def saved(tmp_path):
     net = tiny_net(in_channels=12, out_channels=12)
     net.save_pretrained(tmp_path / "unet")
     scheduler().save_pretrained(tmp_path / "scheduler")
-    write_card(tmp_path)
+    unshuffled_card(tmp_path)
     return tmp_path, net
 
 
-def write_card(folder):
-    files = {
-        p.relative_to(folder).as_posix(): checkpoints.digest(p)
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name != "card.json"
-    }
-    card = {"recipe": {"unshuffle": 2}, "files": files}
-    (folder / "card.json").write_text(json.dumps(card))
+def unshuffled_card(folder):
+    write_card(folder, recipe={"unshuffle": 2})
 
 
 @torch.no_grad()
@@ -78,7 +72,7 @@ def test_the_schedule_file_is_read(saved):
     config = json.loads(path.read_text())
     config |= {"beta_schedule": "scaled_linear", "beta_start": 0.0015, "beta_end": 0.0195}
     path.write_text(json.dumps(config | {"prediction_type": "epsilon"}))
-    write_card(folder)
+    unshuffled_card(folder)
     model = load(folder)
     assert_close(model.alpha_bar[0].item(), 1 - 0.0015)
     assert_close(model.alpha_bar[-1] / model.alpha_bar[-2], torch.tensor(1 - 0.0195).double())
@@ -99,7 +93,7 @@ def truncate(folder):
 
 def only_bin(folder):
     (folder / "unet" / WEIGHTS).rename(folder / "unet" / "diffusion_pytorch_model.bin")
-    write_card(folder)
+    unshuffled_card(folder)
 
 
 def drop_a_tensor(folder):
@@ -107,14 +101,14 @@ def drop_a_tensor(folder):
     tensors = load_file(path)
     del tensors["conv_out.bias"]
     save_file(tensors, path, {"format": "pt"})
-    write_card(folder)
+    unshuffled_card(folder)
 
 
 def edit(relative, **changes):
     def change(folder):
         path = folder / relative
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-        write_card(folder)
+        unshuffled_card(folder)
 
     return change
 
@@ -134,7 +128,7 @@ BROKEN = {
     "another network's config": (edit("unet/config.json", layers_per_block=2), ["does not load"]),
     "another width": (edit("unet/config.json", block_out_channels=[8, 32]), ["does not load"]),
     "no schedule": (
-        lambda f: ((f / "scheduler" / "scheduler_config.json").unlink(), write_card(f)),
+        lambda f: ((f / "scheduler" / "scheduler_config.json").unlink(), unshuffled_card(f)),
         ["scheduler_config.json"],
     ),
     "a cosine schedule": (
@@ -197,4 +191,27 @@ def test_every_embedded_checkpoint_is_whole():
         checkpoints.verify(folder)
         listed = checkpoints.card(folder)["files"]
         assert any(path.endswith(WEIGHTS) for path in listed), f"{name}'s weights have no hash"
-        assert load(name).shape[0] == 3
+        model = load(name)
+        assert model.shape[0] == (3 if model.codec is None else model.codec.channels)
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """An embedded folder of two generators (one card is older than `kind`) and two evaluators."""
+    monkeypatch.setattr(checkpoints, "EMBEDDED", tmp_path)
+    kinds = {"faces": {}, "t2i": {"kind": "generator"}}
+    kinds |= {"critic": {"kind": "critic"}, "clip-judge": {"kind": "clip"}}
+    for name, more in kinds.items():
+        (tmp_path / name).mkdir()
+        write_card(tmp_path / name, **more)
+    return tmp_path
+
+
+def test_evaluators_are_found_but_not_listed_or_loaded(zoo):
+    assert checkpoints.names() == ["digits", "moons", "faces", "t2i"]
+    assert checkpoints.find("clip-judge") == zoo / "clip-judge"
+    for name, loader in (("critic", "load_critic"), ("clip-judge", "load_clip")):
+        for given in (name, zoo / name):
+            with pytest.raises(CheckpointError, match=f"evaluator.*evaluators.{loader}") as raised:
+                load(given)
+            assert str(given) in str(raised.value) and str(raised.value).endswith(".")
