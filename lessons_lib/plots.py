@@ -106,7 +106,9 @@ def strips(
 
 def sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 1) -> Tensor:
     """Images (N, C, H, W) tiled into one (C, H', W'), each pixel `scale` wide."""
-    from torchvision.utils import make_grid
+    from . import _torchvision  # noqa: F401
+
+    from torchvision.utils import make_grid  # isort: skip
 
     images = images.clamp(-1, 1).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     return make_grid(images, columns, padding=gap, pad_value=1)

@@ -1,4 +1,8 @@
-"""Train an embedded network and write its card: `python -m lessons_lib.recipes NAME [--images N]`."""
+"""Train an embedded network and write its card: `python -m lessons_lib.recipes NAME [--images N]`.
+
+Stop it at any moment: started again it goes on from its last save, at most three minutes back. For
+several GPUs, `accelerate launch -m lessons_lib.recipes NAME`.
+"""
 
 import argparse
 from dataclasses import replace
@@ -6,9 +10,25 @@ from pathlib import Path
 
 import torch
 
-from .pixel import Recipe, Run, export, train
+from .cards import export
+from .critic import Critics
+from .loop import Run, accelerator, train
+from .pixel import Pixel
 
-RECIPES = {r.name: r for r in (Recipe("faces", world="faces"),)}
+SMALL = (64, 96, 128)
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Pixel("faces", world="faces", label="glasses"),
+        Pixel("animals", world="animals", channels=SMALL),
+        Pixel("cats", world="cats", channels=SMALL),
+        Pixel("dogs", world="dogs", channels=SMALL),
+        Pixel("wild", world="wild", channels=SMALL),
+        Critics(
+            "critic", images=400_000, pool=32_768, batch=128, learning_rate=1e-3, weight_decay=0.02
+        ),
+    )
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,7 +46,7 @@ def main() -> None:
     folder = ROOT / "build" / "recipes" / recipe.name
     run = Run.resume(recipe, folder, args.device, args.warm_start)
     if not args.export:
-        train(run, folder, args.device)
+        train(run, folder, accelerator(args.device))
     export(run, args.out or ROOT / "data" / "checkpoints" / recipe.name)
 
 

@@ -1,8 +1,16 @@
 """Procedural image distributions with known factors: image, factors, mask and caption for a seed."""
 
+from .animals import animals, cats, dogs, wild
 from .base import TRAIN_SEEDS, Batch, Factor, World
 from .faces import faces
+from .looks import clowns, looks, paintings, robots, zombies
+from .scenes import scenes
 
-WORLDS = {world.name: world for world in (faces,)}
+WORLDS = {
+    world.name: world
+    for world in (
+        faces, animals, cats, dogs, wild, scenes, looks, robots, zombies, paintings, clowns,
+    )
+}  # fmt: skip
 
-__all__ = ["TRAIN_SEEDS", "WORLDS", "Batch", "Factor", "World", "faces"]
+__all__ = ["TRAIN_SEEDS", "WORLDS", "Batch", "Factor", "World", *WORLDS]

@@ -58,13 +58,13 @@ class Factor:
 class Batch:
     """Pictures and what caused them.
 
-    image (B, 3, H, W) in [-1, 1]; factors name -> (B,); mask (B, H, W) of class numbers;
+    image (B, 3, H, W) in [-1, 1]; mask (B, H, W) of class numbers; factors name -> (B,);
     caption, a list of B strings.
     """
 
     image: Tensor
-    factors: dict[str, Tensor]
     mask: Tensor
+    factors: dict[str, Tensor]
     caption: list[str]
 
 
@@ -111,8 +111,7 @@ class World:
         seed: below 1,000,000 for held-out pictures, which no recipe has trained on.
         """
         factors = self.sample_factors(n, seed, device)
-        image, mask = self._drawn(factors, size, lambda c: (c.image(), c.mask()))
-        return Batch(image, factors, mask, self.captions(factors, seed))
+        return Batch(*self.paint(factors, size), factors, self.captions(factors, seed))
 
     def render(self, factors: Mapping[str, Tensor | float], size: int = 64) -> Tensor:
         """The pictures (B, 3, size, size) of these factors; a number stands for the whole batch.
@@ -120,11 +119,24 @@ class World:
         Raises ValueError for a factor that this world does not have, one that is missing, or one
         that is not finite. Values beyond a factor's range are drawn as they are, to extrapolate.
         """
-        return self._drawn(factors, size, lambda c: (c.image(),))[0]
+        return self.paint(factors, size)[0]
 
     def mask(self, factors: Mapping[str, Tensor | float], size: int = 64) -> Tensor:
         """The masks (B, size, size) of these factors; see `classes` for the numbers' names."""
-        return self._drawn(factors, size, lambda c: (c.mask(),))[0]
+        return self.paint(factors, size)[1]
+
+    def paint(
+        self, factors: Mapping[str, Tensor | float], size: int = 64
+    ) -> tuple[Tensor, Tensor]:
+        """Pictures (B, 3, size, size) and masks (B, size, size) of these factors, as `render`."""
+        factors, size = self.complete(factors), _checked_size(size)
+        batch = len(next(iter(factors.values())))
+        images, masks = [], []
+        for i in range(0, batch, AT_ONCE):
+            canvas = self.draw({k: v[i : i + AT_ONCE] for k, v in factors.items()}, size)
+            images.append(canvas.image())
+            masks.append(canvas.mask())
+        return torch.cat(images), torch.cat(masks)
 
     def captions(self, factors: Mapping[str, Tensor | float], seed: int = 0) -> list[str]:
         """One sentence for each picture of `factors`; another seed picks other words."""
@@ -170,16 +182,6 @@ class World:
             raise ValueError(
                 f"Factors of {self.name}: unknown {sorted(unknown)}; they are {', '.join(names)}."
             )
-
-    def _drawn(self, factors: Mapping, size: int, of: Callable) -> tuple[Tensor, ...]:
-        """What `of` takes from each canvas, `AT_ONCE` pictures at a time."""
-        factors, size = self.complete(factors), _checked_size(size)
-        n = len(next(iter(factors.values())))
-        parts = [
-            of(self.draw({k: v[i : i + AT_ONCE] for k, v in factors.items()}, size))
-            for i in range(0, n, AT_ONCE)
-        ]
-        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def _fingerprint(*modules) -> str:

@@ -1,0 +1,290 @@
+"""The networks that judge: `critic` reads a picture's causes, `clip` compares pictures with words.
+
+critic = load_critic()
+critic.read(images, "faces")["smile"]          # the factors, in the world's own units
+clip = load_clip("clip")                       # also a hub id, "openai/clip-vit-base-patch32"
+clip.image(images) @ clip.text(["a robot"]).T  # cosines
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .checkpoints import CheckpointError, card, checked_device, find, verify
+from .worlds import WORLDS, Factor, World
+
+SIZE = 32  # what the critic looks at; other sizes are resized to it, averaging areas
+KINDS = ("faces", "cats", "dogs", "wild", "scenes", "robots", "zombies", "paintings", "clowns")
+HEADS = ("faces", "animals", "scenes")
+KIND_FACTORS = ("species", "look")  # read from the kind of picture, not by a head
+
+
+def head_of(world: World) -> str:
+    """Which of the critic's heads reads this world."""
+    names = {f.name for f in world.factors}
+    for head in HEADS:
+        if {f.name for f in readable(WORLDS[head])} <= names:
+            return head
+    raise ValueError(f"The critic has not learnt the world {world.name!r}: use {', '.join(KINDS)}.")
+
+
+def readable(world: World) -> list[Factor]:
+    """The factors that a head reads."""
+    return [f for f in world.factors if f.name not in KIND_FACTORS]
+
+
+def columns(world: World) -> list[tuple[Factor, slice]]:
+    """Each readable factor with its place in the head's output: one number, or one a choice."""
+    out, start = [], 0
+    for f in readable(world):
+        width = len(f.choices) or 1
+        out.append((f, slice(start, start + width)))
+        start += width
+    return out
+
+
+class Judgement(NamedTuple):
+    """What the critic's network puts out."""
+
+    trunk: list[Tensor]  # feature maps at 16, 8 and 4 pixels
+    features: Tensor  # (B, F)
+    kind: Tensor  # (B, KINDS) logits
+    factors: dict[str, Tensor]  # head -> (B, columns)
+    identity: Tensor  # (B, E) unit vectors
+    mask: dict[str, Tensor]  # head -> (B, classes, 32, 32) logits
+
+
+class Residual(nn.Module):
+    def __init__(self, channels: int):
+        super().__init__()
+        self.one = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.two = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm_one, self.norm_two = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.relu(self.norm_one(self.one(x)))
+        return F.relu(x + self.norm_two(self.two(inner)))
+
+
+def stage(inputs: int, channels: int, stride: int, blocks: int) -> nn.Sequential:
+    down = nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False)
+    rest = [Residual(channels) for _ in range(blocks)]
+    return nn.Sequential(down, nn.BatchNorm2d(channels), nn.ReLU(), *rest)
+
+
+class CriticNet(nn.Module):
+    """One residual trunk for all worlds; heads for factors, kind, identity and mask."""
+
+    def __init__(self, channels=(64, 128, 192), features=256, identity=32):
+        super().__init__()
+        self.config = {"channels": list(channels), "features": features, "identity": identity}
+        a, b, c = channels
+        self.stages = nn.ModuleList([stage(12, a, 1, 1), stage(a, b, 2, 2), stage(b, c, 2, 2)])
+        self.neck = nn.Linear(c * 16, features)
+        self.kind = nn.Linear(features, len(KINDS))
+        self.identity = nn.Linear(features, identity)
+        width = {head: columns(WORLDS[head])[-1][1].stop for head in HEADS}
+        self.factors = nn.ModuleDict({head: nn.Linear(features, width[head]) for head in HEADS})
+        self.merge = nn.Conv2d(a + b + c, 64, 1)
+        self.mask = nn.ModuleDict(
+            {h: nn.Conv2d(64, 4 * len(WORLDS[h].classes), 3, padding=1) for h in HEADS}
+        )
+
+    def forward(self, x: Tensor) -> Judgement:
+        maps, out = [], F.pixel_unshuffle(x, 2)
+        for part in self.stages:
+            out = part(out)
+            maps.append(out)
+        features = F.relu(self.neck(out.flatten(1)))
+        same_size = [
+            maps[0],
+            *(F.interpolate(m, scale_factor=2**i) for i, m in ((1, maps[1]), (2, out))),
+        ]
+        merged = F.relu(self.merge(torch.cat(same_size, 1)))
+        return Judgement(
+            maps,
+            features,
+            self.kind(features),
+            {name: head(features) for name, head in self.factors.items()},
+            F.normalize(self.identity(features).float(), dim=1),
+            {name: F.pixel_shuffle(head(merged), 2) for name, head in self.mask.items()},
+        )
+
+
+class Critic:
+    """A trained CriticNet; images are (B, 3, H, W) in [-1, 1], H and W at least 32."""
+
+    worlds = KINDS
+
+    def __init__(self, net: CriticNet):
+        self.net = net.eval().requires_grad_(False)
+        self.channels, self.feature_size = net.config["channels"], net.config["features"]
+
+    @property
+    def device(self) -> torch.device:
+        return self.net.neck.weight.device
+
+    def __call__(self, x: Tensor) -> Judgement:
+        if x.ndim != 4 or x.shape[1] != 3 or min(x.shape[-2:]) < SIZE or len(x) == 0:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}: the critic reads images (B, 3, H, W) of at least "
+                f"{SIZE} × {SIZE} pixels."
+            )
+        x = x.to(self.device, torch.float32)
+        return self.net(
+            x if x.shape[-2:] == (SIZE, SIZE) else F.interpolate(x, (SIZE, SIZE), mode="area")
+        )
+
+    def read(self, x: Tensor, world: str) -> dict[str, Tensor]:
+        """Each factor (B,) of the world, as it would be given to `render`.
+
+        Choices are their numbers, yes-or-no factors probabilities, the others within their range.
+        """
+        target, judged = WORLDS[world], self(x)
+        values = {}
+        for f, place in columns(WORLDS[head_of(target)]):
+            out = judged.factors[head_of(target)][:, place]
+            if f.choices:
+                values[f.name] = out.argmax(1).float()
+            elif f.binary is not None:
+                values[f.name] = out[:, 0].sigmoid()
+            else:
+                values[f.name] = f.low + (out[:, 0].clamp(-1, 1) + 1) / 2 * (f.high - f.low)
+        for f in target.factors:
+            if f.name in KIND_FACTORS:
+                values[f.name] = judged.kind[:, kinds_of(f.name)].argmax(1).float()
+        return target.complete(values)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, feature_size), what FID and KID compare."""
+        return self(x).features
+
+    def trunk(self, x: Tensor) -> list[Tensor]:
+        """Feature maps (B, channels[i], 16 / 2^i, 16 / 2^i)."""
+        return self(x).trunk
+
+    def mask(self, x: Tensor, world: str) -> Tensor:
+        """Class numbers (B, 32, 32), as `World.classes` names them."""
+        return self(x).mask[head_of(WORLDS[world])].argmax(1)
+
+    def identity(self, x: Tensor) -> Tensor:
+        """Unit vectors (B, E), near one another for one person's pictures (faces and looks)."""
+        return self(x).identity
+
+    def world(self, x: Tensor) -> Tensor:
+        """Probabilities (B, len(worlds)) of the kinds of picture in `worlds`."""
+        return self(x).kind.softmax(1)
+
+
+def kinds_of(factor: str) -> list[int]:
+    """The places in KINDS of a kind factor's choices, in the choices' order."""
+    names = {"species": KINDS[1:4], "look": KINDS[5:9]}[factor]
+    return [KINDS.index(name) for name in names]
+
+
+class Clip:
+    """A transformers CLIPModel and its tokenizer: unit embeddings of pictures and of sentences."""
+
+    def __init__(self, net, tokenizer, mean: Sequence[float], std: Sequence[float]):
+        self.net, self.tokenizer = net.eval().requires_grad_(False), tokenizer
+        self.size = net.config.vision_config.image_size
+        self.mean, self.std = (torch.tensor(v).view(1, 3, 1, 1) for v in (mean, std))
+
+    @property
+    def device(self) -> torch.device:
+        return self.net.logit_scale.device
+
+    def image(self, x: Tensor) -> Tensor:
+        """(B, E) unit vectors of images (B, 3, H, W) in [-1, 1]; gradients reach x."""
+        if x.ndim != 4 or x.shape[1] != 3 or len(x) == 0:
+            raise ValueError(f"x has shape {tuple(x.shape)}: give images (B, 3, H, W) in [-1, 1].")
+        x, size = x.to(self.device, torch.float32), (self.size, self.size)
+        if x.shape[-2:] != size:
+            smaller = min(x.shape[-2:]) > self.size
+            x = F.interpolate(x, size, mode="area" if smaller else "bicubic")
+        pixels = ((x + 1) / 2 - self.mean.to(x)) / self.std.to(x)
+        return F.normalize(self.net.get_image_features(pixel_values=pixels).pooler_output, dim=1)
+
+    def text(self, sentences: Sequence[str]) -> Tensor:
+        """(B, E) unit vectors; raises ValueError for words that the tokenizer does not know."""
+        tokens = tokenized(self.tokenizer, list(sentences)).to(self.device)
+        return F.normalize(self.net.get_text_features(**tokens).pooler_output, dim=1)
+
+
+def tokenized(tokenizer, sentences: list[str]):
+    """Padded tokens; a sentence that is empty, too long or of unknown words is refused."""
+    for text in sentences:
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"The sentence {text!r} is empty: give a description in words.")
+        pieces = tokenizer.tokenize(text)
+        if tokenizer.unk_token in pieces:
+            known = [w for w in text.split() if tokenizer.unk_token in tokenizer.tokenize(w)]
+            raise ValueError(
+                f"The encoder does not know {', '.join(map(repr, known))} in {text!r}: use words of the "
+                "worlds' captions."
+            )
+        if len(pieces) > tokenizer.model_max_length - 2:
+            raise ValueError(
+                f"{text!r} has {len(pieces)} tokens: at most {tokenizer.model_max_length - 2} fit."
+            )
+    return tokenizer(sentences, padding=True, return_tensors="pt")
+
+
+def _evaluator(name: str | Path, kind: str) -> Path:
+    """The folder of an evaluator of this kind, its files checked."""
+    folder = find(name)
+    if (folder / "card.json").is_file():
+        verify(folder)
+        have = card(folder).get("kind")
+        if have != kind:
+            raise CheckpointError(f"{name!r} is a {have or 'generator'}, not a {kind}.")
+    return folder
+
+
+def load_critic(name: str | Path = "critic", device: str = "cpu") -> Critic:
+    """The critic in an embedded checkpoint or a folder.
+
+    Raises CheckpointError for one that is missing, corrupt, or of other worlds than these.
+    """
+    from safetensors.torch import load_file
+
+    where, folder = checked_device(device), _evaluator(name, "critic")
+    try:
+        net = CriticNet(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        weights = load_file(folder / "model.safetensors")
+        net.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+        )
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{folder} holds no critic of these worlds: {reason}.") from None
+    return Critic(net.to(where))
+
+
+def load_clip(name: str | Path = "clip", device: str = "cpu") -> Clip:
+    """The encoder of pictures and words in an embedded checkpoint, a folder or a hub id.
+
+    Raises CheckpointError for one that is missing or corrupt.
+    """
+    where, folder = checked_device(device), _evaluator(name, "clip")
+    from . import _torchvision  # noqa: F401
+
+    from transformers import AutoTokenizer, CLIPModel  # isort: skip
+
+    try:
+        net = CLIPModel.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        said = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    except Exception as error:  # transformers raises many kinds
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{folder} holds no CLIP model that loads: {reason}.") from None
+    return Clip(net.to(where), tokenizer, said["image_mean"], said["image_std"])

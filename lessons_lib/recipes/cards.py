@@ -1,0 +1,48 @@
+"""A trained network's folder: weights, card, and the figures that a command measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from ..checkpoints import digest
+from ..worlds import WORLDS
+from .loop import Recipe, Run
+
+SHOWN = {"card.json", "sheet.png"}  # in the folder, and no part of the network
+
+
+def export(run: Run, target: Path) -> None:
+    """Save the run's averaged weights in the format of its kind, with a card.
+
+    The card holds the recipe, the versions of the worlds' renderers, the loss curve and each file's
+    SHA-256; `python -m lessons_lib.recipes.figures NAME` adds what the network can do.
+    """
+    recipe, net = run.recipe, run.net
+    count = sum(p.numel() for p in net.parameters())
+    run.ema.copy_to(net.parameters())
+    recipe.save(net, target)
+    files = sorted(p for p in target.rglob("*") if p.is_file() and p.name not in SHOWN)
+    card = {
+        "kind": recipe.kind,
+        "world": getattr(recipe, "world", None),
+        "worlds": {name: WORLDS[name].version for name in worlds_of(recipe)},
+        "recipe": asdict(recipe) | {"images": run.step * recipe.batch},
+        "began_from": run.began_from,
+        "parameters": count,
+        "training_seconds": round(run.seconds),
+        "loss_curve": [[seen, round(loss, 5)] for seen, loss in run.curve],
+        "files": {p.relative_to(target).as_posix(): digest(p) for p in files},
+    }
+    write(target, card)
+
+
+def worlds_of(recipe: Recipe) -> list[str]:
+    """The worlds that a recipe learns from: its own, or all."""
+    own = getattr(recipe, "world", "")
+    return [own] if own else sorted(WORLDS)
+
+
+def write(target: Path, card: dict) -> None:
+    (target / "card.json").write_text(json.dumps(card, indent=1) + "\n")

@@ -1,0 +1,149 @@
+"""The loop that trains every network: resumable, warm-startable, on any device that accelerate knows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .. import _torchvision  # noqa: F401
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run; everything here goes into the checkpoint's card.
+
+    Each kind of network says in a subclass what it is made of (`network`), where its batches come
+    from (`data`), what it is trained for (`loss`), how it is saved (`save`), and which weights a
+    checkpoint of its kind holds (`weights`).
+    """
+
+    name: str
+    images: int = 1_000_000  # pictures seen, with repetition
+    pool: int = 98_304  # distinct pictures of each world
+    batch: int = 64
+    learning_rate: float = 4e-4
+    warmup: int = 300  # steps
+    cooldown: float = 0.3  # share of the run in which the rate falls linearly to zero
+    ema: float = 0.999
+    weight_decay: float = 0.0
+    seed: int = 0
+
+    def network(self) -> nn.Module:
+        raise NotImplementedError
+
+    def data(self, pools: Path):
+        """A function of (pictures seen, pictures wanted, generator) that gives a batch's tensors."""
+        raise NotImplementedError
+
+    def loss(self, net: nn.Module, *batch: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def save(self, net: nn.Module, target: Path) -> None:
+        raise NotImplementedError
+
+    def weights(self, name: str) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Warm-up, constant, then linearly down to zero at the last step."""
+    last = recipe.images // recipe.batch
+    up, down = (step + 1) / recipe.warmup, (last - step) / (recipe.cooldown * last)
+    return recipe.learning_rate * max(0.0, min(1.0, up, down))
+
+
+def accelerator(device: str = "cpu", compiled: bool = True):
+    """Hugging Face's Accelerator: bf16 autocast, torch.compile, as many processes as launched."""
+    from accelerate import Accelerator
+
+    backend = "inductor" if compiled else "no"
+    return Accelerator(cpu=device == "cpu", mixed_precision="bf16", dynamo_backend=backend)
+
+
+@dataclass
+class Run:
+    """A training under way: everything that is saved, and from which it goes on."""
+
+    recipe: Recipe
+    net: nn.Module
+    ema: object
+    optimizer: torch.optim.Optimizer
+    step: int
+    seconds: float
+    curve: list  # [pictures seen, mean loss since the last entry]
+    began_from: str = ""
+
+    @classmethod
+    def resume(cls, recipe: Recipe, folder: Path, device="cpu", warm_start: str = "") -> Run:
+        """The run that `folder` holds, or a new one, from another checkpoint's weights if named.
+
+        warm_start: a checkpoint of the same kind of network: an embedded name, a folder or a hub id.
+        """
+        from diffusers.training_utils import EMAModel
+
+        torch.manual_seed(recipe.seed)
+        net = recipe.network().to(device)
+        if warm_start and not (folder / "state.pt").exists():
+            net.load_state_dict(recipe.weights(warm_start))
+        ema = EMAModel(
+            net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True
+        )
+        optimizer = torch.optim.AdamW(
+            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+        run = cls(recipe, net, ema, optimizer, 0, 0.0, [], str(warm_start))
+        if (folder / "state.pt").exists():
+            saved = torch.load(folder / "state.pt", map_location=device, weights_only=True)
+            for name in ("net", "ema", "optimizer"):
+                getattr(run, name).load_state_dict(saved[name])
+            run.step, run.seconds, run.curve = saved["step"], saved["seconds"], saved["curve"]
+            run.began_from = saved.get("began_from", "")
+        return run
+
+    def save(self, folder: Path) -> None:
+        """Write the state; a kill in the middle leaves the last one whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        parts = {name: getattr(self, name).state_dict() for name in ("net", "ema", "optimizer")}
+        plain = {name: getattr(self, name) for name in ("step", "seconds", "curve", "began_from")}
+        torch.save(parts | plain, folder / "state.tmp")
+        (folder / "state.tmp").rename(folder / "state.pt")
+
+
+def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
+    """Train until the recipe's number of pictures; the state is saved every `save_every` seconds.
+
+    A resumed run sees the same batches as one that was never stopped. Another `images` than before
+    moves the cool-down.
+    """
+    recipe, losses, since = run.recipe, [], time.monotonic()
+    draw = recipe.data(folder.parent / "pools")
+    net, optimizer = machine.prepare(run.net, run.optimizer)
+    net.train()
+    each, last = recipe.batch // machine.num_processes, recipe.images // recipe.batch
+    bar = tqdm(range(run.step, last), recipe.name, last, initial=run.step, mininterval=10)
+    for step in bar:
+        seed = (recipe.seed * 1_000_003 + step) * machine.num_processes + machine.process_index
+        gen = torch.Generator().manual_seed(seed)
+        batch = [part.to(machine.device) for part in draw(step * recipe.batch, each, gen)]
+        with machine.autocast():
+            loss = recipe.loss(net, *batch)
+        run.optimizer.param_groups[0]["lr"] = learning_rate(recipe, step)
+        machine.backward(loss)
+        machine.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        run.ema.step(run.net.parameters())
+        run.step, losses = step + 1, [*losses, loss.item()]
+        if run.step % 200 == 0:
+            run.curve.append([run.step * recipe.batch, sum(losses) / len(losses)])
+            losses = []
+            bar.set_postfix(loss=f"{run.curve[-1][1]:.4f}")
+        if time.monotonic() - since > save_every or run.step == last:
+            run.seconds, since = run.seconds + time.monotonic() - since, time.monotonic()
+            if machine.is_main_process:
+                run.save(folder)
