@@ -7,12 +7,15 @@ smiling = faces.render(batch.factors | {"smile": 1.0}) # the true counterfactual
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .base import Factor, World
 from .draw import Canvas, inside, palette, rotate, segment, superellipse, union
+from .words import article, listed, shuffled
 
 CLASSES = (
     "background", "hair", "clothes", "skin", "nose", "beard", "mouth", "eyes", "brows", "glasses",
@@ -48,51 +51,79 @@ SKIN = [(255, 224, 200), (241, 194, 160), (214, 158, 116), (160, 104, 70), (104,
 HAIR = [(34, 28, 30), (84, 54, 38), (140, 70, 36), (196, 122, 52), (240, 208, 130)]
 EYES = [(90, 54, 30), (84, 128, 70), (64, 132, 200)]
 SHIRT = [(40, 60, 110), (46, 120, 110), (200, 180, 90), (200, 90, 60), (120, 50, 90)]
+EYE_LEVEL = -0.03  # y of the eyes
 BACKGROUND = [(96, 164, 190), (120, 130, 200), (206, 150, 190), (236, 190, 140), (150, 190, 130)]
 
 
-def _constant(r: int, g: int, b: int, like: Tensor) -> Tensor:
+class Place(NamedTuple):
+    """Where a face is: everything of the head turns about the neck with the tilt, features slide with
+    the yaw.
+
+    x, y (B, H, W): the head's coordinates; fx: x of its features; head: signed distance to its outline;
+    width (B, 1, 1) and height: its half axes.
+    """
+
+    x: Tensor
+    y: Tensor
+    fx: Tensor
+    head: Tensor
+    width: Tensor
+    height: float
+
+
+Layer = Callable[[Canvas, dict[str, Tensor], dict[str, Tensor], Place], None]
+
+
+def constant(r: int, g: int, b: int, like: Tensor) -> Tensor:
+    """One 8-bit colour as (1, 3, 1, 1) in [0, 1]."""
     return torch.tensor([r, g, b], dtype=torch.float32, device=like.device).view(1, 3, 1, 1) / 255
 
 
-def _draw(factors: dict[str, Tensor], size: int) -> Canvas:
-    """Paint the faces, back to front; factors are (B,) tensors on one device."""
+def paint_face(
+    factors: dict[str, Tensor], size: int, colour: dict[str, Tensor], layers: Iterable[Layer]
+) -> Canvas:
+    """Paint the layers of the faces, back to front; factors are (B,) tensors on one device."""
     f = {name: value.view(-1, 1, 1) for name, value in factors.items()}
     c = Canvas(len(f["smile"]), size, len(CLASSES), f["smile"].device)
-    colour = _colours(factors)
-    _paint_background(c, f, colour)
-    # Everything of the head turns about the neck with the tilt; features slide with the yaw.
-    x, y = rotate(c.x, c.y - 0.7, 0.2 * f["tilt"])
-    y = y + 0.7
-    width, height = 0.52 + 0.07 * f["face_width"], 0.62
-    head = _head(x, y, f, width, height)
-    _paint_back(c, f, colour, x, y, width)
-    _paint_head(c, f, colour, x, y, head, width)
-    # Features: a turned head foreshortens the far side, so x is stretched about the shifted centre.
-    fx = x - 0.16 * f["yaw"]
-    fx = fx * (1 + 0.25 * f["yaw"] * torch.tanh(3 * fx))
-    _paint_beard(c, f, colour, fx, y, head)
-    _paint_nose(c, f, colour, fx, y)
-    _paint_mouth(c, f, colour, fx, y)
-    _paint_eyes(c, f, colour, fx, y)
-    _paint_hair(c, f, colour, x, y, fx, head, width, height)
-    _paint_glasses(c, f, fx, y, width)
+    at = _place(c, f)
+    for layer in layers:
+        layer(c, f, colour, at)
     return c
 
 
-def _colours(factors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _draw(factors: dict[str, Tensor], size: int) -> Canvas:
+    return paint_face(factors, size, colours(factors), LAYERS.values())
+
+
+def _place(c: Canvas, f: dict[str, Tensor]) -> Place:
+    x, y = rotate(c.x, c.y - 0.7, 0.2 * f["tilt"])
+    y = y + 0.7
+    width, height = 0.52 + 0.07 * f["face_width"], 0.62
+    # A turned head foreshortens the far side, so x is stretched about the shifted centre.
+    fx = x - 0.16 * f["yaw"]
+    fx = fx * (1 + 0.25 * f["yaw"] * torch.tanh(3 * fx))
+    return Place(x, y, fx, _head(x, y, f, width, height), width, height)
+
+
+def colours(factors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The colours (B, 3, 1, 1) in [0, 1] of the parts of a face."""
     skin = palette(factors["skin"], SKIN)
     grey = (factors["age"].view(-1, 1, 1, 1) * 2 - 0.9).clamp(0, 1) * 0.9
-    hair = torch.lerp(palette(factors["hair_color"], HAIR), _constant(214, 214, 220, skin), grey)
+    hair = torch.lerp(palette(factors["hair_color"], HAIR), constant(214, 214, 220, skin), grey)
     return {
         "skin": skin,
         "shade": skin * torch.tensor([0.80, 0.70, 0.66], device=skin.device).view(1, 3, 1, 1),
+        "blush": torch.lerp(skin, constant(230, 90, 80, skin), 0.55),
+        "lips": torch.lerp(skin, constant(176, 44, 52, skin), 0.72) * 0.92,
+        "gape": constant(70, 16, 24, skin),
+        "tongue": constant(214, 96, 96, skin),
+        "rims": constant(28, 26, 40, skin),
         "hair": hair,
         "iris": palette(factors["eye_color"], EYES),
         "shirt": palette(factors["shirt"], SHIRT),
         "background": palette(factors["background"], BACKGROUND),
-        "white": _constant(250, 248, 244, skin),
-        "dark": _constant(30, 24, 28, skin),
+        "white": constant(250, 248, 244, skin),
+        "dark": constant(30, 24, 28, skin),
     }
 
 
@@ -105,21 +136,22 @@ def _head(x: Tensor, y: Tensor, f: dict[str, Tensor], width, height) -> Tensor:
     return torch.where(y < cy, upper, lower)
 
 
-def _back_hair(x: Tensor, y: Tensor, f: dict[str, Tensor], width) -> Tensor:
+def back_hair(x: Tensor, y: Tensor, f: dict[str, Tensor], width) -> Tensor:
     """Signed distance to the hair behind the head: hidden when cropped, shoulder-long at 1."""
     bottom = -0.1 + 0.95 * f["hair_length"]
     middle = 0.5 * (bottom - 0.6)
     return superellipse(x, y - middle, width + 0.02 + 0.16 * f["hair_length"], bottom - middle, 3.2)
 
 
-def _paint_background(c: Canvas, f: dict, colour: dict) -> None:
+def _paint_background(c: Canvas, f: dict, colour: dict, at: Place) -> None:
     glow = 1.08 - 0.22 * ((c.x * 0.6 - 0.5 * f["light"]) ** 2 + (c.y + 0.4) ** 2 * 0.5)
     c.paint(torch.ones_like(glow), (colour["background"] * glow[:, None]).clamp(0, 1), 0)
 
 
-def _paint_back(c: Canvas, f: dict, colour: dict, x: Tensor, y: Tensor, width) -> None:
+def _paint_back(c: Canvas, f: dict, colour: dict, at: Place) -> None:
     """Hair behind the head, neck and clothes, ears."""
-    c.paint(c.coverage(_back_hair(x, y, f, width)), colour["hair"] * 0.62, 1)
+    x, y, width = at.x, at.y, at.width
+    c.paint(c.coverage(back_hair(x, y, f, width)), colour["hair"] * 0.62, 1)
     neck = inside(x.abs() - 0.22, 0.3 - y, y - 0.98)
     c.paint(c.coverage(neck), colour["shade"], 3)
     shoulders = superellipse(c.x, c.y - 1.25, 0.86, 0.46, 2.6)
@@ -130,10 +162,9 @@ def _paint_back(c: Canvas, f: dict, colour: dict, x: Tensor, y: Tensor, width) -
         c.paint(c.coverage(ear), colour["skin"] * 0.93, 3)
 
 
-def _paint_head(
-    c: Canvas, f: dict, colour: dict, x: Tensor, y: Tensor, head: Tensor, width
-) -> None:
+def _paint_head(c: Canvas, f: dict, colour: dict, at: Place) -> None:
     """Skin with soft light from one side, cheeks, and the lines of age."""
+    x, y, head, width = at.x, at.y, at.head, at.width
     on_head = c.coverage(head)
     light = 1 + 0.16 * f["light"] * (x / width).clamp(-1, 1) - 0.06 * (y / 0.7)
     c.paint(on_head, (colour["skin"] * light[:, None]).clamp(0, 1), 3)
@@ -141,8 +172,7 @@ def _paint_head(
     c.paint(on_head * c.soft(head + 0.12, 0.1).sub(1).abs(), colour["shade"], opacity=0.35)
     for side in (-1, 1):
         cheek = superellipse(fx - side * 0.31, y - 0.2, 0.06, 0.04)
-        blush = torch.lerp(colour["skin"], _constant(230, 90, 80, fx), 0.55)
-        c.paint(on_head * c.soft(cheek, 0.14), blush, opacity=0.45 * (1 - f["age"]))
+        c.paint(on_head * c.soft(cheek, 0.14), colour["blush"], opacity=0.45 * (1 - f["age"]))
         fold = segment(fx, y, side * 0.16, 0.18, side * 0.29, 0.38, 0.018)
         bag = segment(fx, y, side * 0.17, 0.115, side * 0.3, 0.10, 0.018)
         for line in (fold, bag):
@@ -152,18 +182,24 @@ def _paint_head(
         c.paint(on_head * c.soft(line, 0.03), colour["shade"] * 0.85, opacity=f["age"] * 0.8)
 
 
-def _paint_beard(c: Canvas, f: dict, colour: dict, fx: Tensor, y: Tensor, head: Tensor) -> None:
+def beard_of(f: dict[str, Tensor], at: Place) -> Tensor:
+    """Signed distance to the beard and the moustache."""
+    fx, y, head = at.fx, at.y, at.head
     edge = 0.36 - 0.75 * fx**2 - 0.12 * f["beard"]
     beard = inside(head - 0.05 * f["beard"], edge - y, -superellipse(fx, y - 0.41, 0.2, 0.07))
     moustache = inside(
         superellipse(fx, y - 0.34, 0.25, 0.085), -superellipse(fx, y - 0.44, 0.24, 0.08)
     )
-    shape = union(beard, moustache)
+    return union(beard, moustache)
+
+
+def _paint_beard(c: Canvas, f: dict, colour: dict, at: Place) -> None:
     opacity = (f["beard"] * 1.6).clamp(0, 0.96)
-    c.paint(c.coverage(shape), colour["hair"] * 0.88, 5, opacity=opacity)
+    c.paint(c.coverage(beard_of(f, at)), colour["hair"] * 0.88, 5, opacity=opacity)
 
 
-def _paint_nose(c: Canvas, f: dict, colour: dict, fx: Tensor, y: Tensor) -> None:
+def _paint_nose(c: Canvas, f: dict, colour: dict, at: Place) -> None:
+    fx, y = at.fx, at.y
     size = 1 + 0.35 * f["nose_size"]
     tip = 0.2
     bridge = segment(fx, y, 0.0 * size, -0.02, 0.02 * f["yaw"], tip - 0.03, 0.035 * size)
@@ -177,66 +213,96 @@ def _paint_nose(c: Canvas, f: dict, colour: dict, fx: Tensor, y: Tensor) -> None
     c.paint(c.coverage(shine, 2), (colour["skin"] * 1.1).clamp(0, 1), 4, opacity=0.85)
 
 
-def _paint_mouth(c: Canvas, f: dict, colour: dict, fx: Tensor, y: Tensor) -> None:
-    """Two curves that share their corners: lips around them, teeth and tongue between."""
+class Mouth(NamedTuple):
+    """Two curves y(x) that share their corners, over the features' x; `u` is 1 at a corner."""
+
+    half: Tensor
+    u: Tensor
+    middle: Tensor
+    gape: Tensor
+    top: Tensor
+    bottom: Tensor
+
+
+def mouth_of(f: dict[str, Tensor], fx: Tensor) -> Mouth:
+    """The mouth of these factors: its corners rise with a smile, its gape opens most in the middle."""
     half = 0.23 + 0.05 * f["mouth_width"] + 0.03 * f["smile"]
     u = (fx / half).clamp(-1.2, 1.2)
     curl = 0.115 * f["smile"]
     middle = 0.43 + 0.3 * curl - curl * (u**2 - 0.35)
     gape = (0.2 * f["mouth_open"] + 0.03 * f["smile"].clamp(0, 1)) * (1 - u**2).clamp_min(0)
-    top, bottom = middle - 0.25 * gape, middle + 0.75 * gape
+    return Mouth(half, u, middle, gape, middle - 0.25 * gape, middle + 0.75 * gape)
+
+
+def _paint_mouth(c: Canvas, f: dict, colour: dict, at: Place) -> None:
+    """Lips around the mouth's two curves, teeth and tongue between."""
+    fx, y = at.fx, at.y
+    half, u, middle, gape, top, bottom = mouth_of(f, fx)
     ends = fx.abs() - half
     lip = 0.034 * (1.25 - 0.5 * u.abs())
     lips = inside(top - lip - y, y - bottom - 1.3 * lip, ends)
-    red = torch.lerp(colour["skin"], _constant(176, 44, 52, fx), 0.72) * 0.92
-    c.paint(c.coverage(lips), red, 6)
+    c.paint(c.coverage(lips), colour["lips"], 6)
     gap = inside(top - y, y - bottom, ends)
-    c.paint(
-        c.coverage(gap),
-        _constant(70, 16, 24, fx),
-        6,
-        opacity=(gape.amax((1, 2), True) / 0.03).clamp(0, 1),
-    )
+    widest = gape.amax((1, 2), True)
+    c.paint(c.coverage(gap), colour["gape"], 6, opacity=(widest / 0.03).clamp(0, 1))
     line = inside((y - middle).abs() - 0.011, ends)
-    c.paint(c.coverage(line), red * 0.45, 6, opacity=(1 - f["mouth_open"] * 4).clamp(0, 1))
-    teeth = inside(gap + 0.004, y - top - 0.35 * gape - 0.012)
     c.paint(
-        c.coverage(teeth), colour["white"], 6, opacity=(gape.amax((1, 2), True) / 0.05).clamp(0, 1)
+        c.coverage(line), colour["lips"] * 0.45, 6, opacity=(1 - f["mouth_open"] * 4).clamp(0, 1)
     )
+    teeth = inside(gap + 0.004, y - top - 0.35 * gape - 0.012)
+    c.paint(c.coverage(teeth), colour["white"], 6, opacity=(widest / 0.05).clamp(0, 1))
     tongue = inside(gap + 0.004, superellipse(fx, y - bottom - 0.01, half * 0.6, 0.06))
-    c.paint(c.coverage(tongue), _constant(214, 96, 96, fx), 6, opacity=f["mouth_open"])
+    c.paint(c.coverage(tongue), colour["tongue"], 6, opacity=f["mouth_open"])
 
 
-def _paint_eyes(c: Canvas, f: dict, colour: dict, fx: Tensor, y: Tensor) -> None:
-    level = -0.03
+class Eye(NamedTuple):
+    """One eye: coordinates x, y about its centre, half width and half height, -1 left or 1 right."""
+
+    x: Tensor
+    y: Tensor
+    wide: Tensor
+    tall: Tensor
+    side: int
+
+
+def eyes_of(f: dict[str, Tensor], at: Place) -> list[Eye]:
+    """The two eyes of these factors."""
     wide = 0.14 * (1 + 0.22 * f["eye_size"])
     tall = wide * (0.34 + 0.66 * f["eye_open"])
-    for side in (-1, 1):
-        ex, ey = fx - side * (0.235 + 0.035 * f["eye_spacing"]), y - level
+    apart = 0.235 + 0.035 * f["eye_spacing"]
+    return [Eye(at.fx - side * apart, at.y - EYE_LEVEL, wide, tall, side) for side in (-1, 1)]
+
+
+def _paint_eyes(c: Canvas, f: dict, colour: dict, at: Place) -> None:
+    for ex, ey, wide, tall, _ in eyes_of(f, at):
         eye = superellipse(ex, ey, wide, tall, 2.0)
         lid = superellipse(ex, ey + 0.02, wide * 1.12, tall + 0.022, 2.0)
         c.paint(c.coverage(inside(lid, ey - 0.3 * tall)), colour["dark"], 7, opacity=0.85)
         c.paint(c.coverage(eye), colour["white"], 7)
         gaze = ex - 0.035 * f["yaw"]
-        iris, pupil = (
-            superellipse(gaze, ey, wide * 0.62, wide * 0.66),
-            superellipse(gaze, ey, wide * 0.3, wide * 0.33),
-        )
+        iris = superellipse(gaze, ey, wide * 0.62, wide * 0.66)
+        pupil = superellipse(gaze, ey, wide * 0.3, wide * 0.33)
         c.paint(c.coverage(inside(iris, eye)), colour["iris"], 7)
         c.paint(c.coverage(inside(pupil, eye)), colour["dark"], 7)
         glint = superellipse(gaze + 0.03, ey + 0.03, wide * 0.17, wide * 0.17)
         c.paint(c.coverage(inside(glint, eye)), colour["white"], 7)
-        lift = -0.055 * f["brows"]
-        slant = 0.075 * f["brows"]  # inner ends down when angry, up when raised
-        brow_y = level - 0.2 + lift
-        inner, outer = brow_y - slant * 0.6, brow_y + slant * 0.5 + 0.015
-        bx = fx * side - 0.035 * f["eye_spacing"]
-        brow = segment(bx, y, 0.11, inner, 0.35, outer, 0.034)
+
+
+def _paint_brows(c: Canvas, f: dict, colour: dict, at: Place) -> None:
+    lift = -0.055 * f["brows"]
+    slant = 0.075 * f["brows"]  # inner ends down when angry, up when raised
+    level = EYE_LEVEL - 0.2 + lift
+    inner, outer = level - slant * 0.6, level + slant * 0.5 + 0.015
+    for side in (-1, 1):
+        bx = at.fx * side - 0.035 * f["eye_spacing"]
+        brow = segment(bx, at.y, 0.11, inner, 0.35, outer, 0.034)
         c.paint(c.coverage(brow), colour["hair"] * 0.62, 8)
 
 
-def _paint_hair(c, f, colour, x, y, fx, head, width, height) -> None:
-    """Hair in front: a cap over the skull, cut by the hairline; side locks with length."""
+def hair_of(f: dict[str, Tensor], at: Place) -> Tensor:
+    """Signed distance to the hair in front: a cap over the skull, cut by the hairline; side locks with
+    length."""
+    x, y, fx, width, height = at.x, at.y, at.fx, at.width, at.height
     volume = 0.05 + 0.07 * f["hair_length"]
     cap = superellipse(x, y - 0.0, width + volume, height + 0.02 + volume, 2.2)
     hairline = -0.5 + 0.2 * f["fringe"] + 0.55 * fx.abs() ** 2.2
@@ -244,15 +310,20 @@ def _paint_hair(c, f, colour, x, y, fx, head, width, height) -> None:
     lock_x = (x - 0.06 * f["yaw"]).abs() - width
     lock_end = -0.4 + 1.2 * f["hair_length"]
     lock = segment(lock_x, y, -0.02, -0.4, 0.08 * f["hair_length"], lock_end, 0.13)
-    locks = inside(lock, union(cap, _back_hair(x, y, f, width)))
+    return union(crown, inside(lock, union(cap, back_hair(x, y, f, width))))
+
+
+def _paint_hair(c: Canvas, f: dict, colour: dict, at: Place) -> None:
+    x, y = at.x, at.y
     shine = 1 + 0.3 * torch.exp(
         -((y + 0.52 - 0.25 * x**2) ** 2) / 0.004 - (x - 0.2 * f["light"]) ** 2 / 0.06
     )
     shade = (1 + 0.12 * f["light"] * x)[:, None] * shine[:, None]
-    c.paint(c.coverage(union(crown, locks)), (colour["hair"] * shade).clamp(0, 1), 1)
+    c.paint(c.coverage(hair_of(f, at)), (colour["hair"] * shade).clamp(0, 1), 1)
 
 
-def _paint_glasses(c: Canvas, f: dict, fx: Tensor, y: Tensor, width) -> None:
+def _paint_glasses(c: Canvas, f: dict, colour: dict, at: Place) -> None:
+    fx, y, width = at.fx, at.y, at.width
     level, spacing = -0.02, 0.235 + 0.02 * f["eye_spacing"]
     rims, lenses = [], []
     for side in (-1, 1):
@@ -262,34 +333,151 @@ def _paint_glasses(c: Canvas, f: dict, fx: Tensor, y: Tensor, width) -> None:
     bridge = segment(fx, y, -0.06, level - 0.03, 0.06, level - 0.03, 0.026)
     arms = inside((y - level + 0.03).abs() - 0.022, spacing + 0.18 - fx.abs(), fx.abs() - width)
     frame = union(*rims, bridge, arms)
-    c.paint(c.coverage(union(*lenses)), _constant(225, 240, 250, fx), opacity=0.22 * f["glasses"])
-    c.paint(c.coverage(frame), _constant(28, 26, 40, fx), 9, opacity=f["glasses"])
+    c.paint(c.coverage(union(*lenses)), constant(225, 240, 250, fx), opacity=0.22 * f["glasses"])
+    c.paint(c.coverage(frame), colour["rims"], 9, opacity=f["glasses"])
 
 
-def _describe(factors: dict[str, float], rng: random.Random) -> str:
-    """One caption for one face: only what is pronounced is said."""
-    age = (
-        "a young person"
-        if factors["age"] < 0.33
-        else "an old person"
-        if factors["age"] > 0.67
-        else "a person"
-    )
-    tones = ("black", "dark brown", "red", "blond")
-    tone = "grey" if factors["age"] > 0.8 else tones[min(3, int(factors["hair_color"] * 4))]
-    length = (
-        "long "
-        if factors["hair_length"] > 0.67
-        else "short "
-        if factors["hair_length"] < 0.33
-        else ""
-    )
-    parts = [f"{length}{tone} hair"]
-    parts += ["a beard"] if factors["beard"] > 0.4 else []
-    parts += ["glasses"] if factors["glasses"] > 0.5 else []
-    mood = " smiling" if factors["smile"] > 0.4 else " frowning" if factors["smile"] < -0.4 else ""
-    listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-    return f"{age}{mood} with {listed}" if not mood else f"{age} with {listed},{mood}"
+LAYERS: dict[str, Layer] = {
+    "background": _paint_background,
+    "back": _paint_back,
+    "head": _paint_head,
+    "beard": _paint_beard,
+    "nose": _paint_nose,
+    "mouth": _paint_mouth,
+    "eyes": _paint_eyes,
+    "brows": _paint_brows,
+    "hair": _paint_hair,
+    "glasses": _paint_glasses,
+}
+
+
+# What a caption says of a factor: the word of the first limit above its value; "" is not said.
+Words = tuple[tuple[float, str], ...]
+TOP = float("inf")
+AGE_WORDS = ((0.33, "young"), (0.67, ""), (TOP, "old"))
+SKIN_WORDS = ((0.28, "pale"), (0.38, ""), (0.64, "tanned"), (TOP, "dark"))
+HAIR_WORDS = ((0.14, "black"), (0.5, "brown"), (0.82, "red"), (TOP, "blond"))
+LENGTH_WORDS = ((0.33, "short"), (0.67, ""), (TOP, "long"))
+BEARD_WORDS = ((0.05, "no"), (0.3, ""), (0.65, "a"), (TOP, "a full"))
+GLASSES_WORDS = ((0.05, "no"), (0.5, ""), (TOP, "some"))
+MOOD_WORDS = ((-0.35, "frown"), (0.35, ""), (TOP, "smile"))
+BROW_WORDS = ((-0.5, "angry"), (0.5, ""), (TOP, "raised"))
+MOUTH_WORDS = ((0.05, "closed"), (0.35, ""), (TOP, "open"))
+EYE_WORDS = ((0.28, "brown"), (0.72, "green"), (TOP, "blue"))
+SHIRT_WORDS = ((0.13, "blue"), (0.38, "green"), (0.62, "yellow"), (0.88, "red"), (TOP, "purple"))
+BACKGROUND_WORDS = (
+    (0.27, "blue"), (0.43, "purple"), (0.62, "pink"), (0.84, "orange"), (TOP, "green"),
+)  # fmt: skip
+GREY = 0.7  # the age from which hair is called grey
+MOST_WORDS = 22
+
+WORDINGS = {  # of a trait: adjectives, features
+    "smile": (("smiling", "smiling", "happy"), ("a smile",)),
+    "frown": (("frowning", "frowning", "sad"), ("a frown",)),
+    "angry": (("angry",), ("angry brows",)),
+    "angry, smile": ((), ("angry brows",)),
+    "raised": ((), ("raised brows",)),
+    "young": (("young",), ()),
+    "old": (("old", "old", "elderly"), ()),
+    "pale": (("pale",), ("pale skin",)),
+    "tanned": (("tanned",), ("tanned skin",)),
+    "dark": ((), ("dark skin",)),
+}
+
+PATTERNS = (
+    "{subject} with {features}, {place}",
+    "{subject} with {features}, {place}",
+    "{place}, {subject} with {features}",
+    "{subject} {place}, with {features}",
+    "{subject}, {commas}, {colour} background",
+)
+PLACES = ("on {} background", "against {} background", "in front of {} wall", "against {} wall")
+
+
+def word(value: float, words: Words) -> str:
+    """The word of the first limit above `value`."""
+    return next(said for limit, said in words if value < limit)
+
+
+def caption(
+    f: dict[str, float],
+    rng: random.Random,
+    nouns: Sequence[str],
+    openings: Sequence[str],
+    hair: str,
+    eyes: str,
+    skin: str = "",
+    also: Sequence[str] = (),
+) -> str:
+    """A sentence of 8 to 22 words about a face: all of it true, with what is pronounced said first.
+
+    nouns, openings: what the face may be called, and what may come before that.
+    hair, eyes, skin: the words of their colours; without one, the skin is not spoken of.
+    also: features of every such face, which may be said.
+    """
+    adjectives, features = _traits(f, rng, skin)
+    details = shuffled([f"{eyes} eyes", *_details(f), *also], rng)
+    features = _worn(f, hair) + features
+    features += details[: max(3 - len(features), rng.randint(0, 3))]
+    subject = rng.choice(openings) + article(" ".join([*adjectives, rng.choice(nouns)]))
+    colour = word(f["background"], BACKGROUND_WORDS)
+    pattern, place = rng.choice(PATTERNS), rng.choice(PLACES).format(article(colour))
+    while True:
+        said = shuffled(features, rng)
+        text = pattern.format(
+            subject=subject, features=listed(said), commas=", ".join(said),
+            place=place, colour=colour,
+        )  # fmt: skip
+        if len(text.split()) <= MOST_WORDS:
+            return text
+        features.pop()
+
+
+def _traits(f: dict, rng: random.Random, skin: str) -> tuple[list[str], list[str]]:
+    """Adjectives and features that say the mood, brows, age and skin."""
+    adjectives, features = [], []
+    mood, brows = word(f["smile"], MOOD_WORDS), word(f["brows"], BROW_WORDS)
+    if (brows, mood) == ("angry", "smile"):
+        brows = "angry, smile"
+    for trait in filter(None, (mood, brows, word(f["age"], AGE_WORDS), skin)):
+        before, after = WORDINGS[trait]
+        said = rng.choice(before + after)
+        (adjectives if said in before else features).append(said)
+    return adjectives, features
+
+
+def _worn(f: dict, hair: str) -> list[str]:
+    """Hair, glasses and beard."""
+    features = [" ".join(filter(None, (word(f["hair_length"], LENGTH_WORDS), hair, "hair")))]
+    features += ["glasses"] if word(f["glasses"], GLASSES_WORDS) == "some" else []
+    beard = word(f["beard"], BEARD_WORDS)
+    return features + ([f"{beard} beard"] if beard not in ("", "no") else [])
+
+
+def _details(f: dict) -> list[str]:
+    """What a caption may leave out: shirt, mouth, and what is not there."""
+    mouth = word(f["mouth_open"], MOUTH_WORDS)
+    details = [f"a {word(f['shirt'], SHIRT_WORDS)} shirt"]
+    details += ["an open mouth"] if mouth == "open" else []
+    details += ["a closed mouth"] if mouth == "closed" and f["smile"] < 0 else []
+    details += ["no glasses"] if word(f["glasses"], GLASSES_WORDS) == "no" else []
+    return details + (["no beard"] if word(f["beard"], BEARD_WORDS) == "no" else [])
+
+
+def hair_word(f: dict[str, float]) -> str:
+    """The colour of the hair: grey with age."""
+    return "grey" if f["age"] > GREY else word(f["hair_color"], HAIR_WORDS)
+
+
+def eye_word(f: dict[str, float]) -> str:
+    """The colour of the eyes."""
+    return word(f["eye_color"], EYE_WORDS)
+
+
+def _describe(f: dict[str, float], rng: random.Random) -> str:
+    nouns, openings = ("person", "person", "face"), ("", "", "a portrait of ")
+    skin = word(f["skin"], SKIN_WORDS)
+    return caption(f, rng, nouns, openings, hair_word(f), eye_word(f), skin)
 
 
 faces = World("faces", FACTORS, CLASSES, _draw, _describe)
