@@ -7,13 +7,16 @@ the wanted change it reaches, and how much else it changes. Images are (B, 3, S,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .metrics import AT_ONCE, Distance, checked, psnr
 from .worlds import WORLDS, Factor, World
+
+if TYPE_CHECKING:
+    from .evaluators import Critic
 
 LEAST = 0.1  # of a factor's range: a smaller wanted change is lost in the critic's errors
 
@@ -42,7 +45,7 @@ def counterfactual_scores(
     factors: Factors,
     wanted: Factors,
     world: str,
-    critic: nn.Module,
+    critic: Critic,
     distance: Distance,
 ) -> Scores:
     """Scores of edits (B, 3, S, S) of the pictures of `factors` towards the values `wanted`.
@@ -78,7 +81,7 @@ def baselines(
     factors: Factors,
     wanted: Factors,
     world: str,
-    critic: nn.Module,
+    critic: Critic,
     distance: Distance,
     size: int = 64,
     seed: int = 0,
@@ -106,7 +109,7 @@ def baselines(
 
 
 @torch.no_grad()
-def manifold_distance(x: Tensor, world: str, critic: nn.Module) -> Tensor:
+def manifold_distance(x: Tensor, world: str, critic: Critic) -> Tensor:
     """PSNR of images (B, 3, S, S) with the world's drawing of the factors read from them, (B,) in dB.
 
     Higher is more like a picture of the world; the world's own held-out pictures give the ceiling,
@@ -117,10 +120,10 @@ def manifold_distance(x: Tensor, world: str, critic: nn.Module) -> Tensor:
 
 
 @torch.no_grad()
-def readings(x: Tensor, world: str, critic: nn.Module) -> dict[str, Tensor]:
+def readings(x: Tensor, world: str, critic: Critic) -> dict[str, Tensor]:
     """The factors that the critic reads from images (B, 3, H, W), name -> (B,)."""
     parts = [critic.read(part, world) for part in x.float().split(AT_ONCE)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return {name: torch.cat([part[name] for part in parts]).to(x.device) for name in parts[0]}
 
 
 def _share(factor: Factor, was: Tensor, now: Tensor, before: Tensor, after: Tensor) -> Tensor:

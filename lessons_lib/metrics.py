@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ import torch.nn.functional as F
 from scipy.stats import bootstrap as resampled
 from scipy.stats import kstest
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .evaluators import Clip, Critic
 
 AT_ONCE = 64  # pictures given to a network together
 LARGEST = 20  # predicted and noisy images leave [-1, 1]; beyond this they are 0 to 255 levels
@@ -96,7 +99,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     Gaussian window of 11 pixels (σ = 1.5), averaged where it fits whole, as in the paper and in
     scikit-image; torchmetrics' own mean also counts the mirrored border.
     """
-    from . import _torchvision  # noqa: F401
+    import lessons_lib._torchvision  # noqa: F401
 
     from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -108,7 +111,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     return full[..., edge:-edge, edge:-edge].mean((1, 2, 3))
 
 
-def perceptual_distance(critic: nn.Module) -> Distance:
+def perceptual_distance(critic: Critic) -> Distance:
     """The 'perceptual distance (critic)', as a function of x and y (B, 3, H, W) -> (B,).
 
     Per layer of the critic's trunk: features scaled to unit length at each place, their squared
@@ -117,7 +120,7 @@ def perceptual_distance(critic: nn.Module) -> Distance:
     It is the `lpips` package's distance without its learnt head and on another network, so it is not
     LPIPS and no threshold of LPIPS belongs to it.
     """
-    from . import _torchvision  # noqa: F401
+    import lessons_lib._torchvision  # noqa: F401
 
     from lpips import LPIPS
 
@@ -130,12 +133,12 @@ def perceptual_distance(critic: nn.Module) -> Distance:
 
 
 def lpips_alex(device: str | torch.device = "cpu") -> Distance:
-    """LPIPS with AlexNet (Zhang et al. 2018, version 0.1): x, y (B, 3, H, W) -> (B,); lower is nearer.
+    """LPIPS with AlexNet (Zhang et al. 2018, version 0.1): x, y (B, 3, H, W) on `device` -> (B,).
 
-    Downloads nothing: raises FileNotFoundError where torchvision's AlexNet weights are not in
+    From 0 up; lower is nearer. Downloads nothing: raises FileNotFoundError where torchvision's AlexNet weights are not in
     torch's cache.
     """
-    from . import _torchvision  # noqa: F401
+    import lessons_lib._torchvision  # noqa: F401
 
     from lpips import LPIPS
     from torchvision.models import AlexNet_Weights
@@ -154,7 +157,7 @@ def lpips_alex(device: str | torch.device = "cpu") -> Distance:
     return _per_image(network.to(device).requires_grad_(False))
 
 
-def segmentation_consistency(x: Tensor, y: Tensor, critic: nn.Module, world: str) -> Tensor:
+def segmentation_consistency(x: Tensor, y: Tensor, critic: Critic, world: str) -> Tensor:
     """Mean intersection over union of the masks the critic reads from x and y, (B,) in [0, 1].
 
     The SC of Kwon et al. 2023, on the world's classes: the mean over the classes found in either
@@ -167,7 +170,7 @@ def segmentation_consistency(x: Tensor, y: Tensor, critic: nn.Module, world: str
     return (both / either).nanmean(1)
 
 
-def identity_similarity(x: Tensor, y: Tensor, critic: nn.Module) -> Tensor:
+def identity_similarity(x: Tensor, y: Tensor, critic: Critic) -> Tensor:
     """Cosine of the identities the critic reads from x and y, (B,) in [-1, 1]; 1 for one person.
 
     The ID of face editing, with the critic in the place of ArcFace (Deng et al. 2019).
@@ -179,7 +182,7 @@ def identity_similarity(x: Tensor, y: Tensor, critic: nn.Module) -> Tensor:
 # ---------------------------------------------------------------- images and sentences
 
 
-def s_clip(x: Tensor, text: str | list[str], clip: nn.Module) -> Tensor:
+def s_clip(x: Tensor, text: str | list[str], clip: Clip) -> Tensor:
     """Cosine of each image with its sentence, or all with one, (B,) in [-1, 1]; higher fits better.
 
     CLIPScore (Hessel et al. 2021) without its factor 2.5 and its cut at 0.
@@ -193,7 +196,7 @@ def s_dir(
     edited: Tensor,
     source_text: str | list[str],
     target_text: str | list[str],
-    clip: nn.Module,
+    clip: Clip,
 ) -> Tensor:
     """S_D-CLIP: cos(E(edited) - E(source), E(target_text) - E(source_text)), (B,) in [-1, 1].
 
@@ -218,12 +221,12 @@ def s_dir(
 
 
 @torch.no_grad()
-def features(x: Tensor, critic: nn.Module) -> Tensor:
+def features(x: Tensor, critic: Critic) -> Tensor:
     """The critic's features of images (N, 3, H, W): (N, F), float64, on the CPU."""
     return in_parts(critic.features, checked(x, "x", smallest=32)).double().cpu()
 
 
-def fid(x: Tensor, y: Tensor, critic: nn.Module) -> float:
+def fid(x: Tensor, y: Tensor, critic: Critic) -> float:
     """Fréchet distance of two sets (N, 3, H, W) and (M, 3, H, W), on the critic's features.
 
     ‖μ_x-μ_y‖² + tr(Σ_x + Σ_y - 2 (Σ_x Σ_y)^½) (Heusel et al. 2017, eq. 6), from 0 up; lower is nearer.
@@ -235,7 +238,7 @@ def fid(x: Tensor, y: Tensor, critic: nn.Module) -> float:
     return _frechet(features(x, critic), features(y, critic))
 
 
-def fid_floor(x: Tensor, critic: nn.Module) -> float:
+def fid_floor(x: Tensor, critic: Critic) -> float:
     """`fid` of the even with the odd images of one set (2N, 3, H, W): what N perfect samples get.
 
     Give twice as many held-out images as there are samples to be judged.
@@ -247,7 +250,7 @@ def fid_floor(x: Tensor, critic: nn.Module) -> float:
 def kid(
     x: Tensor,
     y: Tensor,
-    critic: nn.Module,
+    critic: Critic,
     subsets: int = 100,
     subset_size: int = 100,
     seed: int = 0,
@@ -258,7 +261,7 @@ def kid(
     about 0, as often below it as above, for two sets of one distribution however small; lower is
     nearer. The spread is that of single subsets, not the error of their mean.
     """
-    from . import _torchvision  # noqa: F401
+    import lessons_lib._torchvision  # noqa: F401
 
     from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -349,12 +352,13 @@ def _checked_pair(x: Tensor, y: Tensor, smallest: int = 1) -> tuple[Tensor, Tens
 class _Trunk(nn.Module):
     """A critic's feature maps, as `lpips` asks a network for its own."""
 
-    def __init__(self, critic: nn.Module):
+    def __init__(self, critic: Critic):
         super().__init__()
         self.critic = critic
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        return self.critic.trunk(x)
+        # Where no channel fires, the gradient of a length is NaN: 1e-13 makes it 0.
+        return [features + 1e-13 for features in self.critic.trunk(x)]
 
 
 def _per_image(network: nn.Module) -> Distance:
@@ -366,7 +370,7 @@ def _per_image(network: nn.Module) -> Distance:
     return distance
 
 
-def _embedded(text: str | list[str], n: int, clip: nn.Module) -> Tensor:
+def _embedded(text: str | list[str], n: int, clip: Clip) -> Tensor:
     """Sentences as unit vectors (n, E); one sentence stands for all."""
     texts = [text] if isinstance(text, str) else list(text)
     if len(texts) not in (1, n):
@@ -375,7 +379,7 @@ def _embedded(text: str | list[str], n: int, clip: nn.Module) -> Tensor:
 
 
 def _frechet(x: Tensor, y: Tensor) -> float:
-    from . import _torchvision  # noqa: F401
+    import lessons_lib._torchvision  # noqa: F401
 
     from torchmetrics.image.fid import FrechetInceptionDistance
 

@@ -59,16 +59,17 @@ class SmallTrunk(nn.Module):
         return (x[:, 0] > 0).long() * 2 + (x[:, 1] > 0.5)
 
 
+COLOURS = {"red": [1, 0, 0], "green": [0, 1, 0], "yellow": [1, 1, 0], "blue": [0, 0, 1]}
+
+
 class Colours(nn.Module):
     """A clip whose embeddings are mean colours; sentences name them."""
-
-    WORDS = {"red": [1, 0, 0], "green": [0, 1, 0], "yellow": [1, 1, 0], "blue": [0, 0, 1]}
 
     def image(self, x):
         return F.normalize(x.mean((2, 3)))
 
     def text(self, texts):
-        return F.normalize(torch.tensor([self.WORDS[t] for t in texts]).float())
+        return F.normalize(torch.tensor([COLOURS[t] for t in texts]).float())
 
 
 def flat(*rgb):
@@ -128,6 +129,18 @@ def test_perceptual_distance_grows_with_the_change_and_passes_gradients():
     y = (x + 0.1 * noise).requires_grad_()
     distance(x, y).sum().backward()
     assert y.grad.isfinite().all() and y.grad.abs().max() > 0
+
+
+def test_perceptual_distance_has_a_gradient_where_nothing_fires():
+    class Rectified(SmallTrunk):
+        def trunk(self, x):
+            return [x.relu()] * 2
+
+    x, y = flat([-1, -1, -1], [1, 0, 0]), flat([1, 0, 0], [-1, -1, -1]).clone().requires_grad_()
+    got = metrics.perceptual_distance(Rectified())(x, y)
+    got.sum().backward()
+    assert_close(got.detach(), torch.tensor([2.0, 2.0]), atol=1e-2, rtol=0)
+    assert y.grad.isfinite().all()
 
 
 def test_perceptual_distance_leaves_the_random_numbers_alone():
@@ -195,8 +208,9 @@ def test_s_dir_of_known_directions():
 
 
 def test_s_dir_ignores_rounding():
-    x = images()
-    assert metrics.s_dir(x, x + 1e-9, "red", "green", Colours()).tolist() == [0] * 4
+    x, y = flat([1, 0, 0], [1, 0, 0]), flat([1, 0, 0], [1, 1e-6, 0])
+    assert metrics.s_dir(x, y, "red", "green", Colours()).tolist() == [0, 0]
+    assert metrics.s_dir(x, flat([1, 0, 0], [1, 1e-3, 0]), "red", "green", Colours())[1] > 0.7
 
 
 # ---------------------------------------------------------------- two sets of images
@@ -383,6 +397,14 @@ def test_choices_are_right_or_wrong_and_no_change_is_nan():
     assert_close(got, torch.tensor([1, 0, math.nan]), equal_nan=True)
     small = scores({}, {"a": SOURCE["a"] + 0.1}).achieved
     assert small.isnan().all()
+
+
+def test_a_choice_that_is_always_misread_is_no_achievement():
+    class Stuck(Reader):
+        def read(self, x, world):
+            return super().read(x, world) | {"kind": torch.ones(len(x))}
+
+    assert_close(scores({}, {"kind": torch.tensor([1.0, 0, 1])}, Stuck()).achieved, torch.zeros(3))
 
 
 def test_a_wanted_factor_without_change_does_not_count():
