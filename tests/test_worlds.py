@@ -286,10 +286,11 @@ CLAIMS = [
     ("red shirt", "shirt", 0.6, 0.9),
     ("purple shirt", "shirt", 0.85, inf),
     ("blue (background|wall)", "background", -inf, 0.3),
-    ("purple (background|wall)", "background", 0.25, 0.45),
-    ("pink (background|wall)", "background", 0.4, 0.65),
-    ("orange (background|wall)", "background", 0.6, 0.85),
-    ("green (background|wall)", "background", 0.8, inf),
+    ("purple (background|wall)", "background", 0.25, 0.46),
+    ("pink (background|wall)", "background", 0.42, 0.66),
+    ("orange (background|wall)", "background", 0.62, 0.82),
+    ("yellow (background|wall)", "background", 0.78, 0.93),
+    ("green (background|wall)", "background", 0.9, inf),
 ]
 
 

@@ -366,7 +366,8 @@ MOUTH_WORDS = ((0.05, "closed"), (0.35, ""), (TOP, "open"))
 EYE_WORDS = ((0.28, "brown"), (0.72, "green"), (TOP, "blue"))
 SHIRT_WORDS = ((0.13, "blue"), (0.38, "green"), (0.62, "yellow"), (0.88, "red"), (TOP, "purple"))
 BACKGROUND_WORDS = (
-    (0.27, "blue"), (0.43, "purple"), (0.62, "pink"), (0.84, "orange"), (TOP, "green"),
+    (0.27, "blue"), (0.44, "purple"), (0.64, "pink"), (0.8, "orange"), (0.91, "yellow"),
+    (TOP, "green"),
 )  # fmt: skip
 GREY = 0.7  # the age from which hair is called grey
 MOST_WORDS = 22
