@@ -84,14 +84,14 @@ def baselines(
     critic: Critic,
     distance: Distance,
     size: int = 64,
-    seed: int = 0,
+    seed: int = 987_654,
 ) -> dict[str, Scores]:
     """The scores that an edit must be read against, by name.
 
-    'no edit': the source itself. 'random image': another held-out picture of the world.
-    'true counterfactual': the goal itself, so its distance is 0 and its psnr +inf; its achieved falls
-    short of 1, and its drift exceeds 0, by the critic's errors alone, so they are the best that an edit
-    can be asked for.
+    'no edit': the source itself. 'random image': another picture of the world, drawn with `seed`,
+    which must not be the one that drew `factors`.
+    'true counterfactual': the goal itself, so its distance is 0 and its psnr +inf; its achieved
+    differs from 1 and its drift from 0 by the critic's errors alone: no edit can be asked for better.
     """
     before, after = _case(factors, wanted, world)
     known = WORLDS[world]
@@ -102,6 +102,8 @@ def baselines(
         "true counterfactual": known.render(after, size),
     }
     device = next(iter(before.values())).device
+    if torch.equal(images["no edit"].to("cpu"), images["random image"]):
+        raise ValueError(f"seed {seed} draws the source images themselves: give another seed.")
     return {
         name: counterfactual_scores(x.to(device), before, wanted, world, critic, distance)
         for name, x in images.items()

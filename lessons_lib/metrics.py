@@ -135,8 +135,8 @@ def perceptual_distance(critic: Critic) -> Distance:
 def lpips_alex(device: str | torch.device = "cpu") -> Distance:
     """LPIPS with AlexNet (Zhang et al. 2018, version 0.1): x, y (B, 3, H, W) on `device` -> (B,).
 
-    From 0 up; lower is nearer. Downloads nothing: raises FileNotFoundError where torchvision's AlexNet weights are not in
-    torch's cache.
+    From 0 up; lower is nearer. Downloads nothing: raises FileNotFoundError where torchvision's
+    AlexNet weights are not in torch's cache.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -258,7 +258,7 @@ def kid(
     """Kernel distance of two sets, on the critic's features: mean and spread over random subsets.
 
     Squared maximum mean discrepancy with k(a, b) = (a·b/F + 1)³ (Bińkowski et al. 2018). Unbiased:
-    about 0, as often below it as above, for two sets of one distribution however small; lower is
+    0 on average, and often below it, for two sets of one distribution however small; lower is
     nearer. The spread is that of single subsets, not the error of their mean.
     """
     import lessons_lib._torchvision  # noqa: F401
@@ -287,7 +287,7 @@ def kid(
 def bootstrap(values: Tensor, seed: int = 0, n: int = 1000, level: float = 0.95) -> Interval:
     """The mean of values (N,) and its percentile interval over `n` resamplings (Efron 1979).
 
-    A little narrow for few values: for 20, a 95 % interval holds the true mean about 93 times in 100.
+    A little narrow for few values: for 20, a 95 % interval holds the true mean about 92 times in 100.
     """
     values = torch.as_tensor(values).detach().double().cpu()
     if values.ndim != 1 or len(values) < 2 or not values.isfinite().all():

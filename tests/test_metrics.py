@@ -582,6 +582,10 @@ BAD = {
         lambda: manifold_distance(images(2, 64)[..., :40], "bands", Reader()),
         ["(2, 3, 64, 40)", "(B, 3, S, S)"],
     ),
+    "the source as a random image": (
+        lambda: baselines(BANDS.sample_factors(2, 5), {"a": 1.0}, "bands", Reader(), far, 32, 5),
+        ["seed 5", "another"],
+    ),
     "no such factor": (lambda: scores({}, {"c": 1.0}), ["'c'", "a, b, flag, kind"]),
     "nothing wanted": (lambda: scores({}, {}), ["0 of the 4", "at least one"]),
     "everything wanted": (lambda: scores(SOURCE, SOURCE), ["4 of the 4", "leave"]),
