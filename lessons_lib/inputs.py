@@ -1,4 +1,4 @@
-"""Real inputs for any model: pictures of its own kind, and photographs that it has never seen."""
+"""Real inputs for any model: pictures of its own kind where they can be drawn, and photographs."""
 
 from __future__ import annotations
 
@@ -36,13 +36,16 @@ def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.stack(out) * 2 - 1)
 
 
-def own(denoiser: Denoiser, n: int, seed: int) -> Tensor:
-    """`n` held-out pictures of the kind the model knows, in [-1, 1], float64.
+def kinds(denoiser: Denoiser, n: int, seed: int) -> dict[str, Tensor]:
+    """`n` pictures of each kind, by what they are, in [-1, 1], float64; the model's own kind first.
 
-    An exact model's own draws, an embedded network's world; photographs for any other network.
+    That is an exact model's draws, or the held-out pictures of a network's world. Of any other network
+    it is not known here what it learnt: there are photographs only.
     """
+    own = {}
     if isinstance(denoiser, GaussianMixture):
-        return denoiser.sample(n, seed)
-    if denoiser.world is not None:
-        return WORLDS[denoiser.world].sample(n, seed, denoiser.shape[-1]).image.double()
-    return photographs(n, denoiser.shape)
+        own["the model's draws"] = denoiser.sample(n, seed)
+    elif denoiser.world is not None:
+        pictures = WORLDS[denoiser.world].sample(n, seed, denoiser.shape[-1]).image.double()
+        own[f"held-out {denoiser.world}"] = pictures
+    return own | {"photographs": photographs(n, denoiser.shape)}

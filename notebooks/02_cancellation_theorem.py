@@ -590,11 +590,14 @@ strip(shaped, f"{p.checkpoint}, {p.few_steps} steps, one z")
 
 # %%
 distances(shaped, f"one z, {p.few_steps} steps")
+by_kind = [metrics.rms(images["both"], images["source"]).mean() for images in shaped.values()]
+lesson.record("change in both: smooth z / white z", by_kind[1] / by_kind[0])
 
 # %% [markdown]
-# In both terms the white z is nearly undone, while the smooth one of equal size gets through: it
-# re-lights and re-colours the picture. In P only both are too much for the denoiser, and their sizes
-# differ less.
+# In both terms neither is undone. The white z leaves grain and changed colours behind, but what the
+# picture shows stays. The smooth z is of equal size and moves it farther, by the factor in the last
+# line: it re-lights and re-colours whole parts. (Compare with unrelated images, further up.) In P only
+# both are too much for the denoiser, and their sizes differ less.
 
 # %% [markdown]
 # ### Exercise 4 · spot the error <small>(hard · 8 minutes)</small>

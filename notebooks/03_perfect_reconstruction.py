@@ -74,28 +74,31 @@ lesson.record("numbers in its code", z.x_T.numel() + z.eps.numel());
 #
 # The chain is known before the network is asked once, so all steps can go through it in one batch.
 #
-# **Predict.** The model knows only its own kind of image. How well will it give back a photograph?
+# **Predict.** The model knows only the kind of image that it has learnt, and these photographs are not of
+# that kind. How well will it give them back?
 
 # %%
-own = inputs.own(model, p.n_images, p.seed)
-photos = inputs.photographs(p.n_images, model.shape)
+pictures = inputs.kinds(
+    model, p.n_images, p.seed
+)  # by what they are; of some models photographs only
+own, photos = next(iter(pictures.values())), pictures["photographs"]
 
 # %%
 results = {}
-for name, x in {"its own kind": own, "photographs": photos}.items():
+for name, x in pictures.items():
     z = g.encode(x, seed=p.seed)
     results[name] = x, g.decode(z), z
 
 # %%
 rows = [image for x, back, _ in results.values() for image in (x, back)]
-plots.strips(rows, ["own kind", "decoded", "photograph", "decoded"], [])
+plots.strips(rows, [label for name in results for label in (name, "decoded")], [])
 
 # %%
 for name, (x, back, _) in results.items():
     lesson.record(f"largest error of any pixel, {name}", (back - x).abs().max())
 
 # %% [markdown]
-# For both, what is left is rounding, far below the 2/255 of one 8-bit level. (Precision has its own section
+# For every kind, what is left is rounding, far below the 2/255 of one 8-bit level. (Precision has its own section
 # below.) And on real handwritten digits, with the exact model, all in float64:
 
 # %%
@@ -248,7 +251,7 @@ def left(network, image, eta):
 
 
 # %%
-whose = {"own kind": (model, one), "photograph": (model, photos[:1]), "nonsense": (Nonsense(), one)}
+whose = {name: (model, x[:1]) for name, x in pictures.items()} | {"nonsense": (Nonsense(), one)}
 for name, pair in whose.items():
     for eta in (0.1, 1.0):
         lesson.record(f"share of an error left in the image, {name}, η = {eta:g}", left(*pair, eta))

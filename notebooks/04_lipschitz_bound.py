@@ -184,16 +184,25 @@ def rings(d, width):
 
 
 # %%
-def final(d, width, steps, eta):
-    """At the image: measured distance (largest of 32 codes), proved bound, printed bound, √ᾱ D."""
+def carried(m, g, a, b):
+    """Over t, (S+1,): the largest distance of paths a and b, proved and printed bound, √ᾱ D."""
+    K, S = bounds.proved_K(m, g, 0), bounds.proved_S_moved(m, g, 0, m.means[5] - m.means[0])
+    tight, printed = bounds.propagate(K, S)
+    reach = bounds.reach(g, bounds.diameter(m.means[:5], m.means[5:]))
+    measured = bounds.distances(a, b).amax(1)
+    return {"measured": measured, "tight": tight, "printed": printed, "reach": reach}
+
+
+def decoded(d, width, steps, eta):
+    """The rings, their sampler, and the paths of 32 codes under both conditions, (S+1, 32, 2)."""
     m = rings(d, width)
     g = Sampler(m, steps, eta)
-    a, b, _ = bounds.two_paths(g, g.draw(32, seed=p.seed), ZERO, ONE)
-    tight, printed = bounds.propagate(
-        bounds.proved_K(m, g, 0), bounds.proved_S_moved(m, g, 0, d * TOWARDS)
-    )
-    D = bounds.diameter(m.means[:5], m.means[5:])
-    return bounds.distances(a, b)[-1].max().item(), tight[-1].item(), printed[-1].item(), D
+    return m, g, *bounds.two_paths(g, g.draw(32, seed=p.seed), ZERO, ONE)[:2]
+
+
+def final(d, width, steps, eta):
+    """At the image: measured distance, proved bound, printed bound, √ᾱ D."""
+    return [curve[-1].item() for curve in carried(*decoded(d, width, steps, eta)).values()]
 
 
 # %%
@@ -388,6 +397,7 @@ for w, ends in sweep.items():
     wins = [d for d, e in zip(shifts, ends, strict=True) if e[1] < e[3]]
     lesson.record(f"width {w:g}: eq. 8 says something up to d", max(wins, default=0.0))
 
+
 # %% [markdown]
 # Eq. 8 does: it is a straight line, parallel to the measured one, while √ᾱ D tends to the diameter of the ring. So
 # eq. 8 is the better bound for close conditions, and useful **at the image itself** when the components are wide. The gap
@@ -399,8 +409,14 @@ for w, ends in sweep.items():
 # **Predict.** Is the bound looser for more steps? For more noise?
 
 # %%
+def ratio(width, steps, eta):
+    """Proved bound over measured distance, at the image, for conditions 0.1 apart."""
+    measured, proved, *_ = final(0.1, width, steps, eta)
+    return proved / measured
+
+
+# %%
 D_c = bounds.diameter(rings(0, 1).means)
-ratio = lambda *setting: (lambda e: e[1] / e[0])(final(0.1, *setting))  # noqa: E731
 by_width = torch.logspace(-0.8, 0.3, 10).tolist()
 by_eta = {e: [ratio(0.4, n, e) for n in counts] for e in (0.0, 0.5, 1.0)}
 exponent = [D_c**2 / 8 / w**2 for w in by_width]
@@ -487,8 +503,8 @@ lesson.exercise(
 # %% [markdown]
 # ### The two conditions of a network
 #
-# The paper's conditions are two prompts. Our small network was trained with a *label* for glasses (1: without, 2: with; 0:
-# not said), and half of the training images had it hidden. One network with a label, because its two
+# The paper's conditions are two prompts. A small network can have a *label* instead: `faces` was trained with one for
+# glasses (1: without, 2: with; 0: not said), hidden for half of the training images. One network with a label, because its two
 # conditions differ in this only; two networks fine-tuned on two subsets would also differ by whatever each had
 # learnt by chance, which S_t would count as if it were the condition.
 
@@ -657,26 +673,15 @@ fig
 
 # %%
 def show(d, width, steps, eta):
-    m = rings(d, width)
-    g = Sampler(m, steps, eta)
-    a, b, _ = bounds.two_paths(g, g.draw(32, seed=p.seed), ZERO, ONE)
-    tight, printed = bounds.propagate(
-        bounds.proved_K(m, g, 0), bounds.proved_S_moved(m, g, 0, d * TOWARDS)
-    )
-    reach = bounds.reach(g, bounds.diameter(m.means[:5], m.means[5:]))
+    m, g, a, b = decoded(d, width, steps, eta)
+    curves = carried(m, g, a, b)
     fig, axes = plots.figure(1, 2, width=12, height=4.8, width_ratios=[1, 1.4])
     plots.density(axes[0], lambda x: m.log_density(x, -1), extent=3)
     plots.paths(axes[0], a[:, :3], "black"), plots.paths(axes[0], b[:, :3], plots.EDITED)
-    plots.over_t(
-        axes[1],
-        g.schedule.t,
-        measured=bounds.distances(a, b).amax(1),
-        tight=tight,
-        printed=printed,
-        reach=reach,
-    )
+    plots.over_t(axes[1], g.schedule.t, **curves)
     axes[0].set_title("black: c, green: ĉ"), axes[1].legend(fontsize=11)
-    axes[1].set_title(f"proved / √ᾱ D at the image: {tight[-1] / reach[-1]:.3g}")
+    last = curves["tight"][-1] / curves["reach"][-1]
+    axes[1].set_title(f"proved / √ᾱ D at the image: {last:.3g}")
     return fig
 
 
