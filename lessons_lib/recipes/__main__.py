@@ -11,9 +11,11 @@ from pathlib import Path
 import torch
 
 from .cards import export
+from .clip import Clips
 from .critic import Critics
 from .loop import Run, accelerator, train
 from .pixel import Pixel
+from .text_to_image import Codecs, TextToImage, codec_folder
 
 SMALL = (64, 96, 128)
 RECIPES = {
@@ -27,6 +29,21 @@ RECIPES = {
         Critics(
             "critic", images=400_000, pool=32_768, batch=128, learning_rate=1e-3, weight_decay=0.02
         ),
+        Clips("clip", images=600_000, pool=32_768, batch=256, learning_rate=1e-3, weight_decay=0.1),
+        Clips(
+            "clip-judge",
+            images=600_000,
+            pool=32_768,
+            batch=256,
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            patch=8,
+            width=192,
+            text_width=96,
+            seed=1,
+        ),
+        Codecs("codec", images=120_000, pool=8_192, batch=48, learning_rate=1e-3),
+        TextToImage("t2i", images=600_000, pool=24_576, batch=63, learning_rate=5e-4),
     )
 }
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +64,8 @@ def main() -> None:
     run = Run.resume(recipe, folder, args.device, args.warm_start)
     if not args.export:
         train(run, folder, accelerator(args.device))
-    export(run, args.out or ROOT / "data" / "checkpoints" / recipe.name)
+    home = codec_folder() if recipe.kind == "codec" else ROOT / "data" / "checkpoints" / recipe.name
+    export(run, args.out or home)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Clips(Recipe):
     text_width: int = 128
     text_layers: int = 2
     embedding: int = 96
-    first_chunk: int = 0  # two encoders that see different pictures are independent judges
+
 
     def network(self) -> nn.Module:
         from transformers import CLIPConfig, CLIPModel
