@@ -132,6 +132,7 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
     import papermill
 
     from .handout import page, title
+    from .kernels import KernelManager
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     for name in THREADS:  # before the kernel starts, which inherits them
@@ -144,7 +145,7 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
         papermill.execute_notebook(
             str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
             language="python", start_timeout=120, execution_timeout=CELL_LIMIT,
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=["--log-level=ERROR"], kernel_manager_class=KernelManager,
         )  # fmt: skip
     except Exception as raised:
         error = one_line(raised, None)

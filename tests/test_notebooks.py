@@ -126,6 +126,14 @@ def test_pages_runs_a_lesson_with_its_parameters(tmp_path, capsys):
     assert "A lesson on" in (out / "index.html").read_text(encoding="utf-8")
 
 
+def test_pages_overlooks_no_reply_either(tmp_path, monkeypatch):
+    given, out = {}, tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr("papermill.execute_notebook", lambda *a, **options: given.update(options))
+    pages.run(saved(tmp_path), out, {}, 1)
+    assert given["kernel_manager_class"] is KernelManager
+
+
 def test_pages_says_which_line_failed(tmp_path, capsys):
     path = saved(tmp_path, "def f():\n    raise ValueError('too many')\na = 1\nf()\nb = 2")
     assert pages.main([str(path), "--out", str(tmp_path / "out")]) == 1

@@ -33,7 +33,6 @@ class Clips(Recipe):
     text_layers: int = 2
     embedding: int = 96
 
-
     def network(self) -> nn.Module:
         from transformers import CLIPConfig, CLIPModel
 

@@ -1,0 +1,254 @@
+"""Measure an embedded network on held-out seeds, print its figures and copy them into its card:
+`python -m lessons_lib.recipes.figures NAME [--samples N]`; a generator's sheet is drawn anew too.
+
+Nothing is picked: samples are those of seed 0, pictures those of seeds that no recipe trains on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import metrics, plots
+from ..checkpoints import EMBEDDED, card, load
+from ..counterfactual import manifold_distance, readings
+from ..denoisers import Guided
+from ..evaluators import KINDS, Critic, columns, head_of, load_clip, load_critic
+from ..sampler import Sampler
+from ..worlds import WORLDS, Batch
+from .cards import write
+
+HELD_OUT = 900_000  # the first seed of the pictures that figures are measured on
+STEPS = 50
+AT_ONCE = 64
+
+
+def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]]:
+    """`n` uncurated images of a generator by DDIM (η=0, 50 steps), and the captions of a
+    text-conditioned one, which are of held-out pictures of all its worlds."""
+    model = load(name)
+    captions = held_out_captions(n) if model.prompts else []
+    g, parts = Sampler(model, STEPS), []
+    if model.prompts:
+        g = Sampler(Guided(model, guidance, model.prompts.empty), STEPS)
+    z = g.draw(n, seed=0)
+    for i in range(0, n, AT_ONCE):
+        cond = model.prompts(captions[i : i + AT_ONCE]) if captions else None
+        x = g.decode(z[i : i + AT_ONCE], cond=cond).float()
+        parts.append((model.codec.decode(x) if model.codec else x).clamp(-1, 1))
+        print(f"{name}: {min(i + AT_ONCE, n)} of {n} samples", flush=True)
+    return torch.cat(parts), captions
+
+
+def held_out_captions(n: int) -> list[str]:
+    """Captions of held-out pictures of the three worlds that text-to-image learns, in turn."""
+    each = -(-n // 3)
+    lists = []
+    for name in ("animals", "faces", "scenes"):
+        world = WORLDS[name]
+        lists.append(world.captions(world.sample_factors(each, HELD_OUT), HELD_OUT))
+    return [text for row in zip(*lists, strict=True) for text in row][:n]
+
+
+def pictures(names: list[str], n: int, size: int) -> Tensor:
+    """`n` held-out pictures of these worlds, in turn."""
+    each = -(-n // len(names))
+    images = [WORLDS[name].sample(each, HELD_OUT + 1, size).image for name in names]
+    return torch.stack(images, 1).flatten(0, 1)[:n]
+
+
+def of_pixels(name: str, n: int, critic: Critic) -> dict:
+    """A pixel generator: FID against its floor, KID, and the distance from its world's manifold."""
+    world = card(EMBEDDED / name)["world"]
+    x, _ = samples(name, n)
+    data = pictures([world], 2 * n, x.shape[-1])
+    draw_sheet(name, x, data)
+    return fidelity(x, data, critic) | manifold(x, data[:1024], world, critic)
+
+
+def fidelity(x: Tensor, data: Tensor, critic: Critic) -> dict:
+    """FID and KID of samples (N) against half of the data (2N), and between the data's halves."""
+    floor = metrics.fid_floor(data, critic)
+    found = metrics.fid(x, data[: len(x)], critic)
+    mean, deviation = metrics.kid(x, data[: len(x)], critic)
+    return {
+        "samples": len(x),
+        "FID (critic's features)": round(found, 3),
+        "FID floor (two halves of held-out data)": round(floor, 3),
+        "FID / floor": round(found / floor, 2),
+        "KID (critic's features)": [float(f"{mean:.3g}"), float(f"{deviation:.2g}")],
+    }
+
+
+def manifold(x: Tensor, data: Tensor, world: str, critic: Critic) -> dict:
+    """Manifold distance in dB, of samples and of held-out data."""
+    of_samples, of_data = (manifold_distance(v, world, critic) for v in (x[:1024], data))
+    return {
+        "manifold distance, dB: mean": round(of_samples.mean().item(), 2),
+        "manifold distance, dB: 5th percentile": round(of_samples.quantile(0.05).item(), 2),
+        "manifold distance of held-out data, dB: mean": round(of_data.mean().item(), 2),
+    }
+
+
+def draw_sheet(name: str, x: Tensor, data: Tensor) -> None:
+    """64 samples beside 64 held-out pictures, at 64 pixels each."""
+    scale = max(1, 64 // x.shape[-1])
+    left, right = (plots.sheet(v[:64].cpu(), scale=scale) for v in (x, data))
+    plots.save(
+        torch.cat([left, torch.ones(3, left.shape[1], 12), right], 2), EMBEDDED / name / "sheet.png"
+    )
+
+
+def of_text_to_image(name: str, n: int, critic: Critic) -> dict:
+    """t2i: whether its pictures are what the captions say, by networks that it was not trained on."""
+    names = ["animals", "faces", "scenes"]
+    x, captions = samples(name, n)
+    data = pictures(names, 2 * n, x.shape[-1])
+    draw_sheet(name, x, data)
+    judge = load_clip("clip-judge")
+    found = fidelity(x, data, critic)
+    found["guidance"] = 3.0
+    found["clip-judge: right caption among 32"] = round(retrieval(x, captions, judge, 32), 4)
+    for i, world in enumerate(names):
+        found[f"manifold distance on {world}, dB: mean"] = round(
+            manifold_distance(x[i::3], world, critic).mean().item(), 2
+        )
+    return found | binding(x[2::3], critic)
+
+
+def binding(x: Tensor, critic: Critic) -> dict:
+    """Share of the objects that scenes' captions named which the critic reads in their place, and of
+    those, share in their own colour; x are samples of the captions of `held_out_captions`."""
+    scenes = WORLDS["scenes"]
+    asked = scenes.sample_factors(len(x), HELD_OUT)
+    read, there, coloured = readings(x, "scenes", critic), [], []
+    for slot in ("left", "right", "boat"):
+        present = (asked[slot] > 0) & scenes.visible(asked)[f"{slot}_color"]
+        right = (read[slot] == asked[slot])[present]
+        there.append(right)
+        coloured.append((read[f"{slot}_color"] == asked[f"{slot}_color"])[present][right])
+    return {
+        "scenes: named objects in their place": round(torch.cat(there).float().mean().item(), 4),
+        "scenes: their colours right": round(torch.cat(coloured).float().mean().item(), 4),
+    }
+
+
+def retrieval(x: Tensor, captions: list[str], clip, among: int) -> float:
+    """Share of images whose own caption scores highest among `among`, in groups as they come."""
+    image = metrics.in_parts(clip.image, x)
+    words = torch.cat([clip.text(captions[i : i + 256]) for i in range(0, len(x), 256)])
+    hits = []
+    for i in range(0, len(x) - among + 1, among):
+        best = (image[i : i + among] @ words[i : i + among].T).argmax(1)
+        hits.append(best == torch.arange(among, device=best.device))
+    return torch.cat(hits).float().mean().item()
+
+
+def of_clip(name: str, n: int) -> dict:
+    """Retrieval among 64 held-out captions: a quarter of each world, the unseen looks included."""
+    clip, images, captions = load_clip(name), [], []
+    batches = [
+        WORLDS[w].sample(n // 4, HELD_OUT + 2, 32) for w in ("animals", "faces", "looks", "scenes")
+    ]
+    for row in zip(*(zip(b.image, b.caption, strict=True) for b in batches), strict=True):
+        images += [image for image, _ in row]
+        captions += [caption for _, caption in row]
+    found = {"images": len(images)}
+    found["top-1 among 64 held-out captions"] = round(
+        retrieval(torch.stack(images), captions, clip, 64), 4
+    )
+    for batch, world in zip(batches, ("animals", "faces", "looks", "scenes"), strict=True):
+        share = retrieval(batch.image, batch.caption, clip, 64)
+        found[f"top-1 among 64 of {world} alone"] = round(share, 4)
+    return found
+
+
+def of_critic(name: str, n: int) -> dict:
+    """Error of each factor, masks, kinds and identity on held-out pictures."""
+    critic, found = load_critic(name), {"images of each world": n}
+    batches = {kind: WORLDS[kind].sample(n, HELD_OUT + 3, 32) for kind in KINDS}
+    kinds = [critic.world(b.image).argmax(1) for b in batches.values()]
+    right = [(k == i).float().mean().item() for i, k in enumerate(kinds)]
+    found["kind of picture right"] = dict(zip(KINDS, (round(r, 4) for r in right), strict=True))
+    found["species right"] = round(sum(right[1:4]) / 3, 4)
+    faces = batches["faces"]
+    read = critic.read(faces.image, "faces")
+    for factor, middle in (("smile", 0.0), ("glasses", 0.5), ("beard", 0.5)):
+        agree = (read[factor] > middle) == (faces.factors[factor] > middle)
+        found[f"{factor} right at mid-threshold"] = round(agree.float().mean().item(), 4)
+    for world in ("faces", "animals", "scenes"):
+        batch = WORLDS[world].sample(n, HELD_OUT + 3, 32)
+        found[f"mask mIoU on {world}"] = round(
+            mean_iou(critic.mask(batch.image, world), batch.mask), 4
+        )
+        found[f"factors of {world}"] = factor_errors(critic, batch, world)
+    found["same person at 1 % false accepts"] = round(verification(critic, n), 4)
+    return found
+
+
+def factor_errors(critic: Critic, batch: Batch, world: str) -> dict[str, float]:
+    """Of each factor, where it shows: R² of a continuous one, accuracy of the others."""
+    read, shown, out = critic.read(batch.image, world), WORLDS[world].visible(batch.factors), {}
+    for f, _ in columns(WORLDS[head_of(WORLDS[world])]):
+        x, y = read[f.name][shown[f.name]], batch.factors[f.name][shown[f.name]]
+        if f.choices or f.binary is not None:
+            score = (x.round() == y).float().mean()
+        else:
+            score = 1 - (x - y).square().mean() / y.var(correction=0)
+        out[f.name] = round(score.item(), 4)
+    return out
+
+
+def mean_iou(one: Tensor, two: Tensor) -> float:
+    """Intersection over union of class numbers, averaged over the classes that either has."""
+    classes = torch.cat([one.unique(), two.unique()]).unique()
+    both = [((one == c) & (two == c)).sum() / ((one == c) | (two == c)).sum() for c in classes]
+    return torch.stack(both).mean().item()
+
+
+def verification(critic: Critic, n: int) -> float:
+    """Share of pairs of one person's pictures (all but identity drawn anew) accepted at the
+    threshold that accepts 1 % of the pairs of two people."""
+    faces = WORLDS["faces"]
+    one, other = (faces.sample_factors(n, HELD_OUT + seed) for seed in (3, 4))
+    who = {f.name: one[f.name] for f in faces.factors if f.group == "identity"}
+    a, b = (critic.identity(faces.render(f, 32)) for f in (one, other | who))
+    cosine = a @ b.T
+    strangers = cosine[~torch.eye(n, dtype=torch.bool)]
+    return (cosine.diagonal() > strangers.quantile(0.99)).float().mean().item()
+
+
+def measured(name: str, n: int) -> dict:
+    """The figures of an embedded checkpoint, by its kind."""
+    kind = card(EMBEDDED / name).get("kind", "generator")
+    if kind == "critic":
+        return of_critic(name, min(n, 2048))
+    if kind == "clip":
+        return of_clip(name, min(n, 4096))
+    of = of_pixels if card(EMBEDDED / name)["world"] else of_text_to_image
+    return of(name, n, load_critic())
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m lessons_lib.recipes.figures", description=__doc__
+    )
+    parser.add_argument("name", choices=sorted(p.parent.name for p in EMBEDDED.glob("*/card.json")))
+    parser.add_argument("--samples", type=int, default=5000, help="how many (default 5,000)")
+    args = parser.parse_args()
+    start = time.monotonic()
+    figures = measured(args.name, args.samples)
+    figures["measured in seconds"] = round(time.monotonic() - start)
+    print(json.dumps(figures, indent=1))
+    folder: Path = EMBEDDED / args.name
+    write(folder, card(folder) | {"figures": figures})
+
+
+if __name__ == "__main__":
+    main()
