@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lessons_lib.worlds import animals as module
+from lessons_lib.worlds import animals_drawing as drawing
+from lessons_lib.worlds import animals_words as words
 from lessons_lib.worlds.animals import FACTORS, SPECIES, animals, cats, dogs, wild
 
 PARTS = {"cat": cats, "dog": dogs, "fox": wild}
@@ -93,28 +94,28 @@ def test_every_caption_names_its_species_and_no_other(k, species):
 
 @pytest.mark.parametrize("place", range(5))
 def test_captions_name_the_colours_of_fur_and_background(place):
-    fur, behind = module.FUR_WORDS[place], module.BACKGROUND_WORDS[place]
+    fur, behind = words.FUR_WORDS[place], words.BACKGROUND_WORDS[place]
     for caption in captions(fur=place / 4, background=place / 4):
         assert any(w in caption for w in (f"{fur} cat", f"{fur} fur"))
-        places = [p.format(behind) for p in module.PLACES]
+        places = [p.format(behind) for p in words.PLACES]
         assert any(p in caption for p in places)
 
 
 def test_captions_name_the_colours_of_muzzle_and_eyes():
-    for place, word in enumerate(module.SECOND_WORDS):
-        nouns = [f"{word} {noun}" for noun in module.MUZZLE_WORDS]
+    for place, word in enumerate(words.SECOND_WORDS):
+        nouns = [f"{word} {noun}" for noun in words.MUZZLE_WORDS]
         assert all(any(n in c for n in nouns) for c in captions(second=place / 3))
-    for place, word in enumerate(module.EYE_WORDS):
+    for place, word in enumerate(words.EYE_WORDS):
         assert all(f"{word} eyes" in c for c in captions(eye_color=place / 2))
 
 
 @pytest.mark.parametrize(
     "name, colours, place",
     [
-        ("fur", module.FUR, "head"),
-        ("second", module.SECOND, "muzzle"),
-        ("eye_color", module.EYES, "eyes"),
-        ("background", module.BACKGROUND, "background"),
+        ("fur", drawing.FUR, "head"),
+        ("second", drawing.SECOND, "muzzle"),
+        ("eye_color", drawing.EYES, "eyes"),
+        ("background", drawing.BACKGROUND, "background"),
     ],
 )
 def test_a_named_colour_is_painted_where_the_caption_says(name, colours, place):
@@ -137,7 +138,7 @@ def test_captions_tell_pose_and_mouth_where_they_are_pronounced():
     still = captions()
     assert not any(w in c for c in still for w in ("left", "right", "open", "tongue"))
     assert any("mouth closed" in c for c in still)
-    for name, verbs in module.POSE_WORDS.items():
+    for name, verbs in words.POSE_WORDS.items():
         for value, side in ((-1.0, "left"), (1.0, "right")):
             said = captions(**{name: value})
             assert all(any(f"{verb} {side}" in c for verb in verbs) for c in said)
@@ -147,7 +148,7 @@ def test_captions_tell_pose_and_mouth_where_they_are_pronounced():
 
 def test_captions_tell_only_the_ears_of_their_species():
     everything = {f.name: 1.0 for f in OWN}
-    for k, (_, word) in enumerate(module.EAR_WORDS.values()):
+    for k, (_, word) in enumerate(words.EAR_WORDS.values()):
         said = [c for c in captions(species=float(k), **everything) if "ears" in c]
         assert said and all(f"{word} ears" in c for c in said)
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from lessons_lib.worlds.faces import CLASSES, faces
-from lessons_lib.worlds.looks import LOOKS, clowns, looks, paintings, robots, zombies
+from lessons_lib.worlds.looks import clowns, looks, paintings, robots, zombies
+from lessons_lib.worlds.looks_drawing import LOOKS
 
 BATCH = faces.sample(24, 0, 32)
 PARTS = {world.name: world for world in (robots, zombies, paintings, clowns)}

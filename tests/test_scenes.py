@@ -4,7 +4,8 @@ from collections import Counter
 import pytest
 import torch
 
-from lessons_lib.worlds.scenes import ANIMALS, CLASSES, COLORS, OBJECTS, SEASONS, scenes
+from lessons_lib.worlds.scenes import CLASSES, scenes
+from lessons_lib.worlds.scenes_words import ANIMALS, COLORS, OBJECTS, SEASONS
 
 FACTORS = scenes.sample_factors(12, 0)
 PLAIN = {f.name: (f.low + f.high) / 2 for f in scenes.factors} | {

@@ -1,6 +1,7 @@
 import importlib.util
 import random
 import re
+from dataclasses import replace
 from functools import cache
 from math import inf
 
@@ -11,8 +12,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import worlds
-from lessons_lib.worlds import draw
-from lessons_lib.worlds.base import _fingerprint
+from lessons_lib.worlds import draw, version
 from lessons_lib.worlds.words import shuffled
 
 faces = worlds.faces
@@ -195,7 +195,10 @@ RED = (200, 40, 30)  # a colour
 def paint(x):
     """Twice."""
     # of x
-    return 2 * x, "red"
+    for _ in range(2):
+        x = x + 1
+        x = 2 * x
+    return x, "red"
 '''
 
 
@@ -206,7 +209,7 @@ def fingerprint(folder, source):
     spec = importlib.util.spec_from_file_location("renderer", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return _fingerprint(module)
+    return version.fingerprint(module)
 
 
 @pytest.mark.parametrize(
@@ -222,11 +225,36 @@ def test_comments_and_layout_do_not_change_a_version(tmp_path, old, new):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("40", "41"), ("2 * x", "x * 2"), ('"red"', '"blue"'), ("RED", "BLUE"), ("2 * x", "2 ** x")],
-)
+    [("40", "41"), ("2 * x", "x * 2"), ('"red"', '"blue"'), ("RED", "BLUE"), ("2 * x", "2 ** x"),
+     ("        x = 2 * x", "    x = 2 * x")],
+)  # fmt: skip
 def test_code_changes_a_version(tmp_path, old, new):
     assert old in CODE
     assert fingerprint(tmp_path, CODE.replace(old, new)) != fingerprint(tmp_path, CODE)
+
+
+@pytest.mark.parametrize(
+    ("module", "changed"),
+    [("draw", {"faces", "animals", "scenes", "looks"}), ("faces_drawing", {"faces", "looks"}),
+     ("looks_drawing", {"looks"}), ("animals_drawing", {"animals"}), ("scenes_drawing", {"scenes"}),
+     ("faces_words", set()), ("scenes", set()), ("base", set())],
+)  # fmt: skip
+def test_a_version_follows_what_its_pictures_are_drawn_with(monkeypatch, module, changed):
+    names = ("faces", "animals", "scenes", "looks")
+    before, source = {n: worlds.WORLDS[n].version for n in names}, version.inspect.getsource
+    edited = f"lessons_lib.worlds.{module}"
+    monkeypatch.setattr(
+        version.inspect, "getsource", lambda m: source(m) + "\nX = 1\n" * (m.__name__ == edited)
+    )
+    assert {n for n in names if worlds.WORLDS[n].version != before[n]} == changed
+
+
+@pytest.mark.parametrize("change", [{"high": 2.0}, {"zero": 0.1}, {"name": "other"}])
+def test_a_version_follows_the_factors_ranges_but_not_their_words(change):
+    first, *others = faces.factors
+    world = replace(faces, factors=(replace(first, **change), *others))
+    reworded = replace(faces, factors=(replace(first, meaning="how wide"), *others))
+    assert world.version != faces.version == reworded.version
 
 
 # ---- faces ----

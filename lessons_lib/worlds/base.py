@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import io
 import random
 import sys
-import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Integral
@@ -15,8 +11,8 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from . import draw as drawing
 from .draw import Canvas
+from .version import fingerprint
 
 TRAIN_SEEDS = 1_000_000  # recipes draw with seeds from here upwards; every seed below is held out
 AT_ONCE = 32  # pictures drawn together: more would not fit the processor's cache, and be slower
@@ -92,8 +88,13 @@ class World:
 
     @property
     def version(self) -> str:
-        """A hash of the renderer's code, without its comments: what a checkpoint learnt."""
-        return _fingerprint(drawing, sys.modules[self.draw.__module__])
+        """A hash of what the pictures depend on, the drawing code and the factors' ranges: what a
+        checkpoint learnt. Captions and comments do not count."""
+        ranges = [
+            (f.name, float(f.low), float(f.high), f.zero, f.binary, len(f.choices))
+            for f in self.factors
+        ]
+        return fingerprint(sys.modules[self.draw.__module__], repr(ranges))
 
     def sample_factors(self, n: int, seed: int, device: str = "cpu") -> dict[str, Tensor]:
         """`n` independent draws of every factor; the first k of n are those of k."""
@@ -125,9 +126,7 @@ class World:
         """The masks (B, size, size) of these factors; see `classes` for the numbers' names."""
         return self.paint(factors, size)[1]
 
-    def paint(
-        self, factors: Mapping[str, Tensor | float], size: int = 64
-    ) -> tuple[Tensor, Tensor]:
+    def paint(self, factors: Mapping[str, Tensor | float], size: int = 64) -> tuple[Tensor, Tensor]:
         """Pictures (B, 3, size, size) and masks (B, size, size) of these factors, as `render`."""
         factors, size = self.complete(factors), _checked_size(size)
         batch = len(next(iter(factors.values())))
@@ -182,21 +181,6 @@ class World:
             raise ValueError(
                 f"Factors of {self.name}: unknown {sorted(unknown)}; they are {', '.join(names)}."
             )
-
-
-def _fingerprint(*modules) -> str:
-    """First 12 hexadecimal digits of the SHA-256 of the modules' code; comments, docstrings and
-    layout do not count."""
-    found, layout = hashlib.sha256(), {tokenize.COMMENT, tokenize.NL, tokenize.INDENT}
-    layout |= {tokenize.DEDENT, tokenize.NEWLINE, tokenize.ENCODING}
-    for module in modules:
-        before = tokenize.NEWLINE
-        for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(module)).readline):
-            docstring = token.type == tokenize.STRING and before in layout
-            if token.type not in layout and not docstring:
-                found.update(token.string.encode() + b"\0")
-            before = token.type if token.type != tokenize.NL else before
-    return found.hexdigest()[:12]
 
 
 def _checked_size(size: int) -> int:

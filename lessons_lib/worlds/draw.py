@@ -59,6 +59,11 @@ def rotate(x: Tensor, y: Tensor, angle) -> tuple[Tensor, Tensor]:
     return c * x + s * y, c * y - s * x
 
 
+def constant(r: int, g: int, b: int, like: Tensor) -> Tensor:
+    """One 8-bit colour as (1, 3, 1, 1) in [0, 1]."""
+    return torch.tensor([r, g, b], dtype=torch.float32, device=like.device).view(1, 3, 1, 1) / 255
+
+
 def palette(value: Tensor, colours: list[tuple[int, int, int]]) -> Tensor:
     """Colours (B, 3, 1, 1) in [0, 1] at `value` (B,) in [0, 1] along a list of 8-bit colours."""
     table = torch.tensor(colours, dtype=torch.float32, device=value.device) / 255

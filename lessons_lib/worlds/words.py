@@ -16,12 +16,6 @@ def article(noun: str) -> str:
     return ("an " if noun[0] in "aeiou" else "a ") + noun
 
 
-def level(value: float, words: Sequence[str], low: float = 0.0, high: float = 1.0) -> str:
-    """The word for a value in [low, high], which the words divide evenly."""
-    place = int((value - low) / (high - low) * len(words))
-    return words[min(max(place, 0), len(words) - 1)]
-
-
 def shuffled(parts: Sequence[str], rng: random.Random) -> list[str]:
     """The parts in a random order."""
     return rng.sample(list(parts), len(parts))
