@@ -14,6 +14,8 @@ from .animals_drawing import CLASSES, PATTERNS, SPECIES, draw
 from .animals_words import describe
 from .base import Factor, World
 
+CAT, DOG, FOX = (("species", (k,)) for k in range(3))
+
 FACTORS = (
     Factor.choice("species", "species", SPECIES),
     Factor("yaw", "shared", -1, 1, "turned to the left … right of the picture"),
@@ -28,14 +30,14 @@ FACTORS = (
     Factor("mouth_open", "shared", 0, 1, "closed … open mouth", zero=0.5),
     Factor("light", "shared", -1, 1, "lit from the left … right of the picture"),
     Factor("background", "shared", 0, 1, "green, turquoise, blue, purple, pink background"),
-    Factor("cat_ear_height", "cat", -1, 1, "low … tall ears"),
-    Factor("cat_ear_spread", "cat", -1, 1, "ears close together … far apart"),
-    Factor("cat_pupil", "cat", -1, 1, "slit … round pupils"),
-    Factor("dog_ear_length", "dog", -1, 1, "short … long ears"),
-    Factor("dog_ear_lift", "dog", -1, 1, "ears close to the head … standing off"),
-    Factor("dog_muzzle", "dog", -1, 1, "narrow … broad muzzle"),
-    Factor("fox_ear_height", "fox", -1, 1, "small … big ears"),
-    Factor("fox_cheeks", "fox", -1, 1, "sleek … fluffy cheeks"),
+    Factor("cat_ear_height", "cat", -1, 1, "low … tall ears", when=CAT),
+    Factor("cat_ear_spread", "cat", -1, 1, "ears close together … far apart", when=CAT),
+    Factor("cat_pupil", "cat", -1, 1, "slit … round pupils", when=CAT),
+    Factor("dog_ear_length", "dog", -1, 1, "short … long ears", when=DOG),
+    Factor("dog_ear_lift", "dog", -1, 1, "ears close to the head … standing off", when=DOG),
+    Factor("dog_muzzle", "dog", -1, 1, "narrow … broad muzzle", when=DOG),
+    Factor("fox_ear_height", "fox", -1, 1, "small … big ears", when=FOX),
+    Factor("fox_cheeks", "fox", -1, 1, "sleek … fluffy cheeks", when=FOX),
 )
 
 animals = World("animals", FACTORS, CLASSES, draw, describe)

@@ -24,6 +24,7 @@ class Factor:
 
     Uniform in [low, high]; with `zero`, that share of the draws is 0; with `binary`, the draw is
     1 with that probability, else 0; with `choices`, one of their numbers, 0 to len(choices) - 1.
+    With `when`, it shows only where another factor, named first, has one of these choices' numbers.
     """
 
     name: str
@@ -34,11 +35,13 @@ class Factor:
     zero: float = 0.0
     binary: float | None = None
     choices: tuple[str, ...] = ()
+    when: tuple[str, tuple[int, ...]] | None = None
 
     @classmethod
-    def choice(cls, name: str, group: str, choices: tuple[str, ...]) -> Factor:
+    def choice(cls, name: str, group: str, choices: tuple[str, ...], when=None) -> Factor:
         """A factor that is one of several kinds, all equally likely."""
-        return cls(name, group, 0, len(choices) - 1, ", ".join(choices), choices=choices)
+        meaning = ", ".join(choices)
+        return cls(name, group, 0, len(choices) - 1, meaning, choices=choices, when=when)
 
     def draw(self, u: Tensor) -> Tensor:
         """Values (n,) from uniform numbers `u` (n,) in [0, 1)."""
@@ -136,6 +139,20 @@ class World:
             images.append(canvas.image())
             masks.append(canvas.mask())
         return torch.cat(images), torch.cat(masks)
+
+    def visible(self, factors: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
+        """Where each factor shows, name -> (B,) bool: a boat's colour, only where there is a boat.
+
+        A number between two choices is drawn as a blend, and shows what either of them shows.
+        """
+        factors = self.complete(factors)
+        inner = {f.name: factors[f.name].clamp(f.low, f.high) for f in self.factors}
+        shown = {name: torch.ones_like(value, dtype=torch.bool) for name, value in inner.items()}
+        for f in self.factors:
+            if f.when:
+                name, kinds = f.when
+                shown[f.name] = torch.stack([(inner[name] - k).abs() < 1 for k in kinds]).any(0)
+        return shown
 
     def captions(self, factors: Mapping[str, Tensor | float], seed: int = 0) -> list[str]:
         """One sentence for each picture of `factors`; another seed picks other words."""
