@@ -66,23 +66,6 @@ def test_a_change_of_style_is_seen_all_over(style, low, high, share):
     assert where.min() > share
 
 
-@pytest.mark.parametrize(
-    ("hidden", "absent"),
-    [
-        ("left_color", {"left": 0.0}), ("left_near", {"left": 0.0}),
-        ("left_color", {"left": float(TREE)}), ("right_color", {"right": 0.0}),
-        ("right_near", {"right": 0.0}), ("right_color", {"right": float(TREE)}),
-        ("animal_x", {"animal": 0.0}), ("boat_color", {"boat": 0.0}), ("boat_x", {"boat": 0.0}),
-        ("clouds_x", {"weather": 0.0}),
-    ],
-)  # fmt: skip
-def test_what_is_hidden_changes_nothing(hidden, absent):
-    f = next(f for f in scenes.factors if f.name == hidden)
-    low, high = (FACTORS | absent | {hidden: v} for v in (f.low, f.high))
-    assert torch.equal(scenes.render(low, 32), scenes.render(high, 32))
-    assert scenes.captions(low) == scenes.captions(high)
-
-
 @pytest.mark.parametrize("f", scenes.factors, ids=lambda f: f.name)
 def test_every_factor_can_be_seen(f):
     base = PLAIN | ({"weather": 1.0} if f.name == "clouds_x" else {})

@@ -149,6 +149,32 @@ def test_factors_that_do_not_fit_are_refused(world):
         world.captions(factors | {free: torch.zeros(3)})
 
 
+WHOLE = [worlds.faces, worlds.animals, worlds.scenes, worlds.looks]
+EVERY_FACTOR = [
+    pytest.param(world, f, id=f"{world.name}-{f.name}") for world in WHOLE for f in world.factors
+]
+
+
+@pytest.mark.parametrize(("world", "f"), EVERY_FACTOR)
+def test_a_factor_changes_pixels_and_words_only_where_it_is_visible(world, f):
+    drawn = world.sample_factors(10, 2)
+    base = {g.name: drawn[g.name] if g.choices else (g.low + g.high) / 2 for g in world.factors}
+    low, high = (base | {f.name: torch.full((10,), float(v))} for v in (f.low, f.high))
+    changed = (world.render(low, 24) - world.render(high, 24)).flatten(1).ne(0).any(1)
+    assert torch.equal(changed, world.visible(base)[f.name])
+    told = zip(world.captions(low), world.captions(high), strict=True)
+    assert all(same == other for (same, other), seen in zip(told, changed, strict=True) if not seen)
+
+
+def test_a_blend_shows_what_either_of_its_choices_shows():
+    base = worlds.scenes.sample_factors(3, 0) | {"left": torch.tensor([1.5, 2.0, 2.5])}
+    assert worlds.scenes.visible(base)["left_color"].tolist() == [True, False, True]
+    assert worlds.scenes.visible(base | {"boat": 0.5})["boat_x"].all()
+    beyond = worlds.animals.sample_factors(2, 0) | {"species": torch.tensor([-1.0, 4.0])}
+    assert worlds.animals.visible(beyond)["cat_pupil"].tolist() == [True, False]
+    assert not worlds.cats.visible(worlds.cats.sample_factors(2, 0))["dog_muzzle"].any()
+
+
 # ---- parts of a world ----
 
 
