@@ -1,4 +1,4 @@
-"""A recipe's run: the rate's shape, resuming, warm start, and a saved model that loads."""
+"""Recipes: the rate's shape, resuming, warm starts, and saved networks of every kind that load."""
 
 from dataclasses import replace
 
@@ -7,21 +7,39 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.checkpoints import card, verify
-from lessons_lib.recipes import pixel
-from lessons_lib.recipes.pixel import Recipe, Run, export, learning_rate, noisy_pair
+from lessons_lib.checkpoints import CheckpointError, card, verify
+from lessons_lib.evaluators import HEADS, columns, load_clip, load_critic
+from lessons_lib.recipes import cards, critic, loop, pools, text_to_image
+from lessons_lib.recipes.cards import export
+from lessons_lib.recipes.clip import Clips
+from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
+from lessons_lib.recipes.loop import Run, accelerator, learning_rate
+from lessons_lib.recipes.pixel import Pixel, scheduler, velocity
+from lessons_lib.worlds import WORLDS
 
-TINY = Recipe(
-    "tiny", world="faces", size=16, channels=(32, 32), attention=(1,), images=40, pool=32, batch=8,
-    warmup=2,
+TINY = Pixel(
+    "tiny", world="faces", label="glasses", size=16, channels=(32, 32), attention=(1,), images=40,
+    pool=32, batch=8, warmup=2,
 )  # fmt: skip
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Training without compiling, on a small pool."""
-    monkeypatch.setattr(pixel, "CHUNK", 512)
-    monkeypatch.setattr(torch, "compile", lambda net: net)
+    """Chunks of 16 pictures."""
+    for module in (pools, critic):
+        monkeypatch.setattr(module, "CHUNK", 16)
+
+
+def train(run, folder):
+    loop.train(run, folder, accelerator(compiled=False))
+
+
+def trained(recipe, tmp_path):
+    run = Run.resume(recipe, tmp_path / "run")
+    train(run, tmp_path / "run")
+    export(run, tmp_path / recipe.name)
+    verify(tmp_path / recipe.name)
+    return tmp_path / recipe.name
 
 
 def test_the_rate_rises_rests_and_falls_to_zero():
@@ -35,39 +53,142 @@ def test_the_rate_rises_rests_and_falls_to_zero():
 
 def test_the_target_is_the_velocity():
     """v = √ᾱ ε - √(1-ᾱ) x gives x back as √ᾱ x_t - √(1-ᾱ) v."""
-    x, alpha_bar = torch.randn(6, 3, 4, 4), pixel.scheduler().alphas_cumprod
-    x_t, t, v = noisy_pair(x, alpha_bar, torch.Generator().manual_seed(0))
-    a = alpha_bar[t].view(-1, 1, 1, 1)
-    assert_close(a.sqrt() * x_t - (1 - a).sqrt() * v, x)
+    x, eps, t = (
+        torch.randn(6, 3, 4, 4),
+        torch.randn(6, 3, 4, 4),
+        torch.tensor([0, 9, 99, 400, 800, 999]),
+    )
+    x_t, v = velocity(x, eps, t)
+    a = scheduler().alphas_cumprod[t].view(-1, 1, 1, 1)
+    assert_close(a.sqrt() * x_t - (1 - a).sqrt() * v, x, rtol=0, atol=1e-5)
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(quick, tmp_path):
     whole = Run.resume(TINY, tmp_path / "whole")
-    pixel.train(whole, tmp_path / "whole")
+    train(whole, tmp_path / "whole")
     # The same rate at each step: only where the run is cut differs.
     part = Run.resume(TINY, tmp_path / "part")
-    part.recipe = replace(TINY, images=16, cooldown=TINY.cooldown * 40 / 16)
+    part.recipe = replace(TINY, images=16)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pixel, "learning_rate", lambda _, step: learning_rate(TINY, step))
-        pixel.train(part, tmp_path / "part")
+        patch.setattr(loop, "learning_rate", lambda _, step: learning_rate(TINY, step))
+        train(part, tmp_path / "part")
     again = Run.resume(TINY, tmp_path / "part")
     assert again.step == 2
-    pixel.train(again, tmp_path / "part")
+    train(again, tmp_path / "part")
     for a, b in zip(whole.net.parameters(), again.net.parameters(), strict=True):
         assert_close(a, b)
 
 
 def test_what_is_exported_loads_samples_and_warms_the_next(quick, tmp_path):
-    run = Run.resume(TINY, tmp_path / "run")
-    pixel.train(run, tmp_path / "run")
-    export(run, tmp_path / "tiny")
-    verify(tmp_path / "tiny")
-    said = card(tmp_path / "tiny")
+    folder = trained(TINY, tmp_path)
+    said = card(folder)
     assert said["recipe"]["images"] == 40 and said["world"] == "faces"
-    model = load(tmp_path / "tiny")
+    assert said["worlds"] == {"faces": WORLDS["faces"].version}
+    model = load(folder)
     assert model.shape == (3, 16, 16) and model.world == "faces"
     g = Sampler(model, steps=2)
     assert g.decode(g.draw(1, seed=0)).isfinite().all()
-    warm = Run.resume(TINY, tmp_path / "next", warm_start=tmp_path / "tiny")
+    warm = Run.resume(TINY, tmp_path / "next", warm_start=folder)
     for a, b in zip(warm.net.parameters(), model.net.parameters(), strict=True):
         assert_close(a, b)
+
+
+def test_a_pool_is_drawn_once_and_again_when_the_renderer_changes(quick, tmp_path, monkeypatch):
+    pool = pools.Pool(WORLDS["faces"], 16, tmp_path)
+    assert pool.grow(17) == 32 and len(list(tmp_path.iterdir())) == 2
+    image, mask, factors = pool.take([0, 20])
+    drawn, painted = WORLDS["faces"].paint(factors, 16)
+    assert_close(image, drawn, rtol=0, atol=1 / 127)
+    assert torch.equal(mask, painted)
+    pools.Pool(WORLDS["faces"], 16, tmp_path).grow(32)
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(type(pool.world), "version", "another")
+    pools.Pool(WORLDS["faces"], 16, tmp_path).grow(16)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_people_again_keep_their_identity_and_nothing_else(quick):
+    looks = WORLDS["looks"]
+    one, two = pools.drawn(WORLDS["faces"], 3), critic.again(looks, 3)
+    for f in looks.factors:
+        same = f.name in one and torch.equal(one[f.name], two[f.name])
+        assert same == (f.group == "identity"), f.name
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_perfect_reading_has_no_loss(head):
+    world = WORLDS[head]
+    wanted = targets(world, world.sample_factors(8, 0))
+    perfect, wrong = wanted.clone(), wanted.clone()
+    for f, place in columns(world):
+        if f.choices or f.binary is not None:
+            perfect[:, place] = (wanted[:, place] - 0.5) * 60
+            wrong[:, place] = -perfect[:, place]
+    assert factor_loss(world, perfect, wanted) < 1e-6 < factor_loss(world, wrong, wanted)
+
+
+def test_one_person_is_told_from_others():
+    unit = torch.eye(8)
+    assert same_person(unit, unit) < 0.01 < same_person(unit, unit.flip(0))
+
+
+def test_a_critic_is_trained_saved_and_read(quick, tmp_path):
+    folder = trained(Critics("critic", images=32, batch=16, pool=16, channels=(8, 8, 8)), tmp_path)
+    judge = load_critic(folder)
+    for name, world in WORLDS.items():
+        read = judge.read(world.sample(2, 0, 40).image, name)
+        assert list(read) == [f.name for f in world.factors]
+        for f in world.factors:
+            assert f.low <= read[f.name].min() and read[f.name].max() <= f.high
+        assert world.render(read, 32).shape == (2, 3, 32, 32)
+        assert judge.mask(world.sample(1, 0, 32).image, name).max() < len(world.classes)
+    assert_close(judge.identity(torch.zeros(1, 3, 32, 32)).norm(), torch.tensor(1.0))
+    with pytest.raises(ValueError, match="at least 32 × 32"):
+        judge.features(torch.zeros(1, 3, 16, 16))
+    with pytest.raises(CheckpointError, match="a critic, not a clip"):
+        load_clip(folder)
+
+
+def test_a_clip_is_trained_saved_and_compares(quick, tmp_path):
+    small = {"width": 32, "layers": 1, "text_width": 32, "text_layers": 1, "embedding": 16}
+    folder = trained(Clips("clip", images=16, batch=8, pool=16, **small), tmp_path)
+    judge = load_clip(folder)
+    image, words = judge.image(torch.zeros(2, 3, 64, 64)), judge.text(["a cat", "a red house"])
+    assert image.shape == words.shape == (2, 16)
+    assert_close(words.norm(dim=1), torch.ones(2))
+    with pytest.raises(ValueError, match="empty"):
+        judge.text([" "])
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is corrupt"):
+        load_clip(folder)
+
+
+def test_text_to_image_is_a_stable_diffusion_folder(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(text_to_image, "codec_folder", lambda: tmp_path / "codec")
+    codec = text_to_image.Codecs("codec", images=6, batch=6, pool=16, channels=(16, 16, 16))
+    trained(codec, tmp_path)
+    tiny = {"channels": (32, 32), "attention": (1,), "text_width": 32, "text_layers": 1}
+    recipe = text_to_image.TextToImage("t2i", images=6, batch=6, pool=16, **tiny)
+    folder = tmp_path / "t2i"
+    run = Run.resume(recipe, tmp_path / "t2i-run")
+    train(run, tmp_path / "t2i-run")
+    export(run, folder)
+    model = load(folder)
+    assert model.shape == (4, 16, 16)
+    g = Sampler(model, steps=2)
+    z = g.decode(g.draw(1, seed=0), cond=model.prompts(["a red house in winter"]))
+    assert model.codec.decode(z.float()).shape == (1, 3, 64, 64)
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    out = pipeline("a dog", num_inference_steps=2, guidance_scale=1.0, output_type="np").images
+    assert out.shape == (1, 64, 64, 3)
+
+
+def test_a_card_lists_the_worlds_learnt():
+    assert cards.worlds_of(TINY) == ["faces"]
+    assert cards.worlds_of(Critics("critic")) == sorted(WORLDS)

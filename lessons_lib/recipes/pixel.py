@@ -96,8 +96,11 @@ def velocity(x: Tensor, eps: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     return noised(x, eps, a), a.sqrt() * eps - (1 - a).sqrt() * x
 
 
-def scheduler():
-    """The schedule that is trained on and saved: linear β 1e-4…0.02 over 1,000 steps."""
+def scheduler(**more):
+    """The schedule that is trained on and saved: linear β 1e-4…0.02 over 1,000 steps.
+
+    more: what diffusers' own pipelines expect besides.
+    """
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-    return DDIMScheduler(1000, prediction_type="v_prediction", clip_sample=False)
+    return DDIMScheduler(1000, prediction_type="v_prediction", clip_sample=False, **more)

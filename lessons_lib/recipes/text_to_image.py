@@ -180,16 +180,17 @@ class TextToImage(Recipe):
         return F.mse_loss(net(z_t, t, ids).float(), v)
 
     def save(self, net: nn.Module, target: Path) -> None:
-        """As diffusers' StableDiffusionPipeline saves itself, in fp16."""
+        """As diffusers' StableDiffusionPipeline saves itself, in fp16 but for the text encoder:
+        transformers loads what is saved, diffusers float32, and the two must agree."""
         from diffusers import StableDiffusionPipeline
 
-        net, vae = net.cpu().half(), _vae(codec_folder())
+        net, vae = net.cpu(), _vae(codec_folder())
         pipeline = StableDiffusionPipeline(
             vae=vae.half(),
-            text_encoder=net.text_encoder,
+            text_encoder=net.text_encoder.float(),
             tokenizer=text.tokenizer(SEEN),
-            unet=net.unet,
-            scheduler=scheduler(),
+            unet=net.unet.half(),
+            scheduler=scheduler(steps_offset=1),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
