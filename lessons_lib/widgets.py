@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import base64
 import html
+import textwrap
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import ipywidgets
+import matplotlib
+import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from . import plots
 from .plots import png
+from .worlds import WORLDS, Factor
 
+MASK_COLOURS = matplotlib.color_sequences["tab20"]
 OPEN: list[Explorer] = []  # every explorer of this kernel, for `try_all`
 
 
@@ -52,16 +59,19 @@ class Explorer(ipywidgets.VBox):
         self.picture = ipywidgets.Image(value=self.frames[self._key()], format="png")
         self.picture.layout.max_width = "100%"
         super().__init__([*controls.values(), self.message, self.picture])
-        for name, control in controls.items():
-            control.description = control.description or name.replace("_", " ")
-            control.style.description_width = "initial"
-            control.observe(self._moved, "value")
+        self._attach(controls)
         OPEN.append(self)
 
     def wait(self) -> None:
         """Block until the newest move is drawn."""
         if self._last is not None:
             self._last.result()
+
+    def _attach(self, controls: dict[str, ipywidgets.Widget]) -> None:
+        for name, control in controls.items():
+            control.description = control.description or name.replace("_", " ")
+            control.style.description_width = "initial"
+            control.observe(self._moved, "value")
 
     def _values(self) -> dict:
         return {name: control.value for name, control in self.controls.items()}
@@ -107,6 +117,90 @@ def explore(draw: Callable[..., Figure], **controls: ipywidgets.Widget) -> Explo
     draw: takes each control's value by name and returns a Figure made by `plots.figure`.
     """
     return Explorer(draw, controls)
+
+
+class FactorExplorer(Explorer):
+    """A control for each factor of a world: the picture, its mask and caption, and a strip of one factor."""
+
+    def __init__(self, worlds: list[str], seed: int, vary: str):
+        kind = choice(worlds, worlds[0], "world")
+        self.sets = {name: {"world": kind} | _factor_controls(name, seed, vary) for name in worlds}
+        # Before the base class's own: it then finds the new world's controls.
+        kind.observe(lambda change: self._turn_to(change["new"]), "value")
+        super().__init__(lambda **values: factor_figure(values, seed), self.sets[worlds[0]])
+        for name in worlds[1:]:
+            self._attach({k: v for k, v in self.sets[name].items() if k != "world"})
+        self._turn_to(worlds[0])
+
+    def _turn_to(self, world: str) -> None:
+        self.controls = self.sets[world]
+        kind, vary, *factors = self.controls.values()
+        grid = ipywidgets.Layout(grid_template_columns="repeat(auto-fill, minmax(310px, 1fr))")
+        self.children = [
+            kind, vary, ipywidgets.GridBox(factors, layout=grid), self.message, self.picture,
+        ]  # fmt: skip
+
+
+def explore_factors(worlds: list[str], seed: int = 0, vary: str = "") -> FactorExplorer:
+    """Sliders for the factors of each of these worlds, which begin at the picture of `seed`.
+
+    vary: the factor that the strip is of; a world that does not have it begins with its first.
+    """
+    return FactorExplorer(worlds, seed, vary)
+
+
+def _factor_controls(world: str, seed: int, vary: str) -> dict[str, ipywidgets.Widget]:
+    known, start = WORLDS[world], WORLDS[world].sample_factors(1, seed)
+    names = [f.name for f in known.factors]
+    first = vary if vary in names else names[0]
+    shown = ipywidgets.Dropdown(options=names, value=first, description="strip of")
+    return {"vary": shown} | {f.name: _control(f, start[f.name].item()) for f in known.factors}
+
+
+def _control(factor: Factor, value: float) -> ipywidgets.Widget:
+    if factor.choices:
+        pairs = [(text, i) for i, text in enumerate(factor.choices)]
+        return ipywidgets.Dropdown(options=pairs, value=int(value))
+    return slider(float(factor.low), float(factor.high), value)
+
+
+def factor_figure(values: dict, seed: int, columns: int = 7) -> Figure:
+    """A strip of the factor `values["vary"]` above the picture of `values`, with mask and caption.
+
+    values: the name of a world, of one of its factors, and a number for each factor.
+    seed: picks the caption's words.
+    """
+    factors = {k: v for k, v in values.items() if k not in ("world", "vary")}
+    known, vary = WORLDS[values["world"]], values["vary"]
+    steps, names = _levels(next(f for f in known.factors if f.name == vary), columns)
+    (image,), (mask,) = known.paint(factors)
+    fig, axes = plots.figure(2, 1, 12, 6, height_ratios=(12 / len(steps), 3))
+    strip = known.render(factors | {vary: steps})
+    _side_by_side(axes[0], strip, [f"{vary} = {names[0]}", *names[1:]])
+    colours = torch.tensor(MASK_COLOURS)[mask].permute(2, 0, 1) * 2 - 1
+    _side_by_side(axes[1], torch.stack([image, colours]), ["picture", "mask"])
+    for i in mask.unique().tolist():
+        axes[1].plot([], [], "s", ms=10, color=MASK_COLOURS[i], label=known.classes[i])
+    axes[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    axes[1].set_xlabel(textwrap.fill(known.captions(factors, seed)[0], 100), fontsize=13)
+    return fig
+
+
+def _levels(factor: Factor, columns: int) -> tuple[Tensor, list[str]]:
+    """Values over a factor's range, and what to call them."""
+    if factor.choices:
+        return torch.arange(len(factor.choices)), list(factor.choices)
+    values = torch.linspace(factor.low, factor.high, columns)
+    return values, [f"{round(v, 2):g}" for v in values.tolist()]
+
+
+def _side_by_side(ax, images: Tensor, names: list[str], gap: int = 4) -> None:
+    """Images (N, C, H, W) on one axes, each with its name above."""
+    padded = torch.nn.functional.pad(images, (0, gap), value=1.0)
+    plots.picture(ax, torch.cat(list(padded), 2)[..., :-gap])
+    width = padded.shape[-1]
+    for i, name in enumerate(names):
+        ax.text(width * i + (width - gap) / 2, -3, name, ha="center", va="bottom", fontsize=12)
 
 
 def try_all() -> None:

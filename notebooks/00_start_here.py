@@ -1,0 +1,437 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here: one map, four worlds, a zoo
+#
+# **Afterwards you can say** what the one idea of all lessons is, which pictures they use and why these
+# know something that no photograph does, how good the networks are that come along, who judges them, and
+# how to run a lesson on a checkpoint of your own.
+#
+# 35 minutes. No equations yet but one: x = G(z).
+
+# %% tags=["parameters"]
+checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+device = "cpu"
+seed = 0
+steps = 20
+n_images = 6
+
+# %%
+from lessons_lib import lesson
+
+p = lesson.parameters(
+    globals(), checkpoint=str, device=str, seed=(0, 999_000), steps=(2, 1000), n_images=(1, 6)
+)
+
+# %%
+import torch
+from IPython.display import Markdown
+
+from lessons_lib import Sampler, checkpoints, doctor, inputs, load, metrics, plots, worlds, zoo
+from lessons_lib.counterfactual import manifold_distance, readings
+from lessons_lib.evaluators import load_critic
+from lessons_lib.widgets import explore_factors
+
+# %% [markdown]
+# ## The one idea
+#
+# A diffusion model starts from noise and removes it step by step. Write *all* the noise it uses into one
+# **code** z: the start x_T, and what each step adds. Then nothing random is left, and the sampler is a
+# deterministic map, **x = G(z)**. Everything here is that map, or its inverse:
+#
+# - sampling is G of a random code,
+# - reconstruction is G of the code of an image: G(G⁻¹(x)),
+# - translation is G⁻¹ by one model, and G by another,
+# - editing changes something on the way from z to x.
+#
+# **Predict.** We decode the same codes twice, with a *stochastic* sampler (η = 1). Same images, or new ones?
+# And we encode pictures that the network has never seen: will they come back?
+
+# %%
+model = load(p.checkpoint, p.device)
+g = Sampler(model, steps=p.steps, eta=1.0)
+z = g.draw(p.n_images, seed=p.seed)  # random codes
+x = g.decode(z)  # G
+kind, real = next(iter(inputs.kinds(model, p.n_images, p.seed).items()))
+back = g.decode(g.encode(real, seed=p.seed))  # G⁻¹, then G
+
+# %%
+rows = [z.x_T, x, g.decode(z), real, back]
+names = ["x_T, of z", "x = G(z)", "G(z) again", kind, "G(G⁻¹(x))"]
+plots.strips(rows, names, [f"{i}" for i in range(p.n_images)])
+
+# %%
+lesson.record("two decodings of one code differ by", (x - rows[2]).abs().max())
+lesson.record("a picture and G(G⁻¹(picture)) differ by", (back - real.to(back)).abs().max());
+
+# %% [markdown]
+# The same images, exactly, and any picture comes back but for rounding: the fresh noise of a stochastic
+# sampler is part of its code. (Images are from -1 to 1, so differences can be up to 2.)
+#
+# ## The lessons
+
+# %%
+Markdown(zoo.lessons())
+
+# %% [markdown]
+# Each asks you to **predict** before each figure. Do: say it aloud, or write it down. The figure is worth
+# more if it can prove you wrong.
+
+# %% [markdown]
+# ## The worlds
+#
+# A *world* draws pictures from known causes, its **factors**. A seed gives factors; factors give the
+# picture, which part is what (the mask), and a sentence about it (the caption).
+
+# %%
+batches = {w.name: w.sample(8, seed=p.seed) for w in (worlds.faces, worlds.animals, worlds.scenes)}
+plots.strips([b.image for b in batches.values()], list(batches), [])
+
+# %%
+for name, batch in batches.items():
+    print(f"{name}, {len(batch.factors)} factors. The first: {batch.caption[0]}.")
+
+# %% [markdown]
+# ### Move the causes
+#
+# Choose a world and move its sliders: the picture is drawn anew, with its mask and its caption. The strip
+# lays out one factor over its range, while all others stay.
+#
+# **Predict.** In the strip of `smile`, what besides the mouth will change?
+
+# %%
+explore_factors(["faces", "animals", "scenes", "looks"], seed=p.seed, vary="smile")
+
+# %% [markdown]
+# Only the mouth, and what belongs to it. Everything else, pixel by pixel, is as it was.
+
+# %% [markdown]
+# ### What no photograph can give
+#
+# You edit a face: 'make her smile'. Was the edit right? With photographs the best you can have is *another*
+# picture of a smiling person. A world draws the **true counterfactual**: the same face, smiling.
+#
+# **Predict.** Of 400 other faces that smile, how near does the nearest come to our smiling face?
+
+# %%
+face = worlds.faces.sample_factors(1, seed=p.seed)
+source, smiling = (worlds.faces.render(face | {"smile": v}) for v in (-0.6, 0.9))
+others = worlds.faces.sample_factors(400, seed=p.seed + 1)
+pictures = worlds.faces.render(others | {"smile": 0.9}, 32)
+away = metrics.rms(pictures, worlds.faces.render(face | {"smile": 0.9}, 32))
+nearest = {k: v[away.argmin()] for k, v in others.items()} | {"smile": 0.9}
+row = torch.cat([source, worlds.faces.render(nearest), smiling, smiling - source])
+labels = ["source", "nearest of 400", "counterfactual", "difference"]
+plots.strips([row], [""], labels)
+
+# %%
+changed = ((smiling - source).abs().amax(1) > 1 / 255).double().mean()
+lesson.record("share of the pixels that a smile changes", changed)
+lesson.record("rms distance of the nearest of 400 smiling faces", away.min())
+lesson.record("rms distance of the source itself", metrics.rms(source, smiling));
+
+# %% [markdown]
+# The difference (grey is none) is a mouth. The nearest other face is farther from the goal than the
+# *unedited* source: held against it, doing nothing would count as the better edit. So lessons on editing
+# hold every edit against the true counterfactual.
+#
+# It works across kinds, too. One seed is a cat, a dog and a fox in the same pose, fur and light, and one
+# face is also a robot, a zombie, a painting and a clown. Those four are *looks*: the captions know them, but
+# no model of faces has ever seen one.
+
+# %%
+kinds = ["cats", "dogs", "wild", "faces", "robots", "zombies", "paintings", "clowns"]
+rows = [worlds.WORLDS[name].sample(8, seed=p.seed).image for name in kinds[:3]]
+people = worlds.faces.sample_factors(8, seed=p.seed)
+rows += [worlds.WORLDS[name].render(people) for name in kinds[3:]]
+plots.strips(rows, kinds, [])
+
+
+# %% [markdown]
+# ### Exercise 1 · change two causes <small>(easy · 4 minutes)</small>
+#
+# Return the picture of a seed's face, with glasses (`glasses` is 1) and old (`age` is 1), and nothing else
+# changed. `worlds.faces` has what you need: `sample_factors`, `render`.
+
+# %% tags=["exercise"]
+def old_with_glasses(seed):
+    """The picture (1, 3, 64, 64) of the face of `seed`, old and with glasses."""
+    return None
+
+
+# %%
+def library_picture(seed):
+    return worlds.faces.render(worlds.faces.sample_factors(1, seed) | {"glasses": 1, "age": 1})
+
+
+hints = ["factors are a dict: {**factors, 'age': 1.0} is another one with one value changed"]
+lesson.exercise(old_with_glasses, library_picture, [(3,), (4,), (8,)], hints);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>`worlds.faces.sample_factors(1, seed)` is a dict, name → tensor.</details>
+# <details><summary>Hint 2</summary>`factors | {"glasses": 1, "age": 1}` is the dict with two values
+# changed; `render` takes a number for a tensor.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def old_with_glasses(seed):
+#     """The picture (1, 3, 64, 64) of the face of `seed`, old and with glasses."""
+#     factors = worlds.faces.sample_factors(1, seed)
+#     return worlds.faces.render(factors | {"glasses": 1, "age": 1})
+# ```
+# </details>
+
+
+# %%
+COLORS = ("red", "blue", "yellow", "white")
+
+# %% [markdown]
+# ### Exercise 2 · paint the house <small>(medium · 6 minutes)</small>
+#
+# Seed 49 has a white house at the left. Return the scene with what stands at the left painted in the colour
+# `color`, one of `COLORS`, whose numbers are their places: 'red' is 0.
+#
+# **Predict** before you run the check: what will change in the caption, and what in the mask?
+
+# %% tags=["exercise"]
+def repainted(seed, color):
+    """The scene (1, 3, 64, 64) of `seed`, with `left_color` as the word `color` says."""
+    return None
+
+
+# %%
+def library_scene(seed, color):
+    painted = {"left_color": COLORS.index(color)}
+    return worlds.scenes.render(worlds.scenes.sample_factors(1, seed) | painted)
+
+
+cases = [(49, "red"), (49, "blue"), (25, "yellow")]
+lesson.exercise(repainted, library_scene, cases, ["one factor, `left_color`, a number"]);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>It is Exercise 1 with another world, and one factor.</details>
+# <details><summary>Hint 2</summary>`COLORS.index(color)` is the number.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def repainted(seed, color):
+#     """The scene (1, 3, 64, 64) of `seed`, with `left_color` as the word `color` says."""
+#     factors = worlds.scenes.sample_factors(1, seed)
+#     return worlds.scenes.render(factors | {"left_color": COLORS.index(color)})
+# ```
+# </details>
+
+# %%
+white = worlds.scenes.sample_factors(1, seed=49)
+painted = [white | {"left_color": color} for color in (3, 0, 1, 2)]
+rows = [torch.cat([worlds.scenes.render(f) for f in painted])]
+plots.strips(rows, ["scene 49"], ["white", "red", "blue", "yellow"])
+
+# %%
+for f in painted[:2]:
+    print(worlds.scenes.captions(f, seed=49)[0])
+moved = (worlds.scenes.mask(painted[0]) != worlds.scenes.mask(painted[1])).double().mean()
+lesson.record("share of the mask that changes", moved);
+
+# %% [markdown]
+# One word of the caption changes, and nothing of the mask: the house is painted, not moved. Seed and words
+# go together: with another `seed`, `captions` says the same in another way.
+#
+# ## The zoo
+#
+# These models come along, each trained by this project on a world; `digits` is exact, a Gaussian on each of
+# 1,797 handwritten digits. On the left are samples as they come, picked by nobody (DDIM, with this lesson's
+# `steps`); on the right pictures of the world that the network was never shown.
+#
+# **Predict.** Cover the right half. What would give the samples away?
+
+# %%
+generators = [name for name in checkpoints.names() if name != "moons"]  # points, see lesson 01
+pairs = {name: zoo.beside_data(name, p.n_images, p.steps, p.seed, p.device) for name in generators}
+rows = [
+    torch.cat([v.float().cpu() for v in (x, torch.ones_like(x[:1]), data)])
+    for x, data, _ in pairs.values()
+]
+columns = ["sample"] * p.n_images + [""] + ["data"] * p.n_images
+plots.strips(rows, generators, columns)
+
+# %%
+for name, (_, _, captions) in pairs.items():
+    for i, caption in enumerate(captions):
+        print(f"{name} {i}: {caption}")
+Markdown(zoo.figures(generators))
+
+# %% [markdown]
+# The exact model's samples cannot be told from its data. The networks are right about the layout and the
+# colours; what gives them away is fine: eyes, whiskers, the rims of glasses, some grain. Figures of a card, if
+# there is a table above, were measured by `python -m lessons_lib.recipes.figures NAME`. FID and KID compare
+# sets of pictures, so read them against the floor: what two halves of the *data* score. The manifold distance
+# is explained next.
+
+# %% [markdown]
+# ## Who judges?
+#
+# Nobody can look at a thousand edits. The **critic** is a small network that reads a picture's factors, mask,
+# kind and person. It can be held against the truth, which the world knows.
+#
+# **Predict.** Which will it read worst: smile, age, the size of the nose, or the colour of the background?
+
+# %%
+critic = load_critic(device=p.device)
+held_out = worlds.faces.sample(256, seed=p.seed + 1, size=32)
+read, true = readings(held_out.image, "faces", critic), held_out.factors
+r2 = {k: 1 - (read[k] - v).square().mean() / v.var() for k, v in true.items()}
+ranked = sorted(r2, key=r2.get)
+
+# %%
+fig, axes = plots.figure(1, 4, width=15, height=3.8)
+for ax, name in zip(axes, ("smile", "age", "nose_size", "background"), strict=True):
+    ax.scatter(true[name], read[name], s=12, color=plots.P)
+    ax.plot(*[[true[name].min(), true[name].max()]] * 2, color=plots.SOURCE, lw=1.5)
+    ax.set(title=f"{name}: R² = {r2[name]:.2f}", xlabel="true", ylabel="read")
+fig
+
+# %%
+for name in (ranked[0], ranked[len(ranked) // 2], ranked[-1]):
+    lesson.record(f"R² of {name}", r2[name])
+
+
+# %% [markdown]
+# Most factors lie on the line. Age is flat over its younger part, because it hardly shows there: grey hair
+# and lines come later. The nose is a few pixels, and the critic, unable to read it, answers the average. Do not
+# trust it there: an evaluator that reads something badly cannot see an edit spoil it either.
+
+# %% [markdown]
+# ### Exercise 3 · is she wearing glasses? <small>(easy · 4 minutes)</small>
+#
+# Glasses are a yes or no, and the critic's reading is a probability. Turn readings into an accuracy: the
+# share of pictures in which reading and truth are on the same side of one half.
+
+# %% tags=["exercise"]
+def accuracy(read, true):
+    """Share of `read` (N,) on the same side of 0.5 as `true` (N,), both in [0, 1]."""
+    return None
+
+
+# %%
+def library_accuracy(read, true):
+    return 1 - ((read - 0.5).sign() != (true - 0.5).sign()).double().mean()
+
+
+cases = [(torch.tensor([0.9, 0.2, 0.6, 0.4]), torch.tensor([1.0, 0.0, 0.0, 1.0]))]
+cases += [(read["glasses"], true["glasses"])]
+lesson.exercise(accuracy, library_accuracy, cases, ["compare two yes-or-no tensors, then average"]);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>`read > 0.5` is a tensor of yes and no.</details>
+# <details><summary>Hint 2</summary>The mean of yes and no needs numbers: `.double().mean()`.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def accuracy(read, true):
+#     """Share of `read` (N,) on the same side of 0.5 as `true` (N,), both in [0, 1]."""
+#     return ((read > 0.5) == (true > 0.5)).double().mean()
+# ```
+# </details>
+
+# %%
+lesson.record("glasses right, of 256 held-out faces", library_accuracy(*cases[1]));
+
+# %% [markdown]
+# ### How far from the world?
+#
+# Let the critic read a picture, and the world draw what it read. Of a picture *of the world* the two agree,
+# up to the critic's errors. Of anything else they cannot: the world does not have it. Their PSNR in dB is the
+# **manifold distance** (more is nearer).
+#
+# **Predict.** Order them: a held-out picture, the same under faint noise (0.1), a model's sample.
+
+# %%
+noise = torch.Generator().manual_seed(p.seed)
+groups = {}
+for name, (x, data, _) in pairs.items():
+    if name in worlds.WORLDS:
+        noisy = data + 0.1 * torch.randn(data.shape, generator=noise)
+        groups[name] = [data, noisy, x.float().cpu()]
+
+# %%
+name = next(iter(groups))
+pictures = torch.cat([images[:4] for images in groups[name]])
+drawn = worlds.WORLDS[name].render(readings(pictures, name, critic), pictures.shape[-1])
+columns = [kind for kind in ("data", "noisy", "sample") for _ in range(len(pictures) // 3)]
+plots.strips([pictures, drawn], [name, "drawn as read"], columns)
+
+# %%
+fig, ax = plots.figure(width=9)
+looks = {"data": plots.SOURCE, "data, noise of 0.1": plots.NOISE, "samples": plots.EDITED}
+for i, (label, colour) in enumerate(looks.items()):
+    heights = [manifold_distance(v[i], name, critic).mean().item() for name, v in groups.items()]
+    ax.bar(torch.arange(len(groups)) + 0.27 * (i - 1), heights, 0.25, color=colour, label=label)
+ax.set_xticks(range(len(groups)), list(groups))
+ax.set_ylabel("manifold distance in dB, more is nearer")
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+fig
+
+# %%
+for name, images in groups.items():
+    for label, v in zip(looks, images, strict=True):
+        lesson.record(f"dB, {name}: {label}", manifold_distance(v, name, critic).mean())
+
+# %% [markdown]
+# The data come first, and what they lack to a perfect score is the critic's own error: it is the ceiling.
+# Noise of a tenth of a unit, which the eye forgives, costs several dB, so the measure is strict. What the
+# samples lack to the data is what the network has not learnt, and the lower row shows where: there are the
+# clean eyes and whiskers that the sample should have had.
+#
+# ## Your own checkpoint
+#
+# Every lesson takes another model by name, as the parameter `checkpoint`: an embedded one, a folder that
+# diffusers saved, or an id of the Hugging Face hub.
+#
+# ```
+# python -m lessons_lib.pages 01_eta -p checkpoint google/ddpm-ema-celebahq-256 -p n_images 1 -p device cuda
+# ```
+#
+# A hub id is downloaded once; from then on it needs no network, and embedded names and folders never do.
+# A name that is wrong is answered in one sentence:
+
+# %%
+for name in ("facse", "data/checkpoints/faces/card.json", "moons"):
+    try:
+        print(f"{name}: loaded, its data are {tuple(load(name).shape)}")
+    except checkpoints.CheckpointError as error:
+        print(f"{name}: {error}")
+
+# %% [markdown]
+# The same command without `-p checkpoint …` runs a lesson as it is, and makes a page of it. As a job, where
+# you want the executed notebook only, papermill does the same (in the folder `notebooks`; a misspelt
+# parameter ends the job before anything is computed):
+#
+# ```
+# papermill 01_eta.ipynb out.ipynb -p checkpoint cats -p steps 100 -p seed 3
+# ```
+#
+# If anything does not work, ask the doctor: `make doctor`, or `python -m lessons_lib.doctor`.
+
+# %%
+for check in doctor.checks():
+    print(doctor.examine(check)[1])
+
+# %% [markdown]
+# ## What this does not say
+#
+# - The worlds are drawn. What holds on them is exact and can be measured, but a photograph has causes that
+#   nobody listed. Run the lessons on a published checkpoint, too, before you believe a claim in general.
+# - A small network here is good *for its size*; its card says how good. The figure above is of a few samples
+#   a model, so read its heights to within some dB.
+# - The critic judges what it can read. Where it is blind (the R² above), a number by it says nothing, and a
+#   method that is tuned on a judge must be tested by another.
