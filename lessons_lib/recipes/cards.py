@@ -17,7 +17,8 @@ def export(run: Run, target: Path) -> None:
     """Save the run's averaged weights in the format of its kind, with a card.
 
     The card holds the recipe, the versions of the worlds' renderers, the loss curve and each file's
-    SHA-256; `python -m lessons_lib.recipes.figures NAME` adds what the network can do.
+    SHA-256; `python -m lessons_lib.recipes.figures NAME` adds what the network can do, which stays
+    when the same weights are saved again.
     """
     recipe, net = run.recipe, run.net
     count = sum(p.numel() for p in net.parameters())
@@ -35,6 +36,11 @@ def export(run: Run, target: Path) -> None:
         "loss_curve": [[seen, round(loss, 5)] for seen, loss in run.curve],
         "files": {p.relative_to(target).as_posix(): digest(p) for p in files},
     }
+    before = (
+        json.loads((target / "card.json").read_text()) if (target / "card.json").is_file() else {}
+    )
+    if before.get("files") == card["files"] and "figures" in before:
+        card["figures"] = before["figures"]
     write(target, card)
 
 
