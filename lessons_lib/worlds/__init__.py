@@ -5,6 +5,7 @@ from .base import TRAIN_SEEDS, Batch, Factor, World
 from .faces import faces
 from .looks import clowns, looks, paintings, robots, zombies
 from .scenes import scenes
+from .triplets import Triplet, triplets
 
 WORLDS = {
     world.name: world
@@ -13,4 +14,4 @@ WORLDS = {
     )
 }  # fmt: skip
 
-__all__ = ["TRAIN_SEEDS", "WORLDS", "Batch", "Factor", "World", *WORLDS]
+__all__ = ["TRAIN_SEEDS", "WORLDS", "Batch", "Factor", "Triplet", "World", "triplets", *WORLDS]
