@@ -1,4 +1,4 @@
-"""Real inputs for any model: pictures of its own kind where they can be drawn, and photographs."""
+"""Real inputs for any model: its own kind of pictures where they can be drawn, and photographs."""
 
 from __future__ import annotations
 
@@ -37,15 +37,20 @@ def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
 
 
 def kinds(denoiser: Denoiser, n: int, seed: int) -> dict[str, Tensor]:
-    """`n` pictures of each kind, by what they are, in [-1, 1], float64; the model's own kind first.
+    """`n` of a model's x of each kind, by what they are, float64; the model's own kind first.
 
     That is an exact model's draws, or the held-out pictures of a network's world. Of any other network
-    it is not known here what it learnt: there are photographs only.
+    it is not known here what it learnt: there are photographs only. Pictures are in [-1, 1]; of a
+    latent model they are the latents, for `denoiser.codec.decode` to show.
     """
-    own = {}
     if isinstance(denoiser, GaussianMixture):
-        own["the model's draws"] = denoiser.sample(n, seed)
-    elif denoiser.world is not None:
-        pictures = WORLDS[denoiser.world].sample(n, seed, denoiser.shape[-1]).image.double()
-        own[f"held-out {denoiser.world}"] = pictures
-    return own | {"photographs": photographs(n, denoiser.shape)}
+        draws = denoiser.sample(n, seed)
+        return {"the model's draws": draws, "photographs": photographs(n, denoiser.shape)}
+    shape, codec = denoiser.shape, denoiser.codec
+    if codec is not None:
+        shape = (3, *(side * codec.factor for side in shape[1:]))
+    images = {"photographs": photographs(n, shape)}
+    if denoiser.world is not None:
+        own = WORLDS[denoiser.world].sample(n, seed, shape[-1]).image.double()
+        images = {f"held-out {denoiser.world}": own} | images
+    return images if codec is None else {name: codec.encode(x) for name, x in images.items()}

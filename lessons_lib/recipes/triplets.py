@@ -1,6 +1,6 @@
 """Write the text-editing benchmark: `python -m lessons_lib.recipes.triplets`.
 
-150 edits of the kinds of CycleDiffusion's (Wu & De la Torre 2022, Table 3). Each takes the next
+150 edits of the kinds of CycleDiffusion's (Wu & De la Torre 2022). Each takes the next
 held-out picture that it can be made of, worded so that the two texts differ in little else.
 """
 

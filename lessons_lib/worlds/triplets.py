@@ -15,7 +15,7 @@ from .looks import looks
 from .scenes import scenes
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "triplets.json"
-KINDS = ("replace", "add", "style", "attribute")  # Wu & De la Torre 2022, Table 3
+KINDS = ("replace", "add", "style", "attribute")  # of edits, as in Wu & De la Torre 2022
 WORLDS = {world.name: world for world in (faces, animals, scenes, looks)}
 
 
