@@ -23,6 +23,7 @@ IMPORTED_AS = {
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
+    "zmq": "pyzmq",
 }
 BROUGHT_ALONG = {"IPython": "ipykernel", "jinja2": "nbconvert"}  # by a dependency that needs them
 
