@@ -42,7 +42,7 @@ RECIPES = {
             text_width=96,
             seed=1,
         ),
-        Codecs("codec", images=120_000, pool=8_192, batch=48, learning_rate=1e-3),
+        Codecs("codec", images=120_000, pool=8_192, batch=24, learning_rate=5e-4),
         TextToImage("t2i", images=600_000, pool=24_576, batch=63, learning_rate=5e-4),
     )
 }

@@ -32,6 +32,8 @@ class Pixel(Recipe):
     unshuffle: int = 2
     channels: tuple[int, ...] = (64, 128, 192)
     attention: tuple[int, ...] = (1, 2)  # levels, counted from the finest
+    groups: int = 8  # of the normalizations; each takes a group's mean away, so few of them: with
+    # diffusers' 32 the net cannot see a shift of one channel, which leaves a dotted texture
     label: str = ""  # factor whose two halves are the network's conditions 1 and 2; 0 is none
     unlabelled: float = 0.5  # share of the batch trained without a condition
 
@@ -51,6 +53,7 @@ class Pixel(Recipe):
             down_block_types=down,
             up_block_types=up,
             attention_head_dim=32,
+            norm_num_groups=self.groups,
             num_class_embeds=3 if self.label else None,
         )
 
