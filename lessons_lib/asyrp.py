@@ -1,0 +1,323 @@
+"""Asyrp: h, the feature map after a U-Net's mid block, is shifted in P and not in D.
+
+    x_t' = √ᾱ_t' P_t(ε(x_t | Δh_t)) + D_t(ε(x_t)) + σ_t ε_t     (Kwon et al. 2023, eq. 6)
+
+An edit says what Δh_t is. Edits scale, negate and add:
+
+    smile = load_edit("smiling")
+    g.decode(z, edit=smile * 1.5 + tan * 0.5)
+    g.decode(z, edit=(-smile).over(g.schedule))   # Δh rescaled to another number of steps
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from numbers import Real
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .checkpoints import EMBEDDED, CheckpointError, card, digest, verify
+from .denoisers import Bottleneck, Denoiser, Halves
+from .schedule import Schedule
+
+DIRECTIONS = EMBEDDED.parent / "directions"
+WEIGHTS = "model.safetensors"
+
+
+# ---------------------------------------------------------------- the step
+
+
+def asymmetric(
+    denoiser: Denoiser, b: Bottleneck | Halves, delta_h: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(ε for P, ε for D, h) from one bottleneck, the decoder's two passes in one batch.
+
+    delta_h: (B or 1, C_h, H_h, W_h), added to h for P; None asks the decoder once, for both.
+    """
+    if delta_h is None:
+        eps = denoiser.decode(b)
+        return eps, eps, b.h
+    if delta_h.shape[1:] != b.h.shape[1:]:
+        raise ValueError(
+            f"Δh is {tuple(delta_h.shape[1:])}, but this model's h is {tuple(b.h.shape[1:])}: "
+            "use an edit that was made for this model."
+        )
+    delta_h = delta_h.to(b.h).expand_as(b.h)
+    eps_P, eps_D = denoiser.decode(twice(b), torch.cat([delta_h, torch.zeros_like(delta_h)])).chunk(
+        2
+    )
+    return eps_P, eps_D, b.h
+
+
+def twice(b: Bottleneck | Halves) -> Bottleneck | Halves:
+    """The bottleneck of the same batch given two times, of a guided pass in the order it is kept."""
+    n = len(b.h)
+    rows = torch.arange(n, device=b.h.device).repeat(2)
+    if isinstance(b, Halves):
+        return Halves(b.h[rows], b.temb[rows], _rows(b.both, torch.cat([rows, rows + n])))
+    return _rows(b, rows)
+
+
+def _rows(b: Bottleneck, rows: Tensor) -> Bottleneck:
+    each = isinstance(b.t, Tensor) and b.t.numel() > 1
+    return Bottleneck(
+        b.h[rows],
+        tuple(skip[rows] for skip in b.skips),
+        b.temb[rows],
+        b.x[rows],
+        b.t[rows.to(b.t.device)] if each else b.t,
+        None if b.cond is None else b.cond[rows],
+    )
+
+
+# ---------------------------------------------------------------- what Δh may be
+
+
+class Conv(nn.Module):
+    """The f_t of Kwon et al. 2023: conv1×1, + Linear(SiLU(temb)), GroupNorm, SiLU, conv1×1.
+
+    channels: of h. width: of the time embedding.
+    """
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        self.config = {"channels": channels, "width": width}
+        self.one, self.two = (nn.Conv2d(channels, channels, 1) for _ in range(2))
+        self.time = nn.Linear(width, channels)
+        self.norm = nn.GroupNorm(math.gcd(32, channels), channels)
+
+    def forward(self, h: Tensor, t: int | Tensor, temb: Tensor) -> Tensor:
+        """Δh (B, C_h, H_h, W_h) for each image's h."""
+        inner = self.one(h) + self.time(F.silu(temb))[:, :, None, None]
+        return self.two(F.silu(self.norm(inner)))
+
+
+class Attention(nn.Module):
+    """An f_t that sees all of h at once: GroupNorm, + Linear(SiLU(temb)), self-attention, conv1×1.
+
+    channels: of h. width: of the time embedding. heads: must divide the channels.
+    """
+
+    def __init__(self, channels: int, width: int, heads: int = 4):
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"heads is {heads}: it must divide h's {channels} channels.")
+        self.config = {"channels": channels, "width": width, "heads": heads}
+        self.time = nn.Linear(width, channels)
+        self.norm = nn.GroupNorm(math.gcd(32, channels), channels)
+        self.inputs, self.output = (
+            nn.Conv2d(channels, 3 * channels, 1),
+            nn.Conv2d(channels, channels, 1),
+        )
+        self.heads = heads
+
+    def forward(self, h: Tensor, t: int | Tensor, temb: Tensor) -> Tensor:
+        """Δh (B, C_h, H_h, W_h) for each image's h."""
+        inner = self.norm(h) + self.time(F.silu(temb))[:, :, None, None]
+        split = self.inputs(inner).flatten(2).unflatten(1, (3, self.heads, -1)).mT  # (B,3,n,HW,C/n)
+        seen = F.scaled_dot_product_attention(*split.unbind(1))
+        return self.output(seen.mT.reshape(h.shape))
+
+
+class PerTime(nn.Module):
+    """The same Δh for every image: one for each of some times, of which the nearest is taken.
+
+    times: (S,) whole numbers, or one for a Δh that does not depend on time.
+    delta: (S, C_h, H_h, W_h).
+    """
+
+    def __init__(self, times, delta: Tensor):
+        super().__init__()
+        times = torch.as_tensor(times).reshape(-1)
+        if delta.ndim != 4 or len(delta) != len(times):
+            raise ValueError(
+                f"delta is {tuple(delta.shape)} for {len(times)} times: give (times, C_h, H_h, W_h)."
+            )
+        self.config = {"times": times.tolist(), "delta": list(delta.shape)}
+        self.register_buffer("times", times)
+        self.delta = nn.Parameter(delta.detach().clone())
+
+    def forward(self, h: Tensor, t: int | Tensor, temb: Tensor) -> Tensor:
+        """Δh (1, C_h, H_h, W_h), or (B, …) if t is (B,)."""
+        t = torch.as_tensor(t, device=self.times.device).reshape(1, -1)
+        return self.delta[(self.times[:, None] - t).abs().argmin(0)]
+
+
+def _empty_per_time(times: list[int], delta: list[int]) -> PerTime:
+    return PerTime(times, torch.zeros(delta))
+
+
+# A card's 'form', its class, and what builds it from its config.
+FORMS = {
+    "conv": (Conv, Conv),
+    "attention": (Attention, Attention),
+    "per time": (PerTime, _empty_per_time),
+}
+
+
+# ---------------------------------------------------------------- edits
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """One way to shift h, and when.
+
+    form: (h, t, temb) -> Δh.
+    first, last: the times of the editing interval, first ≥ t ≥ last.
+    visits: how many steps it was made for within the interval; None if that does not matter.
+    card: what else is known of it.
+    """
+
+    form: nn.Module
+    first: int
+    last: int
+    visits: int | None = None
+    card: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not self.first >= self.last >= 0:
+            raise ValueError(
+                f"The interval is from {self.first} to {self.last}: times fall, to 0 at the least."
+            )
+
+    def acts(self, t: int) -> bool:
+        """Whether t is within the editing interval."""
+        return self.first >= t >= self.last
+
+
+Scale = float | Tensor  # a number, or (B,) for each image
+
+
+@dataclass(frozen=True, eq=False)
+class Asyrp:
+    """An edit for `Sampler.decode`: Δh_t is the sum of scale · direction over its terms.
+
+    The papers' public code divides a sum of n attributes by √n; here it is the plain sum.
+    """
+
+    terms: tuple[tuple[Scale, Direction], ...]
+
+    @classmethod
+    def of(cls, form: nn.Module, first: int, last: int = 0, visits=None, **card) -> Asyrp:
+        """The edit by one direction, at scale 1."""
+        return cls(((1.0, Direction(form, first, last, visits, card)),))
+
+    def __call__(self, denoiser: Denoiser, x: Tensor, t: int, cond: Tensor | None = None):
+        """(ε for P, ε for D, h), as the sampler asks an edit."""
+        if not hasattr(denoiser, "encode"):
+            raise ValueError("This model has no bottleneck, so no h to shift: use a U-Net.")
+        b = denoiser.encode(x, t, cond)
+        return asymmetric(denoiser, b, self.shift(b, t))
+
+    def shift(self, b: Bottleneck | Halves, t: int) -> Tensor | None:
+        """Δh_t (B or 1, C_h, H_h, W_h); None outside all intervals and at scale 0."""
+        moves = [
+            _per_image(scale) * d.form(b.h, t, b.temb)
+            for scale, d in self.terms
+            if d.acts(t) and not (isinstance(scale, Real) and scale == 0)
+        ]
+        return sum(moves[1:], moves[0]) if moves else None
+
+    def over(self, schedule: Schedule) -> Asyrp:
+        """The same edit for a schedule with another number of steps in the interval: ΣΔh is kept.
+
+        Δh is scaled by S_train/S_test (Kwon et al. 2023, appendix), steps counted in the interval.
+        """
+        return Asyrp(tuple((scale * _rescaling(d, schedule), d) for scale, d in self.terms))
+
+    def within(self, first: int, last: int) -> Asyrp:
+        """The same edit in another interval."""
+        return Asyrp(tuple(
+            (scale, Direction(d.form, first, last, d.visits, d.card)) for scale, d in self.terms
+        ))  # fmt: skip
+
+    def __mul__(self, scale: Scale) -> Asyrp:
+        if not isinstance(scale, (Real, Tensor)) or not torch.as_tensor(scale).isfinite().all():
+            raise ValueError(
+                f"An edit is scaled by {scale!r}: give a finite number, or a tensor (B,)."
+            )
+        return Asyrp(tuple((scale * was, d) for was, d in self.terms))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Asyrp:
+        return self * -1.0
+
+    def __add__(self, other: Asyrp) -> Asyrp:
+        return Asyrp(self.terms + other.terms) if isinstance(other, Asyrp) else NotImplemented
+
+    def __sub__(self, other: Asyrp) -> Asyrp:
+        return self + -other if isinstance(other, Asyrp) else NotImplemented
+
+
+def _per_image(scale: Scale) -> Scale:
+    return scale.view(-1, 1, 1, 1) if isinstance(scale, Tensor) else scale
+
+
+def _rescaling(d: Direction, schedule: Schedule) -> float:
+    if d.visits is None:
+        return 1.0
+    now = sum(d.acts(t) for t in schedule.t.tolist())
+    if not now:
+        raise ValueError(
+            f"No step of this schedule is in the interval from {d.first} to {d.last}: use more steps."
+        )
+    return d.visits / now
+
+
+# ---------------------------------------------------------------- files
+
+
+def save_edit(edit: Asyrp, folder: str | Path, **more) -> None:
+    """Write an edit of one term into a folder: model.safetensors, and card.json with `more` in it."""
+    from safetensors.torch import save_file
+
+    if len(edit.terms) != 1 or not isinstance(edit.terms[0][0], Real):
+        raise ValueError(
+            f"The edit has {len(edit.terms)} terms: save edits of one term, at one scale."
+        )
+    (scale, d), folder = edit.terms[0], Path(folder)
+    form = next(name for name, (kind, _) in FORMS.items() if type(d.form) is kind)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.contiguous().cpu() for k, v in d.form.state_dict().items()}, folder / WEIGHTS)
+    said = {
+        "kind": "direction", "form": form, "config": d.form.config, "scale": scale,
+        "first": d.first, "last": d.last, "visits": d.visits,
+    }  # fmt: skip
+    content = said | d.card | more | {"files": {WEIGHTS: digest(folder / WEIGHTS)}}
+    (folder / "card.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def edit_names() -> list[str]:
+    """The embedded directions, which `load_edit` knows by name."""
+    return sorted(p.parent.name for p in DIRECTIONS.glob("*/card.json"))
+
+
+def load_edit(name: str | Path, device: str | torch.device = "cpu") -> Asyrp:
+    """The edit in an embedded direction or a folder, its file checked against the card.
+
+    Raises CheckpointError for one that is missing, corrupt, or no direction.
+    """
+    from safetensors.torch import load_file
+
+    folder = DIRECTIONS / name if (DIRECTIONS / name / "card.json").is_file() else Path(name)
+    if not (folder / "card.json").is_file():
+        known = ", ".join(edit_names()) or "none yet"
+        raise CheckpointError(
+            f"There is no direction {str(name)!r}: give a folder, or one of: {known}."
+        )
+    verify(folder)
+    said = card(folder)
+    if said.get("kind") != "direction" or said.get("form") not in FORMS:
+        raise CheckpointError(f"{folder} holds a {said.get('kind', 'generator')}, not a direction.")
+    form = FORMS[said["form"]][1](**said["config"])
+    form.load_state_dict(load_file(folder / WEIGHTS))
+    form.to(device).eval().requires_grad_(False)
+    inner = ("kind", "form", "config", "scale", "first", "last", "visits", "files")
+    rest = {k: v for k, v in said.items() if k not in inner}
+    return Asyrp.of(form, said["first"], said["last"], said["visits"], **rest) * said["scale"]
