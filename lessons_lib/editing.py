@@ -1,0 +1,152 @@
+"""Editing an image by two maps: CycleDiffusion, x̂ = G₂(G₁⁻¹(x)), and the methods it is held against.
+
+Every method here is a function of the image and of samplers, which carry the model, the steps and η:
+
+    cats, dogs = Sampler(load("cats"), 100, 0.1), Sampler(load("dogs"), 100, 0.1)
+    dog = cycle_diffusion(cat, start_at(cats, 850), start_at(dogs, 850))
+    dog = sdedit(dog, start_at(dogs, 100).with_eta(1.0), seed=1)      # the clean-up, a step apart
+
+x is what the model diffuses: images, or the latents of a model with a codec (see `on_images`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from .denoisers import Guided, UNet
+from .encoder import Path, checked_images, invert, lockstep, posterior
+from .sampler import Edit, Sampler, plain
+from .schedule import Schedule, noised, whole
+
+
+def start_at(sampler: Sampler, t: int) -> Sampler:
+    """The same sampler from its first time at or below `t` on: T_es, the early stop of the encoder.
+
+    Codes then begin at x_T_es ~ q(x_T_es | x), and what is decoded keeps more of the image the lower
+    it is. Raises ValueError where no step is left.
+    """
+    s = sampler.schedule
+    if not whole(t, s.t[-1].item(), len(sampler.denoiser.alpha_bar) - 1):
+        raise ValueError(
+            f"t is {t!r}: give a whole number from {s.t[-1]}, the last time that this sampler visits, "
+            f"to {len(sampler.denoiser.alpha_bar) - 1}."
+        )
+    left = s.t <= t
+    schedule = Schedule(s.t[left], s.t_to[left], s.a[left], s.a_to[left])
+    return Sampler(sampler.denoiser, eta=sampler.eta, schedule=schedule, dtype=sampler.dtype)
+
+
+def cycle_diffusion(
+    x: Tensor,
+    source: Sampler,
+    target: Sampler,
+    seed: int = 0,
+    path: Path = posterior,
+    cond: Tensor | None = None,
+    target_cond: Tensor | None = None,
+) -> Tensor:
+    """x̂ = decode₂(encode₁(x)), (B, *shape), with no stored code (Wu & De la Torre 2023, eq. 6, Algorithm 1).
+
+    source, target: on the same schedule. Two models (unpaired translation), or one under two
+        conditions and guidance scales (text editing).
+    path: `posterior`, the paper's, or `independent`: edit-friendly inversion (Huberman-Spiegelglas et
+        al. 2024).
+    cond, target_cond: for each image, or one for all.
+    """
+    for _, step in lockstep(source, x, target, seed, path, cond, target_cond):  # noqa: B007
+        pass
+    return step.x_to
+
+
+def on_images(model: UNet, edit: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """An edit of the model's x as one of images (B, C, H, W): its codec, if any, before and after."""
+    codec = getattr(model, "codec", None)
+    if codec is None:
+        return edit
+
+    @torch.no_grad()
+    def edited(image: Tensor) -> Tensor:
+        return codec.decode(edit(codec.encode(image.to(model.device))))
+
+    return edited
+
+
+def text_samplers(
+    model: UNet,
+    steps: int = 100,
+    eta: float = 0.1,
+    source_scale: float = 1.0,
+    target_scale: float = 3.0,
+    t_es: int | None = None,
+) -> tuple[Sampler, Sampler]:
+    """One text-conditioned model as the encoder and the decoder of a text edit.
+
+    source_scale, target_scale: of classifier-free guidance; 1 is none.
+    t_es: where both start, by default at the first of the `steps` times.
+    Raises ValueError for a model without prompts.
+    """
+    if getattr(model, "prompts", None) is None:
+        raise ValueError("This model reads no text: give a text-conditioned one, such as 't2i'.")
+    g = Sampler(model, steps, eta)
+    g = g if t_es is None else start_at(g, t_es)
+    empty = model.prompts.empty
+    return tuple(
+        Sampler(Guided(model, scale, empty), eta=eta, schedule=g.schedule)
+        for scale in (source_scale, target_scale)
+    )
+
+
+@torch.no_grad()
+def text_edit(
+    model: UNet,
+    image: Tensor,
+    source_texts: list[str],
+    target_texts: list[str],
+    seed: int = 0,
+    path: Path = posterior,
+    **settings,
+) -> Tensor:
+    """CycleDiffusion between two texts of each image: images (B, C, H, W) to images.
+
+    source_texts, target_texts: one for each image, or one for all.
+    settings: those of `text_samplers`.
+    """
+    source, target = text_samplers(model, **settings)
+    cond, target_cond = model.prompts(source_texts), model.prompts(target_texts)
+
+    def edit(x: Tensor) -> Tensor:
+        return cycle_diffusion(x, source, target, seed, path, cond, target_cond)
+
+    return on_images(model, edit)(image)
+
+
+def sdedit(
+    x: Tensor, sampler: Sampler, seed: int = 0, cond: Tensor | None = None, edit: Edit = plain
+) -> Tensor:
+    """Noise to the sampler's first level, then decode (Meng et al. 2022, Algorithm 1), (B, *shape).
+
+    Where the sampler starts is the strength: `start_at(g, 500)` re-draws what is finer than x_500. At a
+    low start and η = 1 it is the clean-up after a translation.
+    """
+    x = checked_images(sampler, x, cond)
+    z = sampler.draw(len(x), seed)
+    a = sampler.schedule.a[0].item()
+    return sampler.decode(replace(z, x_T=noised(x, z.x_T, a)), edit, cond)
+
+
+def ddib(
+    x: Tensor,
+    source: Sampler,
+    target: Sampler,
+    cond: Tensor | None = None,
+    target_cond: Tensor | None = None,
+    refine: int = 0,
+) -> Tensor:
+    """Dual diffusion implicit bridges (Su et al. 2023): the probability flow up by one model, down by
+    the other. Both samplers at η = 0; `refine` as in `encoder.invert`.
+    """
+    return target.decode(invert(source, x, cond, refine)[0], cond=target_cond)
