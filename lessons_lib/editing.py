@@ -11,14 +11,16 @@ x is what the model diffuses: images, or the latents of a model with a codec (se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .denoisers import Guided, UNet
-from .encoder import Path, checked_images, invert, lockstep, posterior
+from .encoder import Path, checked_images, independent, invert, lockstep, posterior
 from .sampler import Edit, Sampler, plain
 from .schedule import Schedule, noised, whole
 
@@ -150,3 +152,89 @@ def ddib(
     the other. Both samplers at η = 0; `refine` as in `encoder.invert`.
     """
     return target.decode(invert(source, x, cond, refine)[0], cond=target_cond)
+
+
+def low_pass(factor: int) -> Callable[[Tensor], Tensor]:
+    """Images (B, C, H, W) without what is finer than `factor` pixels: made smaller, and large again.
+
+    Linear, as ILVR and EGSDE ask. Raises ValueError, when called, for sides that `factor` does not divide.
+    """
+
+    def low(x: Tensor) -> Tensor:
+        if not whole(factor, 1) or any(side % factor for side in x.shape[-2:]):
+            raise ValueError(
+                f"factor is {factor!r}: it must divide {x.shape[-2]} and {x.shape[-1]}."
+            )
+        size = tuple(side // factor for side in x.shape[-2:])
+        return F.interpolate(F.interpolate(x, size, mode="area"), x.shape[-2:], mode="bicubic")
+
+    return low
+
+
+@torch.no_grad()
+def ilvr(
+    x: Tensor,
+    sampler: Sampler,
+    low: Callable[[Tensor], Tensor],
+    seed: int = 0,
+    until: int = -1,
+    cond: Tensor | None = None,
+) -> Tensor:
+    """Iterative latent variable refinement (Choi et al. 2021, Algorithm 1), (B, *shape).
+
+    After each step, what `low` (such as `low_pass(4)`) sees of x_t' is replaced by what it sees of the
+    source noised to t'. until: the last t' where that is done; -1 is the image itself.
+    """
+    x, gen = checked_images(sampler, x, cond), torch.Generator().manual_seed(seed)
+    path = independent(sampler, x, gen)  # x_T, then the source at every t'
+    state = next(path)
+    for i, reference in enumerate(path):
+        noise = torch.randn(x.shape, generator=gen, dtype=torch.float64).to(x)
+        step = sampler.step(state, i, sampler.sigma[i].item() * noise, cond=cond)
+        state = step.x_to + (low(reference - step.x_to) if step.t_to >= until else 0.0)
+    return state
+
+
+class Chosen(NamedTuple):
+    """The best of N edits of each of B images."""
+
+    image: Tensor  # (B, *shape)
+    which: Tensor  # (B,), from 0 to N-1
+    selection: Tensor  # (N, B), the scores that chose
+    reported: Tensor  # (N, B), the scores of another judge, which chose nothing
+
+    @property
+    def score(self) -> Tensor:
+        """The reported scores of the chosen, (B,)."""
+        return self.reported.gather(0, self.which[None])[0]
+
+
+Score = Callable[[Tensor], Tensor]  # edits (B, *shape) -> (B,), higher is better
+
+
+def best_of(candidates: Iterable[Tensor], select: Score, report: Score) -> Chosen:
+    """An ensemble: of each image's edits the one that `select` likes best, judged by `report`.
+
+    candidates: edits of one batch, one tensor for each seed or setting; only the best are kept.
+    The maximum of N noisy scores is above their mean even where nothing is better, so the score that
+    chooses is never the one to report: take two encoders, such as `clip` and `clip-judge`.
+
+    Raises ValueError where both give the same scores, or there is nothing to choose from.
+    """
+    best, selection, reported = None, [], []
+    for image in candidates:
+        selection.append(select(image))
+        reported.append(report(image))
+        if best is None:
+            best, highest = image, selection[0]
+        better = (selection[-1] > highest).view(-1, *[1] * (image.ndim - 1))
+        best, highest = torch.where(better, image, best), highest.maximum(selection[-1])
+    if best is None:
+        raise ValueError("There are no candidates: give at least one edit.")
+    selection, reported = torch.stack(selection), torch.stack(reported)
+    if torch.equal(selection, reported):
+        raise ValueError(
+            "select and report give the same scores: choose by one encoder and report another's, "
+            "or what is reported is the luck of the draw."
+        )
+    return Chosen(best, selection.argmax(0), selection, reported)

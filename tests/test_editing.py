@@ -4,15 +4,21 @@ import lessons_lib._torchvision  # noqa: F401
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.denoisers import GaussianMixture
+from lessons_lib.denoisers import GaussianMixture, digits
 from lessons_lib.editing import (
+    best_of,
     cycle_diffusion,
+    ddib,
+    ilvr,
+    low_pass,
     on_images,
+    sdedit,
     start_at,
     text_edit,
     text_samplers,
@@ -41,6 +47,14 @@ def gaussian(mean, variance=0.3, d=3):
     return GaussianMixture(torch.as_tensor(mean).double().expand(1, d), variance)
 
 
+def slopes(g, variance):
+    """A_t = ∂μ/∂x_t of a sampler of one isotropic Gaussian, (S,)."""
+    s = g.schedule
+    gain = s.a.sqrt() * variance / (s.a * variance + 1 - s.a)  # of E[x_0|x_t]
+    slope_eps = (1 - s.a.sqrt() * gain) / (1 - s.a).sqrt()
+    return s.a_to.sqrt() * gain + (1 - s.a_to - g.sigma**2).clamp_min(0).sqrt() * slope_eps
+
+
 # Unpaired: decode₂(encode₁(x))
 
 
@@ -59,14 +73,9 @@ def test_streamed_translation_is_decode_of_encode(path, s, eta, seed):
 def test_between_gaussians_apart_by_a_shift_it_is_a_shift_in_closed_form(path, times, eta):
     """δ_t = x̂_t - x_t obeys δ_t' - √ᾱ' Δ = A_t (δ_t - √ᾱ Δ), whatever the path: δ_T = 0 gives δ_0."""
     s = Schedule.of(ALPHA_BAR, sorted(times, reverse=True))
-    variance, x, gap = 0.3, randn(2, 3), torch.tensor([0.5, -1.0, 2.0]).double()
-    source, target = gaussian(0.0, variance), gaussian(gap, variance)
-    one, two = (Sampler(m, eta=eta, schedule=s) for m in (source, target))
-    gain = s.a.sqrt() * variance / (s.a * variance + 1 - s.a)  # of E[x_0|x_t]
-    slope_eps = (1 - s.a.sqrt() * gain) / (1 - s.a).sqrt()
-    direction = (1 - s.a_to - one.sigma**2).clamp_min(0).sqrt()
-    slopes = s.a_to.sqrt() * gain + direction * slope_eps
-    moved = gap * (s.a_to[-1].sqrt() - s.a[0].sqrt() * slopes.prod())
+    x, gap = randn(2, 3), torch.tensor([0.5, -1.0, 2.0]).double()
+    one, two = (Sampler(gaussian(mean), eta=eta, schedule=s) for mean in (0.0, gap))
+    moved = gap * (1 - s.a[0].sqrt() * slopes(one, 0.3).prod())
     assert_close(cycle_diffusion(x, one, two, path=path) - x, moved.expand(2, 3))
 
 
@@ -137,3 +146,110 @@ def test_the_same_text_and_scale_give_the_codecs_own_image(model):
 def test_a_model_without_texts_is_refused():
     with pytest.raises(ValueError, match="reads no text"):
         text_samplers(tiny_unet())
+
+
+# SDEdit
+
+
+@given(times=st.sets(st.integers(0, 999), min_size=1, max_size=8), eta=etas)
+def test_sdedit_of_a_gaussian_has_the_mean_in_closed_form(times, eta):
+    """Each step is affine in x_t: the source's share of the result is √ᾱ_T ∏A."""
+    m = gaussian(torch.tensor([0.5, -1.0, 2.0]))
+    g = Sampler(m, eta=eta, schedule=Schedule.of(ALPHA_BAR, sorted(times, reverse=True)))
+    x = randn(2, 3)
+    share = g.schedule.a[0].sqrt() * slopes(g, 0.3).prod()
+    found = sdedit(x, g, seed=3)
+    assert_close(found - sdedit(m.means.expand(2, 3), g, seed=3), share * (x - m.means))
+
+
+def test_sdedit_is_generation_from_the_top_and_a_clean_up_near_the_image():
+    m, clean = digits(), digits().means[:8].view(-1, 1, 8, 8)
+    g, x = Sampler(m, 50, 1.0), clean + 0.3 * randn(8, 1, 8, 8)
+    high, low = (sdedit(x, start_at(g, t), seed=1) for t in (999, 150))
+    assert (low - clean).abs().mean() < 0.7 * (x - clean).abs().mean()
+    assert m.log_density(low, -1).mean() > m.log_density(x, -1).mean() + 50
+    assert (high - clean).abs().mean() > 2 * (low - clean).abs().mean()
+    assert_close(high, g.decode(g.draw(8, seed=1)), rtol=0, atol=0.2)
+
+
+# DDIB
+
+
+def test_ddib_between_gaussians_is_the_flow_in_closed_form():
+    """Probability flow takes N(m, s²) to N(0, 1) by (x - m)/s: up by one and down by the other."""
+    one, two = gaussian(0.5, 0.3), gaussian(-1.0, 0.8)
+    x = one.sample(4, seed=0)
+    steps = [(Sampler(m, 500) for m in (one, two)), (Sampler(m, 30) for m in (one, two))]
+    expected = -1.0 + (0.8 / 0.3) ** 0.5 * (x - 0.5)
+    errors = [(ddib(x, *pair, refine=3) - expected).abs().max() for pair in steps]
+    assert errors[0] < 0.02 < errors[1]
+
+
+def test_ddib_there_and_back_is_the_source():
+    one, two = (Sampler(mixture(seed=i), 300) for i in range(2))
+    x = mixture(seed=0).sample(4, seed=1)
+    there = ddib(x, one, two, refine=2)
+    assert_close(ddib(there, two, one, refine=2), x, rtol=0, atol=2e-2)
+    assert (there - x).abs().max() > 0.3
+    with pytest.raises(ValueError, match="eta=0"):
+        ddib(x, Sampler(mixture(), 5, 0.5), two)
+
+
+# ILVR
+
+
+def blocks(x):
+    """A projection: each 4×4 block's mean."""
+    return F.interpolate(F.avg_pool2d(x, 4), scale_factor=4)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_ilvr_keeps_exactly_what_a_projection_sees(eta):
+    g, x = Sampler(tiny_unet(), 6, eta), randn(2, 3, 8, 8)
+    found = ilvr(x, g, blocks)
+    assert_close(blocks(found), blocks(x), rtol=0, atol=1e-10)
+    assert (found - x).abs().max() > 0.1
+    assert_close(ilvr(x, g, lambda y: y), x, rtol=0, atol=1e-10)
+    free = ilvr(x, g, blocks, until=g.schedule.t[0].item())
+    assert_close(free, ilvr(x, g, torch.zeros_like), rtol=0, atol=0)
+    assert (blocks(free) - blocks(x)).abs().max() > 0.1
+
+
+def test_a_low_pass_is_linear_keeps_colours_and_drops_what_is_fine():
+    low, x, y = low_pass(4), randn(2, 3, 16, 16), randn(2, 3, 16, 16, seed=1)
+    assert_close(low(2 * x - y), 2 * low(x) - low(y))
+    assert_close(low(torch.full_like(x, 0.3)), torch.full_like(x, 0.3))
+    checks = (torch.arange(16)[:, None] + torch.arange(16)).double() % 2 - 0.5
+    assert low(checks.expand(1, 1, 16, 16)).abs().max() < 1e-12
+    assert_close(low_pass(1)(x), x)
+    with pytest.raises(ValueError, match="must divide 16 and 16"):
+        low_pass(3)(x)
+
+
+# Ensembles
+
+
+def test_the_best_of_many_is_each_images_own_and_streams():
+    edits = randn(5, 3, 2, 4, 4)
+    chosen = best_of(iter(edits), lambda x: x.mean((1, 2, 3)), lambda x: -x[:, 0, 0, 0])
+    for i in range(3):
+        means = edits[:, i].mean((1, 2, 3))
+        assert chosen.which[i] == means.argmax()
+        assert torch.equal(chosen.image[i], edits[means.argmax(), i])
+        assert chosen.score[i] == -chosen.image[i, 0, 0, 0]
+    assert chosen.selection.shape == chosen.reported.shape == (5, 3)
+
+
+def test_choosing_by_noise_gains_nothing_that_another_judge_sees():
+    gen = torch.Generator().manual_seed(0)
+    select, report = (lambda x: torch.randn(len(x), generator=gen) for _ in range(2))
+    chosen = best_of((torch.zeros(400, 1) for _ in range(15)), select, report)
+    assert chosen.selection.amax(0).mean() > 1.6  # what would have been reported
+    assert abs(chosen.score.mean()) < 0.2
+
+
+def test_a_score_that_chooses_is_not_the_one_reported():
+    with pytest.raises(ValueError, match="same scores"):
+        best_of(randn(2, 3, 4), lambda x: x.mean(1), lambda x: x.mean(1))
+    with pytest.raises(ValueError, match="no candidates"):
+        best_of([], len, len)
