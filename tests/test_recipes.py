@@ -13,7 +13,7 @@ from lessons_lib.recipes import cards, critic, loop, pools, text_to_image
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
 from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
-from lessons_lib.recipes.loop import Run, accelerator, learning_rate
+from lessons_lib.recipes.loop import Run, accelerator, check_gradients, learning_rate
 from lessons_lib.recipes.pixel import Pixel, scheduler, velocity
 from lessons_lib.worlds import WORLDS
 
@@ -49,6 +49,15 @@ def test_the_rate_rises_rests_and_falls_to_zero():
     assert rates[10] == rates[699] == recipe.learning_rate
     assert rates[850] == pytest.approx(recipe.learning_rate / 2)
     assert rates[1000] == 0
+
+
+def test_gradients_lost_on_the_way_stop_the_run():
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
+    net[1](net[0](torch.ones(1, 2)).detach()).sum().backward()
+    with pytest.raises(RuntimeError, match="2 of 4 parameters got no gradient"):
+        check_gradients(net)
+    net(torch.ones(1, 2)).sum().backward()
+    check_gradients(net)
 
 
 def test_the_target_is_the_velocity():

@@ -42,7 +42,7 @@ RECIPES = {
             text_width=96,
             seed=1,
         ),
-        Codecs("codec", images=120_000, pool=8_192, batch=24, learning_rate=5e-4),
+        Codecs("codec", images=120_000, pool=8_192, batch=24, learning_rate=5e-4, compiled=False),
         TextToImage("t2i", images=600_000, pool=24_576, batch=63, learning_rate=5e-4),
     )
 }
@@ -63,7 +63,7 @@ def main() -> None:
     folder = ROOT / "build" / "recipes" / recipe.name
     run = Run.resume(recipe, folder, args.device, args.warm_start)
     if not args.export:
-        train(run, folder, accelerator(args.device))
+        train(run, folder, accelerator(args.device, recipe.compiled))
     home = codec_folder() if recipe.kind == "codec" else ROOT / "data" / "checkpoints" / recipe.name
     export(run, args.out or home)
 

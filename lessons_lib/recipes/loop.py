@@ -32,6 +32,7 @@ class Recipe:
     ema: float = 0.999
     weight_decay: float = 0.0
     seed: int = 0
+    compiled: bool = True  # by torch.compile
 
     def network(self) -> nn.Module:
         raise NotImplementedError
@@ -63,6 +64,18 @@ def accelerator(device: str = "cpu", compiled: bool = True):
 
     backend = "inductor" if compiled else "no"
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16", dynamo_backend=backend)
+
+
+def check_gradients(net: nn.Module) -> None:
+    """RuntimeError if half of the parameters get no gradient: the compiler can lose them silently,
+    as torch 2.13 does on CPU in diffusers' AutoencoderKL."""
+    grads = [p.grad for p in net.parameters()]
+    silent = sum(g is None or not g.any().item() for g in grads)
+    if 2 * silent >= len(grads):
+        raise RuntimeError(
+            f"{silent} of {len(grads)} parameters got no gradient in the first step; "
+            "set compiled=False in the recipe, or look for what cuts the graph."
+        )
 
 
 @dataclass
@@ -134,6 +147,8 @@ def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
             loss = recipe.loss(net, *batch)
         run.optimizer.param_groups[0]["lr"] = learning_rate(recipe, step)
         machine.backward(loss)
+        if run.step == bar.initial:
+            check_gradients(net)
         machine.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
