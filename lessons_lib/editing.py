@@ -51,7 +51,7 @@ def cycle_diffusion(
     cond: Tensor | None = None,
     target_cond: Tensor | None = None,
 ) -> Tensor:
-    """x̂ = decode₂(encode₁(x)), (B, *shape), with no stored code (Wu & De la Torre 2023, eq. 6, Algorithm 1).
+    """x̂ = decode₂(encode₁(x)), (B, *shape), with no stored code (Wu & De la Torre 2023, Algorithm 1).
 
     source, target: on the same schedule. Two models (unpaired translation), or one under two
         conditions and guidance scales (text editing).
@@ -110,14 +110,18 @@ def text_edit(
     target_texts: list[str],
     seed: int = 0,
     path: Path = posterior,
+    joined: Callable[[Sampler, Sampler], tuple[Sampler, Sampler]] | None = None,
     **settings,
 ) -> Tensor:
     """CycleDiffusion between two texts of each image: images (B, C, H, W) to images.
 
     source_texts, target_texts: one for each image, or one for all.
+    joined: what ties the decoder to the encoder, such as `partial(controlled, maps=maps)`.
     settings: those of `text_samplers`.
     """
     source, target = text_samplers(model, **settings)
+    if joined is not None:
+        source, target = joined(source, target)
     cond, target_cond = model.prompts(source_texts), model.prompts(target_texts)
 
     def edit(x: Tensor) -> Tensor:
@@ -129,7 +133,7 @@ def text_edit(
 def sdedit(
     x: Tensor, sampler: Sampler, seed: int = 0, cond: Tensor | None = None, edit: Edit = plain
 ) -> Tensor:
-    """Noise to the sampler's first level, then decode (Meng et al. 2022, Algorithm 1), (B, *shape).
+    """Noise to the sampler's first level, then decode (Meng et al. 2022), (B, *shape).
 
     Where the sampler starts is the strength: `start_at(g, 500)` re-draws what is finer than x_500. At a
     low start and η = 1 it is the clean-up after a translation.

@@ -1,6 +1,6 @@
 """EGSDE (Zhao et al. 2022): SDEdit by the target's model, its score bent by two energies of the source.
 
-    dy = [f(y, t) - g(t)² (s(y, t) - ∇_y E(y, x, t))] dt + g(t) dw                   (eq. 7)
+    dy = [f(y, t) - g(t)² (s(y, t) - ∇_y E(y, x, t))] dt + g(t) dw
 
 With s = -ε/√(1-ᾱ_t) that is ε + √(1-ᾱ_t) ∇E in place of ε: an edit like any other.
 """
@@ -41,7 +41,7 @@ def downhill(energy: Energy) -> Edit:
 
 
 def domain_specific(features: Features, source: Source) -> Energy:
-    """How alike y and the source are in what tells the domains apart (Zhao et al. 2022, eq. 9), in [-1, 1].
+    """How alike y and the source are in what tells the domains apart, in [-1, 1].
 
     The cosine of features of a classifier of noisy images, averaged over places: downhill is away from
     the source's domain.
@@ -55,7 +55,7 @@ def domain_specific(features: Features, source: Source) -> Energy:
 
 
 def domain_independent(low: Callable[[Tensor], Tensor], source: Source) -> Energy:
-    """‖low(y) - low(x_t)‖² (Zhao et al. 2022, eq. 11): downhill keeps what the domains share.
+    """‖low(y) - low(x_t)‖²: downhill keeps what the domains share.
 
     low: such as `editing.low_pass(4)`.
     """

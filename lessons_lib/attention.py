@@ -1,0 +1,235 @@
+"""Cross-attention control (Hertz et al. 2023, 'Prompt-to-Prompt'): the source's maps for the target's words.
+
+In a text-conditioned U-Net each place looks at the tokens by a map, softmax(QKᵀ/√d), (places, tokens).
+Where a word is drawn is in its map; so an edit of the words that should leave the layout alone takes
+the maps of the pass with the source's text:
+
+    maps = refine_words(model.prompts, ["a house"], ["a red house"])
+    source, target = controlled(*text_samplers(model), maps, until=300)
+    x = cycle_diffusion(x, source, target, cond=…, target_cond=…)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+
+import torch
+from torch import Tensor, nn
+
+from .denoisers import Denoiser, Guided
+from .latent import Prompts
+from .sampler import Sampler
+
+
+@dataclass(frozen=True)
+class WordMaps:
+    """Which maps the target's tokens get: weight · (own · M_target + (1 - own) · M_source @ mapper).
+
+    mapper: (B, L, L), from the source's tokens to the target's.
+    own, weight: (B, L), of the target's tokens.
+    """
+
+    mapper: Tensor
+    own: Tensor
+    weight: Tensor
+
+    def __call__(self, target: Tensor, source: Tensor) -> Tensor:
+        """Maps (B, heads, places, L) of both passes to those of the edit."""
+        mapper, own, weight = (v.to(target) for v in (self.mapper, self.own, self.weight))
+        own, weight = own[:, None, None], weight[:, None, None]
+        return weight * (own * target + (1 - own) * (source @ mapper[:, None]))
+
+
+def replace_words(prompts: Prompts, source: list[str], target: list[str]) -> WordMaps:
+    """Every token of the target gets the source's map at its place ('word swap').
+
+    A word of more or fewer tokens shares its map out evenly. Raises ValueError where words were added
+    or left out: `refine_words` is for those.
+    """
+    return _aligned(prompts, source, target, swap=True)
+
+
+def refine_words(prompts: Prompts, source: list[str], target: list[str]) -> WordMaps:
+    """Tokens that both texts have get the source's map, new ones their own ('adding a phrase')."""
+    return _aligned(prompts, source, target, swap=False)
+
+
+def reweigh_words(
+    maps: WordMaps, prompts: Prompts, target: list[str], factors: dict[str, float]
+) -> WordMaps:
+    """The maps of these words of the target times a factor ('attention re-weighting').
+
+    factors: such as {"red": 2.0}; the paper's go from -2 to 2. Raises ValueError for a word that one of
+    the texts does not have.
+    """
+    weight = maps.weight.clone()
+    for row, (text, tokens) in enumerate(zip(target, _tokens(prompts, target), strict=True)):
+        for word, factor in factors.items():
+            wanted = prompts.tokenizer(word, add_special_tokens=False).input_ids
+            n = len(wanted)
+            starts = [i for i in range(len(tokens)) if n and tokens[i : i + n] == wanted]
+            if not starts:
+                raise ValueError(f"{word!r} is not in {text!r}: give words of the target's text.")
+            for i in starts:
+                weight[row, i : i + n] *= factor
+    return replace(maps, weight=weight)
+
+
+def controlled(
+    source: Sampler, target: Sampler, maps: WordMaps, until: int = 0
+) -> tuple[Sampler, Sampler]:
+    """The two samplers of a text edit, for `lockstep`: the second uses the first's maps of each t.
+
+    maps: one for each image, or one for all.
+    until: the last time at which it does; below it the target's own maps draw the details.
+    Of guided samplers only the passes with a text are controlled.
+    Raises ValueError for samplers of different networks, or without cross-attention.
+    """
+    network = _network(source.denoiser)
+    if network is not _network(target.denoiser):
+        raise ValueError("The source and the target must be one network under two texts.")
+    layers = [m for name, m in network.named_modules() if name.endswith("attn2")]
+    if not layers:
+        raise ValueError("This model has no cross-attention: give a text-conditioned one.")
+    kept = _Kept()
+
+    def record(layer: int, own: Tensor) -> Tensor:
+        kept.maps[layer] = own
+        return own
+
+    def use(layer: int, own: Tensor) -> Tensor:
+        return maps(own, kept.maps[layer]) if kept.t >= until else own
+
+    pair = ((source, _Attended(source.denoiser, layers, record, kept, True)),
+            (target, _Attended(target.denoiser, layers, use, kept, False)))  # fmt: skip
+    return tuple(
+        Sampler(watched, eta=g.eta, schedule=g.schedule, dtype=g.dtype) for g, watched in pair
+    )
+
+
+@dataclass
+class _Kept:
+    """The source's maps of one time, a tensor for each layer."""
+
+    t: int = -1
+    maps: dict[int, Tensor] = field(default_factory=dict)
+
+
+Use = Callable[[int, Tensor], Tensor]  # layer, its maps (B, heads, places, L) -> maps to use
+
+
+class _Attended:
+    """A denoiser whose maps, of the passes with a text, go through `use`."""
+
+    def __init__(self, denoiser: Denoiser, layers: list, use: Use, kept: _Kept, records: bool):
+        self.denoiser, self.layers, self.use = denoiser, layers, use
+        self.kept, self.records = kept, records
+        self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
+        self.device, self.text_width = denoiser.device, denoiser.text_width
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        time = int(torch.as_tensor(t).max())
+        if self.records:
+            self.kept.t = time
+        elif self.kept.t != time or len(next(iter(self.kept.maps.values()))) != len(x):
+            raise ValueError(
+                f"There are no maps of the source for {len(x)} images at t = {time}: run both samplers "
+                "in lock-step, as cycle_diffusion does."
+            )
+        with watched(self.layers, self.use, len(x)):
+            return self.denoiser(x, t, cond)
+
+
+@contextmanager
+def watched(layers: list[nn.Module], use: Use, images: int) -> Iterator[None]:
+    """diffusers' Attention layers, their maps of the last `images` rows replaced by what `use` gives.
+
+    `Guided` asks for the rows with a condition last.
+    """
+    before = [layer.processor for layer in layers]
+    try:
+        for i, layer in enumerate(layers):
+            layer.processor = _Processor(i, use, images)
+        yield
+    finally:
+        for layer, processor in zip(layers, before, strict=True):
+            layer.processor = processor
+
+
+class _Processor:
+    """diffusers' plain AttnProcessor, with a look at the maps."""
+
+    def __init__(self, layer: int, use: Use, images: int):
+        self.layer, self.use, self.images = layer, use, images
+
+    def __call__(self, attn, *args, **options) -> Tensor:
+        from diffusers.models.attention_processor import AttnProcessor
+
+        return AttnProcessor()(_Layer(attn, self), *args, **options)
+
+    def edited(self, maps: Tensor, heads: int) -> Tensor:
+        rows = maps.unflatten(0, (-1, heads))
+        given = self.use(self.layer, rows[-self.images :])
+        return torch.cat([rows[: -self.images], given]).flatten(0, 1)
+
+
+class _Layer:
+    """An Attention layer, but for its maps."""
+
+    def __init__(self, attn: nn.Module, processor: _Processor):
+        self.attn, self.processor = attn, processor
+
+    def __getattr__(self, name: str):
+        return getattr(self.attn, name)
+
+    def get_attention_scores(self, *args) -> Tensor:
+        return self.processor.edited(self.attn.get_attention_scores(*args), self.attn.heads)
+
+
+def _network(denoiser: Denoiser) -> nn.Module:
+    """The U-Net of a denoiser under guidance that reads its condition, or under none."""
+    if isinstance(denoiser, Guided):
+        if denoiser.scale == 0:
+            raise ValueError(
+                "At guidance scale 0 no text is read, so there are no maps to control."
+            )
+        denoiser = denoiser.denoiser
+    if getattr(denoiser, "text_width", None) is None:
+        raise ValueError("This model has no cross-attention: give a text-conditioned one.")
+    return denoiser.net
+
+
+def _aligned(prompts: Prompts, source: list[str], target: list[str], swap: bool) -> WordMaps:
+    if len(source) != len(target):
+        raise ValueError(f"There are {len(source)} source and {len(target)} target texts.")
+    length = prompts.length
+    mapper = torch.zeros(len(source), length, length)
+    pairs = zip(_tokens(prompts, source), _tokens(prompts, target), strict=True)
+    for row, (before, after) in enumerate(pairs):
+        # padding is aligned with padding, whatever the lengths
+        blocks = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+        blocks.append(("equal", len(before), length, len(after), length))
+        for kind, i, i_end, j, j_end in blocks:
+            if kind == "equal":
+                n = min(i_end - i, j_end - j)
+                mapper[row, i : i + n, j : j + n] = torch.eye(n)
+            elif swap and kind != "replace":
+                raise ValueError(
+                    f"{source[row]!r} and {target[row]!r} differ in their number of words: use "
+                    "refine_words."
+                )
+            elif swap and i_end - i == j_end - j:
+                mapper[row, i:i_end, j:j_end] = torch.eye(i_end - i)
+            elif swap:
+                mapper[row, i:i_end, j:j_end] = 1 / (j_end - j)
+    own = (mapper.sum(1) == 0).float()
+    return WordMaps(mapper, own, torch.ones_like(own))
+
+
+def _tokens(prompts: Prompts, texts: list[str]) -> list[list[int]]:
+    """The tokens of each text, start and end included, without padding."""
+    prompts(texts)  # refuses what cannot be read
+    return prompts.tokenizer(list(texts)).input_ids
