@@ -14,16 +14,20 @@ from statistics import median
 import torch
 
 from . import _torchvision  # noqa: F401
-from .checkpoints import load
+from .checkpoints import CheckpointError, load
 from .denoisers import UNet
+from .editing import text_edit
 from .sampler import Sampler
 from .schedule import Schedule, trailing
 
 
 def main() -> None:
-    """Print the three measurements."""
+    """Print the measurements."""
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.bench", description=__doc__)
     parser.add_argument("--checkpoint", default="faces", help="embedded name, folder or hub id")
+    parser.add_argument(
+        "--text-checkpoint", default="t2i", help="one that reads text, to edit with"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=7)
@@ -44,6 +48,12 @@ def main() -> None:
         sampling(model, args.steps, batch, args.repeats)
     for batch in (1, 8, 32):
         matmul_share(model, batch, args.repeats)
+    try:
+        painter = load(args.text_checkpoint, args.device)
+    except CheckpointError as error:
+        print(f"  text editing was not measured: {error}")
+    else:
+        text_editing(painter, args.steps, 8, args.repeats)
 
 
 def encoding(model: UNet, steps: int, repeats: int) -> None:
@@ -103,6 +113,54 @@ def _pipeline(model: UNet):
         prediction_type=model.prediction,
     )
     pipeline = Pipeline(WithLabels(), scheduler)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
+    """Per image, CycleDiffusion on a batch against diffusers' pipeline, with the same guidance and T_es.
+
+    The pipeline edits one image at a time: with guidance, a batch comes out silently wrong.
+    """
+    pipeline = _cycle_pipeline(model)
+    size = model.codec.factor * model.shape[-1]
+    image, texts = torch.rand(batch, 3, size, size, device=model.device), ("a cat", "a dog")
+
+    def ours():
+        text_edit(model, 2 * image - 1, *([text] for text in texts), steps=steps, t_es=800)
+
+    def theirs():
+        for one in image:
+            pipeline(
+                source_prompt=texts[0], prompt=texts[1], image=one[None], guidance_scale=3.0,
+                num_inference_steps=steps, strength=0.8, output_type="pt",
+            )  # fmt: skip
+
+    found = ratios(theirs, ours, repeats)
+    show(f"edit {batch} by text, CycleDiffusionPipeline / ours", found, "above 1: ours is faster")
+
+
+def _cycle_pipeline(model: UNet):
+    """diffusers' CycleDiffusionPipeline around the same networks."""
+    from diffusers import CycleDiffusionPipeline, DDIMScheduler
+
+    pipeline = CycleDiffusionPipeline(
+        model.codec.net,
+        model.prompts.net,
+        model.prompts.tokenizer,
+        model.net,
+        DDIMScheduler(
+            len(model.alpha_bar),
+            trained_betas=_betas(model),
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+            prediction_type=model.prediction,
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
