@@ -1,0 +1,246 @@
+"""Training a direction in h from two texts (Kwon et al. 2023, §3 and appendix).
+
+    sources = source_paths(g, z, clip, first=800, last=400)     # once, for all attributes
+    smile = train(conv_for(g, z), sources, clip, "a person", "a smiling person")
+    g.decode(z, edit=smile)
+
+Each step of the editing interval is trained by itself: the edited path takes its asymmetric step, the
+pictures of P with and without Δh are compared, and the path goes on from there, detached. So only
+the decoder's pass for P is differentiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .asyrp import Asyrp, Conv
+from .denoisers import predict
+from .sampler import Code, Sampler
+from .schedule import whole
+
+if TYPE_CHECKING:
+    from .evaluators import Clip
+
+Texts = str | list[str]
+Look = Callable[[Tensor], Tensor]  # from x, a latent model's too, to pictures (B, 3, H, W)
+
+
+class Sources(NamedTuple):
+    """What training needs of the unedited paths of N images, the same for every attribute.
+
+    steps: the sampler's steps in the editing interval, (S,) of them.
+    x: (N, *shape), x_t where the interval begins.
+    P: (S, N, 3, H, W), the pictures of P_t; seen: (S, N, E), the encoder's vectors of them.
+    cond: None, or (N, …).
+    """
+
+    sampler: Sampler
+    steps: list[int]
+    x: Tensor
+    P: Tensor
+    seen: Tensor
+    cond: Tensor | None
+    look: Look
+
+
+@torch.no_grad()
+def source_paths(
+    sampler: Sampler,
+    z: Code,
+    clip: Clip,
+    first: int,
+    last: int,
+    cond: Tensor | None = None,
+    look: Look | None = None,
+    at_once: int = 32,
+) -> Sources:
+    """The unedited paths from z through the interval first ≥ t ≥ last, by the deterministic sampler.
+
+    z: what `encoder.invert` or `draw` gives, at η = 0.
+    look: a latent model's decoder, `model.codec.decode`; by default x are pictures.
+    """
+    if sampler.eta != 0:
+        raise ValueError(f"eta is {sampler.eta}: a direction is trained on deterministic paths, eta=0.")
+    steps = [i for i, t in enumerate(sampler.schedule.t.tolist()) if first >= t >= last]
+    if not steps:
+        raise ValueError(
+            f"No step of this schedule is in the interval from {first} to {last}: use more steps."
+        )
+    look, rows = look or _as_it_is, []
+    for i in range(0, len(z), at_once):
+        part = None if cond is None else cond.expand(len(z), *cond.shape[1:])[i : i + at_once]
+        path = [s for s in _until(sampler, z[i : i + at_once], part, steps[-1]) if s.i in steps]
+        P = torch.stack([look(s.P).float() for s in path])
+        rows.append((path[0].x, P, torch.stack([clip.image(p) for p in P])))
+    x, P, seen = zip(*rows, strict=True)
+    if cond is not None:
+        cond = cond.expand(len(z), *cond.shape[1:])
+    return Sources(sampler, steps, torch.cat(x), torch.cat(P, 1), torch.cat(seen, 1), cond, look)
+
+
+def _until(sampler: Sampler, z: Code, cond: Tensor | None, last: int) -> Iterator:
+    for step in sampler.trajectory(z, cond=cond):
+        yield step
+        if step.i == last:
+            return
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
+
+
+def directional(before: Tensor, after: Tensor, direction: Tensor) -> Tensor:
+    """cos(after - before, direction) of vectors (B, E), (B,): 1 is straight along it.
+
+    0, with a gradient of 0, for an image that has not moved.
+    """
+    moved = after - before
+    lengths = (moved.square().sum(1) * direction.square().sum(-1) + 1e-12).sqrt()
+    return (moved * direction).sum(1) / lengths
+
+
+def text_direction(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, float]:
+    """(E_T(target) - E_T(source) (E,), the cosine of the two); the means of lists of as many texts."""
+    lists = [[texts] if isinstance(texts, str) else list(texts) for texts in (source, target)]
+    if len(lists[0]) != len(lists[1]) or not lists[0]:
+        raise ValueError(
+            f"There are {len(lists[0])} source and {len(lists[1])} target texts: give pairs."
+        )
+    with torch.no_grad():
+        a, b = (clip.text(texts) for texts in lists)
+    if (b - a).mean(0).norm() < 1e-5:
+        raise ValueError(f"Source text {source!r} and target text {target!r} are the same to the encoder.")
+    return (b - a).mean(0), (a * b).sum(1).mean().item()
+
+
+def conv_for(sampler: Sampler, z: Code, cond: Tensor | None = None, seed: int = 0) -> Conv:
+    """An untrained f_t of the size of this model's h."""
+    with torch.no_grad():
+        x = z.x_T[:1].to(sampler.denoiser.device)
+        b = sampler.denoiser.encode(x, sampler.schedule.t[0].item(), None if cond is None else cond[:1])
+    torch.manual_seed(seed)
+    return Conv(b.h.shape[1], b.temb.shape[1]).to(b.h.device)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One batch's walk through the interval: means over its steps."""
+
+    number: int
+    loss: float
+    towards: float  # cosine of the images' change with the texts', 1 at best
+    change: float  # mean absolute difference of the pictures of P, in [0, 2]
+
+
+def training(
+    form: nn.Module,
+    sources: Sources,
+    clip: Clip,
+    source: Texts,
+    target: Texts,
+    rounds: int = 30,
+    batch: int = 16,
+    rate: float = 2e-3,
+    clip_weight: float = 0.8,
+    l1_weight: float | None = None,
+    reach_weight: float = 0.0,
+    scales: tuple[float, float] = (0.5, 1.5),
+    seed: int = 0,
+) -> Iterator[Round]:
+    """Train `form` in place, a round at a time.
+
+    Loss of an image at a step: clip_weight (1 - cos(ΔI, sΔT)) + l1_weight |P^edit - P^source| (Kwon et
+    al. 2023, eq. 7), by default with the paper's weights: 0.8, and 3 times the cosine of the two texts,
+    or 0 where that is negative, as a small encoder's is for opposites. To these is added
+    reach_weight (1 - cos(E(P^edit), E(P^source) + sΔT)): the paper's loss says which way pictures go,
+    not how far, so that a small encoder is satisfied by steps that nobody sees.
+    s, a random ± number from `scales` for each image, also scales its Δh, so that the direction works
+    both ways; the paper trains at s = 1.
+    """
+    if not whole(rounds, 1) or not whole(batch, 1, len(sources.x)):
+        raise ValueError(
+            f"rounds={rounds!r}, batch={batch!r}: give whole numbers, the batch at most the "
+            f"{len(sources.x)} images."
+        )
+    towards, alike = text_direction(clip, source, target)
+    gen = torch.Generator().manual_seed(seed)
+    form.train().requires_grad_(True)
+    optimizer = torch.optim.Adam(form.parameters(), rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=rounds * len(sources.steps), pct_start=0.1
+    )
+    l1_weight = max(0.0, 3 * alike) if l1_weight is None else l1_weight
+    weights = clip_weight, reach_weight, l1_weight
+    order = torch.empty(0, dtype=torch.int64)
+    for number in range(rounds):
+        if len(order) < batch:
+            order = torch.cat([order, torch.randperm(len(sources.x), generator=gen)])
+        rows, order = order[:batch], order[batch:]
+        size = scales[0] + (scales[1] - scales[0]) * torch.rand(batch, generator=gen)
+        scale = size * (2 * torch.randint(0, 2, (batch,), generator=gen) - 1)
+        found = []
+        for losses in _walk(form, sources, clip, rows, scale.to(sources.x.device), towards, weights):
+            optimizer.zero_grad()
+            losses[0].backward()
+            optimizer.step()
+            schedule.step()
+            found.append([value.item() for value in losses])
+        yield Round(number, *torch.tensor(found).mean(0).tolist())
+    form.eval().requires_grad_(False)
+
+
+def _walk(
+    form: nn.Module, sources: Sources, clip: Clip, rows: Tensor, scale: Tensor, towards: Tensor, weights
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """(loss, cosine, change) at each step of the interval, of the edited paths of some images."""
+    g, x = sources.sampler, sources.x[rows]
+    cond = None if sources.cond is None else sources.cond[rows]
+    edit = _with_gradient(Asyrp.of(form, 10**9) * scale.to(torch.float32))
+    along = scale[:, None] * towards
+    for k, i in enumerate(sources.steps):
+        step = g.step(x, i, torch.zeros_like(x), edit, cond)
+        P = sources.look(step.P).float()
+        before, after = sources.seen[k, rows], clip.image(P)
+        cosine = directional(before, after, along).mean()
+        missed = 1 - F.cosine_similarity(after, before + along).mean()
+        change = (P - sources.P[k, rows]).abs().mean()
+        loss = weights[0] * (1 - cosine) + weights[1] * missed + weights[2] * change
+        yield loss, cosine, change
+        x = step.x_to.detach()
+
+
+def _with_gradient(edit: Asyrp):
+    """The edit's step, in which only Δh and the decoder's pass for P are differentiated."""
+
+    def step(denoiser, x, t, cond=None):
+        with torch.no_grad():
+            b = denoiser.encode(x, t, cond)
+            eps_D = denoiser.decode(b)
+        return denoiser.decode(b, edit.shift(b, t)), eps_D, b.h
+
+    return step
+
+
+def train(
+    form: nn.Module, sources: Sources, clip: Clip, source: Texts, target: Texts, **settings
+) -> Asyrp:
+    """The edit by `form`, trained; see `training` for the settings. A bar shows the loss."""
+    from tqdm.auto import tqdm
+
+    rounds = settings.setdefault("rounds", 30)
+    bar = tqdm(training(form, sources, clip, source, target, **settings), total=rounds)
+    for done in bar:
+        bar.set_postfix(loss=f"{done.loss:.3f}", towards=f"{done.towards:.2f}")
+    return trained(form, sources, source=source, target=target, **settings)
+
+
+def trained(form: nn.Module, sources: Sources, **card) -> Asyrp:
+    """The edit by a form, in the interval and at the number of steps of the sources."""
+    t = sources.sampler.schedule.t[sources.steps]
+    return Asyrp.of(form, t[0].item(), t[-1].item(), len(sources.steps), **card)
