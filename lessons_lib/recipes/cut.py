@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..translators import DomainNet, TranslatorNet, load_domains, load_translator, save_net
 from ..schedule import linear_alpha_bar, noised
+from ..translators import DomainNet, TranslatorNet, load_domains, load_translator, save_net
 from ..worlds import WORLDS
 from .loop import Recipe
 from .pixel import times
