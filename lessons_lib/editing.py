@@ -189,6 +189,8 @@ def ilvr(
     After each step, what `low` (such as `low_pass(4)`) sees of x_t' is replaced by what it sees of the
     source noised to t'. until: the last t' where that is done; -1 is the image itself.
     """
+    if not whole(seed, 0):
+        raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
     x, gen = checked_images(sampler, x, cond), torch.Generator().manual_seed(seed)
     path = independent(sampler, x, gen)  # x_T, then the source at every t'
     state = next(path)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .denoisers import Denoiser, predict, signal
 from .editing import sdedit
+from .encoder import checked_images
 from .sampler import Edit, Sampler
 from .schedule import noised
 
@@ -79,7 +80,7 @@ def egsde(
     With both 0 it is `sdedit`. As in the authors' code, the source is noised by one noise at all t,
     that of the start.
     """
-    x = x.to(sampler.denoiser.device, sampler.dtype)
+    x = checked_images(sampler, x, cond)
     noise, table = sampler.with_eta(0.0).draw(len(x), seed).x_T, sampler.denoiser.alpha_bar
 
     def source(t: int) -> Tensor:

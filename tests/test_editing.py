@@ -253,3 +253,28 @@ def test_a_score_that_chooses_is_not_the_one_reported():
         best_of(randn(2, 3, 4), lambda x: x.mean(1), lambda x: x.mean(1))
     with pytest.raises(ValueError, match="no candidates"):
         best_of([], len, len)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda g, x: cycle_diffusion(x, g, Sampler(mixture(), 6)), "same times"),
+        (lambda g, x: cycle_diffusion(x[:, :2], g, g), "takes"),
+        (lambda g, x: cycle_diffusion(x, g, g, seed=-1), "seed is -1"),
+        (lambda g, x: sdedit(x, g, seed=0.5), "seed is 0.5"),
+        (lambda g, x: ilvr(x, g, low_pass(1), seed="0"), "seed is '0'"),
+        (lambda g, x: ilvr(x[0], g, low_pass(1)), "has shape"),
+        (lambda g, x: ddib(x * torch.nan, g, g), "not finite"),
+    ],
+)
+def test_bad_input_is_one_sentence(call, words):
+    with pytest.raises(ValueError, match=words) as raised:
+        call(Sampler(mixture(), 5), randn(2, 3))
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+
+
+def test_more_texts_than_images_are_refused(model):
+    with pytest.raises(ValueError, match="2 conditions for 3 images"):
+        text_edit(model, randn(3, 3, 16, 16), PROMPTS, PROMPTS[:1], steps=2)
+    with pytest.raises(ValueError, match="2 conditions for 3 images"):
+        text_edit(model, randn(3, 3, 16, 16), PROMPTS[:1], PROMPTS, steps=2)
