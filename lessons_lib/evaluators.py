@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .checkpoints import CheckpointError, card, checked_device, find, verify
+from .latent import check_words
 from .worlds import WORLDS, Factor, World
 
 SIZE = 32  # what the critic looks at; other sizes are resized to it, averaging areas
@@ -224,16 +225,11 @@ def tokenized(tokenizer, sentences: list[str]):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"The sentence {text!r} is empty: give a description in words.")
         pieces = tokenizer.tokenize(text)
-        if tokenizer.unk_token in pieces:
-            known = [w for w in text.split() if tokenizer.unk_token in tokenizer.tokenize(w)]
-            raise ValueError(
-                f"The encoder does not know {', '.join(map(repr, known))} in {text!r}: use words of the "
-                "worlds' captions."
-            )
         if len(pieces) > tokenizer.model_max_length - 2:
             raise ValueError(
                 f"{text!r} has {len(pieces)} tokens: at most {tokenizer.model_max_length - 2} fit."
             )
+    check_words(tokenizer, sentences)
     return tokenizer(sentences, padding=True, return_tensors="pt")
 
 

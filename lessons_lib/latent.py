@@ -10,6 +10,8 @@ is just another x: encode the image before, decode what they return.
 
 from __future__ import annotations
 
+import difflib
+import re
 import textwrap
 
 import torch
@@ -74,6 +76,24 @@ def _check(x: Tensor, name: str, channels: int, multiple: int) -> None:
         )
 
 
+def check_words(tokenizer, texts: list[str]) -> None:
+    """Raise ValueError for a word that a tokenizer with a list of its `words` was not trained on.
+
+    It would be spelt letter by letter, which a small text model has never seen. Tokenizers without
+    the list (any of another source) take every word.
+    """
+    known = set(tokenizer.init_kwargs.get("words", ()))
+    for text in texts if known else ():
+        strange = [w for w in re.findall(r"[\w'-]+", text.lower()) if w not in known]
+        if strange:
+            near = [difflib.get_close_matches(w, known, 2, 0.5) for w in strange]
+            hint = sorted({w for words in near for w in words})
+            raise ValueError(
+                f"{text!r} has words that this model was never shown: {', '.join(strange)}. Use those of "
+                f"the worlds' captions" + (f", such as {', '.join(hint)}." if hint else ".")
+            )
+
+
 class Prompts:
     """A CLIP tokenizer and text model: texts to the conditions of a text-conditioned denoiser.
 
@@ -99,12 +119,14 @@ class Prompts:
 
         This is what `StableDiffusionPipeline` makes of them, except that it cuts a long text off.
 
-        Raises ValueError for what is no list of texts, and for a text of more than L tokens.
+        Raises ValueError for what is no list of texts, and for a text of more than L tokens
+        or of unknown words (`check_words`).
         """
         if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
             raise ValueError(f"The prompts are {texts!r}: give a list of texts, such as ['a cat'].")
         if not texts:
             raise ValueError("The list of prompts is empty: give at least one; '' is no condition.")
+        check_words(self.tokenizer, texts)
         rows = self.tokenizer(list(texts), padding="max_length", max_length=self.length).input_ids
         for text, row in zip(texts, rows, strict=True):
             if len(row) > self.length:

@@ -167,6 +167,8 @@ def test_a_clip_is_trained_saved_and_compares(quick, tmp_path):
     assert_close(words.norm(dim=1), torch.ones(2))
     with pytest.raises(ValueError, match="empty"):
         judge.text([" "])
+    with pytest.raises(ValueError, match=r"never shown: hose, spaceship\. .* such as .*house"):
+        judge.text(["a red hose, a spaceship"])
     weights = folder / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1

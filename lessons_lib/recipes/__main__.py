@@ -43,7 +43,9 @@ RECIPES = {
             seed=1,
         ),
         Codecs("codec", images=120_000, pool=8_192, batch=24, learning_rate=5e-4, compiled=False),
-        TextToImage("t2i", images=600_000, pool=24_576, batch=63, learning_rate=5e-4),
+        TextToImage(
+            "t2i", images=600_000, pool=24_576, batch=63, learning_rate=5e-4, compiled=False
+        ),
     )
 }
 ROOT = Path(__file__).resolve().parents[2]

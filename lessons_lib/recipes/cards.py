@@ -39,9 +39,14 @@ def export(run: Run, target: Path) -> None:
     before = (
         json.loads((target / "card.json").read_text()) if (target / "card.json").is_file() else {}
     )
-    if before.get("files") == card["files"] and "figures" in before:
+    if weights(before) == weights(card) and "figures" in before:
         card["figures"] = before["figures"]
     write(target, card)
+
+
+def weights(card: dict) -> dict[str, str]:
+    """The digests of the weights that a card lists."""
+    return {k: v for k, v in card.get("files", {}).items() if k.endswith(".safetensors")}
 
 
 def worlds_of(recipe: Recipe) -> list[str]:

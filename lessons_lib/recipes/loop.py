@@ -68,7 +68,7 @@ def accelerator(device: str = "cpu", compiled: bool = True):
 
 def check_gradients(net: nn.Module) -> None:
     """RuntimeError if half of the parameters get no gradient: the compiler can lose them silently,
-    as torch 2.13 does on CPU in diffusers' AutoencoderKL."""
+    as torch 2.13 does on CPU in diffusers' AutoencoderKL and UNet2DConditionModel."""
     grads = [p.grad for p in net.parameters()]
     silent = sum(g is None or not g.any().item() for g in grads)
     if 2 * silent >= len(grads):

@@ -37,15 +37,17 @@ def tokenizer(names: tuple[str, ...]):
     tool.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()]
     )
+    # Numbered here, because the trainer numbers these letters in an order that changes between runs.
+    ends = sorted({word[-1] + "</w>" for word in [*words(names), ","]})
     trainer = trainers.BpeTrainer(
-        vocab_size=8192, min_frequency=1, special_tokens=[START, END, PAD],
+        vocab_size=8192, min_frequency=1, special_tokens=[START, END, PAD, *ends],
         end_of_word_suffix="</w>", show_progress=False,
     )  # fmt: skip
     tool.train_from_iterator(sentences(names), trainer)
     model = json.loads(tool.to_str())["model"]
     return CLIPTokenizer(
         vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]], unk_token=END,
-        bos_token=START, eos_token=END, pad_token=PAD, model_max_length=LENGTH,
+        bos_token=START, eos_token=END, pad_token=PAD, model_max_length=LENGTH, words=words(names),
     )  # fmt: skip
 
 
