@@ -11,7 +11,7 @@ the decoder's pass for P is differentiated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,13 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .asyrp import Asyrp, Conv
-from .denoisers import predict
-from .sampler import Code, Sampler
+from .sampler import Code, Edit, Sampler
 from .schedule import whole
 
 if TYPE_CHECKING:
     from .evaluators import Clip
 
+LEAST_MOVE = 1e-3  # of unit vectors, which differ by at most 2
 Texts = str | list[str]
 Look = Callable[[Tensor], Tensor]  # from x, a latent model's too, to pictures (B, 3, H, W)
 
@@ -66,7 +66,9 @@ def source_paths(
     look: a latent model's decoder, `model.codec.decode`; by default x are pictures.
     """
     if sampler.eta != 0:
-        raise ValueError(f"eta is {sampler.eta}: a direction is trained on deterministic paths, eta=0.")
+        raise ValueError(
+            f"eta is {sampler.eta}: a direction is trained on deterministic paths, eta=0."
+        )
     steps = [i for i, t in enumerate(sampler.schedule.t.tolist()) if first >= t >= last]
     if not steps:
         raise ValueError(
@@ -98,10 +100,11 @@ def _as_it_is(x: Tensor) -> Tensor:
 def directional(before: Tensor, after: Tensor, direction: Tensor) -> Tensor:
     """cos(after - before, direction) of vectors (B, E), (B,): 1 is straight along it.
 
-    0, with a gradient of 0, for an image that has not moved.
+    0 for an image that has not moved: a move below `LEAST_MOVE` counts by its length, so that its
+    gradient is finite.
     """
     moved = after - before
-    lengths = (moved.square().sum(1) * direction.square().sum(-1) + 1e-12).sqrt()
+    lengths = moved.norm(dim=1).clamp_min(LEAST_MOVE) * direction.norm(dim=-1)
     return (moved * direction).sum(1) / lengths
 
 
@@ -115,7 +118,9 @@ def text_direction(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, fl
     with torch.no_grad():
         a, b = (clip.text(texts) for texts in lists)
     if (b - a).mean(0).norm() < 1e-5:
-        raise ValueError(f"Source text {source!r} and target text {target!r} are the same to the encoder.")
+        raise ValueError(
+            f"Source text {source!r} and target text {target!r} are the same to the encoder."
+        )
     return (b - a).mean(0), (a * b).sum(1).mean().item()
 
 
@@ -123,7 +128,9 @@ def conv_for(sampler: Sampler, z: Code, cond: Tensor | None = None, seed: int = 
     """An untrained f_t of the size of this model's h."""
     with torch.no_grad():
         x = z.x_T[:1].to(sampler.denoiser.device)
-        b = sampler.denoiser.encode(x, sampler.schedule.t[0].item(), None if cond is None else cond[:1])
+        b = sampler.denoiser.encode(
+            x, sampler.schedule.t[0].item(), None if cond is None else cond[:1]
+        )
     torch.manual_seed(seed)
     return Conv(b.h.shape[1], b.temb.shape[1]).to(b.h.device)
 
@@ -151,7 +158,9 @@ def training(
     l1_weight: float | None = None,
     reach_weight: float = 0.0,
     scales: tuple[float, float] = (0.5, 1.5),
+    both_ways: bool = True,
     seed: int = 0,
+    edited: Callable[[Tensor], Edit] | None = None,
 ) -> Iterator[Round]:
     """Train `form` in place, a round at a time.
 
@@ -160,14 +169,17 @@ def training(
     or 0 where that is negative, as a small encoder's is for opposites. To these is added
     reach_weight (1 - cos(E(P^edit), E(P^source) + sΔT)): the paper's loss says which way pictures go,
     not how far, so that a small encoder is satisfied by steps that nobody sees.
-    s, a random ± number from `scales` for each image, also scales its Δh, so that the direction works
-    both ways; the paper trains at s = 1.
+    s, a random number from `scales` for each image, negative for half of them if `both_ways`, also
+    scales its Δh, so that the direction works at other scales too; the paper trains at s = 1.
+
+    edited: the edit that `form` makes at scales (B,), where it is not Asyrp's (see `rivals`).
     """
     if not whole(rounds, 1) or not whole(batch, 1, len(sources.x)):
         raise ValueError(
             f"rounds={rounds!r}, batch={batch!r}: give whole numbers, the batch at most the "
             f"{len(sources.x)} images."
         )
+    edited = edited or (lambda scale: _with_gradient(Asyrp.of(form, 10**9) * scale))
     towards, alike = text_direction(clip, source, target)
     gen = torch.Generator().manual_seed(seed)
     form.train().requires_grad_(True)
@@ -182,10 +194,11 @@ def training(
         if len(order) < batch:
             order = torch.cat([order, torch.randperm(len(sources.x), generator=gen)])
         rows, order = order[:batch], order[batch:]
-        size = scales[0] + (scales[1] - scales[0]) * torch.rand(batch, generator=gen)
-        scale = size * (2 * torch.randint(0, 2, (batch,), generator=gen) - 1)
-        found = []
-        for losses in _walk(form, sources, clip, rows, scale.to(sources.x.device), towards, weights):
+        scale = scales[0] + (scales[1] - scales[0]) * torch.rand(batch, generator=gen)
+        sign = 2 * torch.randint(0, 2, (batch,), generator=gen) - 1
+        scale, found = (scale * sign if both_ways else scale).to(sources.x.device), []
+        walk = _walk(edited(scale), sources, clip, rows, scale[:, None] * towards, weights)
+        for losses in walk:
             optimizer.zero_grad()
             losses[0].backward()
             optimizer.step()
@@ -196,13 +209,11 @@ def training(
 
 
 def _walk(
-    form: nn.Module, sources: Sources, clip: Clip, rows: Tensor, scale: Tensor, towards: Tensor, weights
+    edit: Edit, sources: Sources, clip: Clip, rows: Tensor, along: Tensor, weights
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """(loss, cosine, change) at each step of the interval, of the edited paths of some images."""
     g, x = sources.sampler, sources.x[rows]
     cond = None if sources.cond is None else sources.cond[rows]
-    edit = _with_gradient(Asyrp.of(form, 10**9) * scale.to(torch.float32))
-    along = scale[:, None] * towards
     for k, i in enumerate(sources.steps):
         step = g.step(x, i, torch.zeros_like(x), edit, cond)
         P = sources.look(step.P).float()
@@ -215,7 +226,7 @@ def _walk(
         x = step.x_to.detach()
 
 
-def _with_gradient(edit: Asyrp):
+def _with_gradient(edit: Asyrp) -> Edit:
     """The edit's step, in which only Δh and the decoder's pass for P are differentiated."""
 
     def step(denoiser, x, t, cond=None):
@@ -244,3 +255,14 @@ def trained(form: nn.Module, sources: Sources, **card) -> Asyrp:
     """The edit by a form, in the interval and at the number of steps of the sources."""
     t = sources.sampler.schedule.t[sources.steps]
     return Asyrp.of(form, t[0].item(), t[-1].item(), len(sources.steps), **card)
+
+
+def strip(
+    sampler: Sampler, z: Code, edit: Asyrp, scales: Sequence[float], cond: Tensor | None = None
+) -> Tensor:
+    """x of all codes at each scale, (scales, B, *shape), decoded in one batch."""
+    each = torch.tensor(scales, device=sampler.denoiser.device).repeat_interleave(len(z))
+    if cond is not None:
+        cond = cond.expand(len(z), *cond.shape[1:]).repeat(len(scales), *[1] * (cond.ndim - 1))
+    x = sampler.decode(z.repeat(len(scales)), edit * each, cond)
+    return x.view(len(scales), len(z), *x.shape[1:])

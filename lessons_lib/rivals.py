@@ -1,150 +1,117 @@
-"""The networks that CycleDiffusion's rivals bring along: CUT's generator, and EGSDE's classifier.
+"""What Asyrp is compared with: the papers' other ways to turn the same texts into an edit.
 
-dog = load_translator("cut-cats-dogs")(cat)
-features = load_domains("domains").features      # for `energies.egsde`
+Each takes the sources, the loss and the settings of `directions.training`.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import copy
+from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from .checkpoints import CheckpointError, card, checked_device, find, verify
+from .asyrp import Asyrp, PerTime
+from .denoisers import UNet
+from .directions import Sources, Texts, directional, text_direction, training
+from .sampler import Code, Edit, Sampler, plain, shift
 
-
-class Block(nn.Module):
-    """Two convolutions beside the identity (He et al. 2016), instance-normalized."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.one, self.two = _conv(width, width), _conv(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.two(F.relu(self.one(x)))
+if TYPE_CHECKING:
+    from .evaluators import Clip
 
 
-def _conv(inputs: int, width: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, width, 3, stride, padding=1, padding_mode="reflect", bias=False),
-        nn.InstanceNorm2d(width, affine=True),
-    )
+def in_both(edit: Asyrp) -> Edit:
+    """The edit with the shifted ε in P and in D: what the cancellation theorem is about."""
+
+    def step(denoiser, x, t, cond=None):
+        b = denoiser.encode(x, t, cond)
+        eps = denoiser.decode(b, edit.shift(b, t))
+        return eps, eps, b.h
+
+    return step
 
 
-class TranslatorNet(nn.Module):
-    """CUT's generator (Park et al. 2020): down by 4, residual blocks, up again; (B, 3, H, W) in [-1, 1].
+def eps_shift(
+    sources: Sources,
+    clip: Clip,
+    source: Texts,
+    target: Texts,
+    in_D: bool,
+    rounds: int = 30,
+    **settings,
+) -> PerTime:
+    """A trained Δε_t, the same for all images: added to ε in P, and with `in_D` in D too.
 
-    channels: at full, half and a quarter of the resolution.
+    `of_eps` makes the edit of it.
     """
-
-    def __init__(self, channels=(48, 96, 128), blocks: int = 5):
-        super().__init__()
-        self.config = {"channels": list(channels), "blocks": blocks}
-        a, b, c = channels
-        self.down = nn.ModuleList([_conv(3, a), _conv(a, b, 2), _conv(b, c, 2)])
-        self.middle = nn.ModuleList([Block(c) for _ in range(blocks)])
-        self.up = nn.ModuleList([_conv(c, b), _conv(b, a)])
-        self.out = nn.Conv2d(a, 3, 3, padding=1, padding_mode="reflect")
-
-    def encode(self, x: Tensor) -> list[Tensor]:
-        """Feature maps: after each level on the way down, amid the blocks and after them."""
-        maps = []
-        for layer in self.down:
-            x = F.relu(layer(x))
-            maps.append(x)
-        for i, block in enumerate(self.middle):
-            x = block(x)
-            if i in (len(self.middle) // 2, len(self.middle) - 1):
-                maps.append(x)
-        return maps
-
-    def decode(self, x: Tensor) -> Tensor:
-        """Images from the last of the maps."""
-        for layer in self.up:
-            x = F.relu(layer(F.interpolate(x, scale_factor=2.0)))
-        return torch.tanh(self.out(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.decode(self.encode(x)[-1])
+    g = sources.sampler
+    shape = (len(sources.steps), *g.denoiser.shape)
+    form = PerTime(g.schedule.t[sources.steps], torch.zeros(shape)).to(sources.x.device)
+    asked = {"edited": lambda scale: of_eps(form, scale, in_D), "rounds": rounds} | settings
+    for _ in training(form, sources, clip, source, target, **asked):
+        pass
+    return form
 
 
-class DomainNet(nn.Module):
-    """A classifier of noisy images x_t, which knows t (Zhao et al. 2022): is it a cat, a dog, wild?
+def of_eps(form: PerTime, scale: float | Tensor, in_D: bool) -> Edit:
+    """The edit by a Δε_t within its times; `scale` is a number or (B,)."""
+    first, last = max(form.config["times"]), min(form.config["times"])
+    added = shift(lambda t: form(None, t, None), scale, scale if in_D else False)
 
-    domains: the worlds that it tells apart.
+    def step(denoiser, x, t, cond=None):
+        return (added if first >= t >= last else plain)(denoiser, x, t, cond)
+
+    return step
+
+
+def diffusion_clip(
+    sources: Sources, clip: Clip, source: Texts, target: Texts, rounds: int = 30, rate: float = 1e-5,
+    **settings,
+) -> UNet:  # fmt: skip
+    """DiffusionCLIP (Kim et al. 2022): a copy of the whole network, fine-tuned for one pair of texts.
+
+    With the same losses as Asyrp, step by step (their 'GPU-efficient' form), and one way only: it has
+    no scale. Edit by decoding a code with the copy from the interval's first time.
     """
-
-    def __init__(self, domains=("cats", "dogs", "wild"), channels=(48, 96, 128)):
-        super().__init__()
-        self.config = {"domains": list(domains), "channels": list(channels)}
-        self.domains = tuple(domains)
-        inputs = (12, *channels[:-1])
-        self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 3, 1 + (n > 0), padding=1)
-            for n, (i, o) in enumerate(zip(inputs, channels, strict=True))
-        )
-        self.times = nn.ModuleList(nn.Linear(64, width) for width in channels)
-        self.norms = nn.ModuleList(nn.GroupNorm(8, width) for width in channels)
-        self.mixing = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for width in channels)
-        self.head = nn.Linear(channels[-1], len(domains))
-
-    def features(self, x: Tensor, t: int | Tensor) -> Tensor:
-        """Maps (B, C, H/8, W/8) of x_t (B, 3, H, W), all of the network but its last layer."""
-        from diffusers.models.embeddings import get_timestep_embedding
-
-        times = torch.as_tensor(t, device=x.device).expand(len(x))
-        when = get_timestep_embedding(times, 64).to(self.head.weight)
-        x = F.pixel_unshuffle(x.to(self.head.weight), 2)
-        for conv, time, norm, mix in zip(
-            self.convs, self.times, self.norms, self.mixing, strict=True
-        ):
-            x = F.silu(norm(conv(x) + time(when)[..., None, None]))
-            x = x + F.silu(mix(x))
-        return x
-
-    def forward(self, x: Tensor, t: int | Tensor) -> Tensor:
-        """Logits (B, domains)."""
-        return self.head(self.features(x, t).mean((2, 3)))
+    g = sources.sampler
+    model = copy.deepcopy(g.denoiser)
+    tuned = sources._replace(sampler=Sampler(model, schedule=g.schedule, dtype=g.dtype))
+    asked = {
+        "edited": lambda scale: plain, "both_ways": False, "scales": (1.0, 1.0),
+        "rounds": rounds, "rate": rate,
+    }  # fmt: skip
+    for _ in training(model.net, tuned, clip, source, target, **asked | settings):
+        pass
+    return model
 
 
-def load_translator(name: str | Path, device: str = "cpu") -> TranslatorNet:
-    """CUT's generator in an embedded checkpoint or a folder: images (B, 3, H, W) to images.
+def moved_start(
+    sampler: Sampler, z: Code, clip: Clip, source: Texts, target: Texts, rounds: int = 20,
+    rate: float = 0.02, l1_weight: float = 3.0, cond: Tensor | None = None,
+) -> Code:  # fmt: skip
+    """x_T moved down the gradient of the directional loss of the images it leads to, each for itself.
 
-    Raises CheckpointError for one that is missing, corrupt or of another kind.
+    Distorts (Kwon et al. 2023, Figure 2). The gradient goes through every step: use a short schedule.
     """
-    return _loaded(TranslatorNet, "translator", name, device)
+    towards, _ = text_direction(clip, source, target)
+    x_T = z.x_T.to(sampler.denoiser.device, sampler.dtype)
+    with torch.no_grad():
+        image = _decoded(sampler, x_T, cond).float()
+        seen = clip.image(image)
+    move = torch.zeros_like(x_T, requires_grad=True)
+    optimizer = torch.optim.Adam([move], rate)
+    for _ in range(rounds):
+        x = _decoded(sampler, x_T + move, cond).float()
+        losses = 1 - directional(seen, clip.image(x), towards)
+        losses = losses + l1_weight * (x - image).abs().flatten(1).mean(1)
+        optimizer.zero_grad()
+        losses.sum().backward()
+        optimizer.step()
+    return Code(x_T + move.detach())
 
 
-def load_domains(name: str | Path = "domains", device: str = "cpu") -> DomainNet:
-    """The classifier of noisy images in an embedded checkpoint or a folder; raises as above."""
-    return _loaded(DomainNet, "domains", name, device)
-
-
-def _loaded(kind_of_net: type, kind: str, name: str | Path, device: str) -> nn.Module:
-    from safetensors.torch import load_file
-
-    where, folder = checked_device(device), find(name)
-    if (folder / "card.json").is_file():
-        verify(folder)
-        if card(folder).get("kind") != kind:
-            raise CheckpointError(f"{str(name)!r} is a {card(folder).get('kind')}, not a {kind}.")
-    try:
-        net = kind_of_net(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        weights = load_file(folder / "model.safetensors")
-        net.load_state_dict({k: v.float() for k, v in weights.items()})
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{folder} holds no {kind} network: {reason}.") from None
-    return net.eval().requires_grad_(False).to(where)
-
-
-def save_net(net: nn.Module, target: Path) -> None:
-    """config.json and fp16 safetensors, as the loaders read them."""
-    from safetensors.torch import save_file
-
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "config.json").write_text(json.dumps(net.config) + "\n")
-    save_file(net.cpu().half().state_dict(), target / "model.safetensors")
+def _decoded(sampler: Sampler, x: Tensor, cond: Tensor | None) -> Tensor:
+    """G with a gradient, at η = 0."""
+    for i in range(len(sampler.schedule)):
+        x = sampler.step(x, i, torch.zeros_like(x), cond=cond).x_to
+    return x

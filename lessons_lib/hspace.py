@@ -1,0 +1,122 @@
+"""Directions in h that no training makes: means, principal and singular vectors, a classifier's normal.
+
+All are given as Δh, (k, C_h, H_h, W_h) or (C_h, H_h, W_h), for `constant` to make an edit of.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from .asyrp import Asyrp, PerTime, asymmetric
+from .denoisers import Denoiser
+from .sampler import Code, Sampler
+from .schedule import whole
+
+
+def constant(delta_h: Tensor, first: int, last: int = 0, visits: int | None = None) -> Asyrp:
+    """The edit by one Δh (C_h, H_h, W_h) for all images and all times of an interval."""
+    return Asyrp.of(PerTime([first], delta_h[None]), first, last, visits)
+
+
+@torch.no_grad()
+def all_h(sampler: Sampler, z: Code, cond: Tensor | None = None) -> Tensor:
+    """h of each step of the unedited paths from z, (S, B, C_h, H_h, W_h)."""
+    return torch.stack([step.h for step in sampler.trajectory(z, cond=cond)])
+
+
+@torch.no_grad()
+def global_direction(sampler: Sampler, z: Code, edit: Asyrp, cond: Tensor | None = None) -> Asyrp:
+    """The edit by the mean over images of each step's Δh, along their edited paths.
+
+    The Δh^global of Kwon et al. 2023 (§5.3): one for all images, whose h it does not look at.
+    """
+    times, means = [], []
+
+    def step(denoiser, x, t, cond=None):
+        b = denoiser.encode(x, t, cond)
+        delta_h = edit.shift(b, t)
+        if delta_h is not None:
+            times.append(t)
+            means.append(delta_h.mean(0))
+        return asymmetric(denoiser, b, delta_h)
+
+    sampler.decode(z, step, cond)
+    if not times:
+        raise ValueError("The edit shifts h at no step of this schedule: use more steps.")
+    return Asyrp.of(PerTime(times, torch.stack(means)), times[0], times[-1], len(times))
+
+
+def principal(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The first k principal directions of h (N, C_h, H_h, W_h) over images, and their shares of variance.
+
+    Each is as long as the standard deviation of h along it: at scale 1 an edit moves by one of it
+    (Haas et al. 2024). Signs are arbitrary.
+    """
+    if not whole(k, 1, len(h) - 1):
+        raise ValueError(f"k is {k!r}: of {len(h)} images there are 1 to {len(h) - 1} directions.")
+    flat = (h - h.mean(0)).flatten(1).double()
+    _, values, vectors = torch.linalg.svd(flat, full_matrices=False)
+    lengths = values[:k] / (len(h) - 1) ** 0.5
+    shares = values[:k].square() / values.square().sum()
+    return (lengths[:, None] * vectors[:k]).view(k, *h.shape[1:]).to(h), shares
+
+
+def classifier_normal(h: Tensor, labels: Tensor) -> Tensor:
+    """The normal (C_h, H_h, W_h) of a linear classifier of h (N, C_h, H_h, W_h), towards labels (N,) True.
+
+    Logistic regression, held back hard, for h has far more values than there are images. As long as the
+    two classes' means are apart along it (in the place of the support vectors of Zhu et al. 2023, BoundaryDiffusion).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    labels = torch.as_tensor(labels).bool().cpu()
+    if labels.shape != (len(h),) or labels.all() or not labels.any():
+        raise ValueError("labels must be one truth value for each image, some True and some False.")
+    flat = h.flatten(1).double().cpu()
+    fit = LogisticRegression(C=1e-3, max_iter=1000).fit((flat / flat.std()).numpy(), labels.numpy())
+    normal = torch.from_numpy(fit.coef_[0] / (fit.coef_[0] ** 2).sum() ** 0.5)
+    along = flat @ normal
+    gap = along[labels].mean() - along[~labels].mean()
+    return (gap * normal).view(h.shape[1:]).to(h)
+
+
+@sdpa_kernel(SDPBackend.MATH)  # the one attention that is twice differentiable on every device
+def singular(
+    denoiser: Denoiser,
+    x: Tensor,
+    t: int,
+    k: int,
+    rounds: int = 12,
+    seed: int = 0,
+    cond: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The k directions of h that move ε most at t, (k, C_h, H_h, W_h) orthonormal, and by how much (k,).
+
+    Right-singular vectors of ∂ε/∂h (Park et al. 2023), found by subspace iteration with products of the
+    Jacobian and of its transpose. Of several images x, those of their Jacobians stacked, whose values
+    are root mean squares over the images: what moves all of them.
+    """
+    if not whole(rounds, 1):
+        raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
+    n, rest = len(x), [1] * (x.ndim - 1)
+    with torch.no_grad():
+        if cond is not None:
+            cond = cond.expand(n, *cond.shape[1:]).repeat(k, *[1] * (cond.ndim - 1))
+        b = denoiser.encode(x.float().repeat(k, *rest), t, cond)
+    if not whole(k, 1, b.h[0].numel()):
+        raise ValueError(f"k is {k!r}: h has {b.h[0].numel()} directions, give 1 to as many.")
+    out, pull = torch.func.vjp(lambda delta_h: denoiser.decode(b, delta_h), torch.zeros_like(b.h))
+    # The transpose of the pull-back is the push-forward: J v without forward-mode operators.
+    push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(out))[1]
+    shape = b.h.shape[1:]
+    v = torch.randn(shape.numel(), k, generator=torch.Generator().manual_seed(seed)).to(b.h)
+    for _ in range(rounds):
+        v = torch.linalg.qr(v).Q
+        each = v.T.view(k, 1, *shape).expand(k, n, *shape).flatten(0, 1)
+        back = pull(push(each)[0])[0].view(k, n, *shape).mean(1)  # Jᵀ J v, its mean over images
+        gram = v.T @ back.flatten(1).T
+        v, last = back.flatten(1).T, v
+    values, turn = torch.linalg.eigh((gram + gram.T) / 2)
+    return (last @ turn.flip(1)).T.reshape(k, *shape), values.flip(0).clamp_min(0).sqrt()

@@ -1,0 +1,123 @@
+"""When to edit, and when to add noise again: the three phases of Kwon et al. 2023 (§3.4).
+
+T ≥ t ≥ t_edit        Asyrp, η = 0
+t_edit > t > t_boost  the plain deterministic sampler
+t_boost ≥ t           the plain stochastic sampler, η = 1: quality boosting
+
+c = curves(g, z, lpips_alex())
+g3 = Boosted(g, t_boost(c))
+g3.decode(g3.with_noise(z, seed=0), smile.within(smile_first, t_edit(c, 0.33 - delta)))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .metrics import Distance
+from .sampler import Code, Sampler
+
+EDIT, BOOST = 0.33, 1.2  # of LPIPS with AlexNet on photographs; another distance has its own
+
+
+class Curves(NamedTuple):
+    """Means over images of distances along their unedited paths.
+
+    t: (S,), falling. P: (S,), distance(x, P_t). x: (S,), distance(x, x_t), the quality deficiency γ_t.
+    """
+
+    t: Tensor
+    P: Tensor
+    x: Tensor
+
+    @property
+    def strength(self) -> Tensor:
+        """The editing strength ξ_t = distance(x, P_T) - distance(x, P_t) of an interval from T to t, (S,)."""
+        return self.P[0] - self.P
+
+
+@torch.no_grad()
+def curves(
+    sampler: Sampler,
+    z: Code,
+    distance: Distance,
+    cond: Tensor | None = None,
+    look: Callable[[Tensor], Tensor] | None = None,
+) -> Curves:
+    """The distances of P_t and x_t to the image itself, at each step of the paths from z.
+
+    look: a latent model's decoder, `model.codec.decode`; by default x are pictures.
+    """
+    show = look or (lambda x: x)
+    steps = [(show(s.P).float(), show(s.x).float()) for s in sampler.trajectory(z, cond=cond)]
+    image = steps[-1][0]  # the last step's P is the image, if the schedule ends at ᾱ = 1
+    P, x = (
+        torch.stack([distance(image, v).mean() for v in seen]).cpu()
+        for seen in zip(*steps, strict=True)
+    )
+    return Curves(sampler.schedule.t, P, x)
+
+
+def t_edit(c: Curves, threshold: float = EDIT) -> int:
+    """Where the editing interval ends: the smallest t with distance(x, P_t) ≥ threshold.
+
+    threshold: 0.33 - δ for LPIPS, with `texts_apart` for δ.
+    """
+    return _smallest(c.t, c.P, threshold)
+
+
+def t_boost(c: Curves, threshold: float = BOOST) -> int:
+    """Where quality boosting begins: the smallest t with distance(x, x_t) ≥ threshold."""
+    return _smallest(c.t, c.x, threshold)
+
+
+def _smallest(t: Tensor, values: Tensor, least: float) -> int:
+    enough = t[values >= least]
+    if not len(enough):
+        raise ValueError(
+            f"The distance is {values.max().item():.3f} at most, so that it never reaches {least:.3f}: "
+            "the thresholds 0.33 and 1.2 belong to LPIPS; find those of another distance by `threshold`."
+        )
+    return enough.min().item()
+
+
+def texts_apart(clip, source: str, target: str, threshold: float = EDIT) -> float:
+    """δ = threshold (1 - cos(E_T(source), E_T(target))): words further apart ask for a longer interval."""
+    one, other = clip.text([source, target])
+    return threshold * (1 - (one @ other).item())
+
+
+def threshold(
+    t: Tensor, values: Tensor, ends: Sequence[int], success: Sequence[float], share: float = 0.9
+) -> float:
+    """The threshold of a distance, for which no paper has one: its value where an edit begins to suffice.
+
+    t, values: (S,), one of the `Curves`. ends: times that were tried as t_edit (or t_boost); success:
+    what was measured with each, such as the share of images on which the edit succeeded. Of those that
+    reach `share` of the best, the latest t is taken: the shortest interval.
+    """
+    if len(ends) != len(success) or not len(ends):
+        raise ValueError(
+            f"There are {len(ends)} ends and {len(success)} successes: give one for each."
+        )
+    best = max(success)
+    if best <= 0:
+        raise ValueError("No end had any success: there is nothing to choose between.")
+    shortest = max(end for end, s in zip(ends, success, strict=True) if s >= share * best)
+    return values[(t - shortest).abs().argmin()].item()
+
+
+class Boosted(Sampler):
+    """A sampler that is deterministic above t_boost, and stochastic (η = 1) from there to the image."""
+
+    def __init__(self, sampler: Sampler, t_boost: int):
+        super().__init__(sampler.denoiser, eta=1.0, schedule=sampler.schedule, dtype=sampler.dtype)
+        self.sigma = torch.where(self.schedule.t <= t_boost, self.sigma, 0.0)
+        self.scale = torch.where(self.sigma > 0, self.sigma, 1.0)
+
+    def with_noise(self, z: Code, seed: int) -> Code:
+        """The code of a deterministic sampler, x_T, with noise for the boosted steps, drawn anew."""
+        return Code(z.x_T, self.draw(len(z), seed).eps, self.sigma == 0)

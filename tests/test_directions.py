@@ -1,0 +1,181 @@
+"""Training of directions on a small exact encoder: what it sees is what it must move."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lessons_lib import Code, Sampler
+from lessons_lib.asyrp import PerTime
+from lessons_lib.directions import (
+    conv_for,
+    directional,
+    source_paths,
+    strip,
+    text_direction,
+    train,
+    trained,
+    training,
+)
+from lessons_lib.rivals import diffusion_clip, eps_shift, in_both, moved_start, of_eps
+from lessons_lib.sampler import shift
+from small import randn, tiny_unet
+
+PAIR = "dark", "bright"
+
+
+class TinyClip:
+    """Sees the mean of each channel, beside a constant; 'bright' is more red."""
+
+    def image(self, x):
+        seen = torch.cat([x.float().mean((2, 3)), torch.ones(len(x), 1)], 1)
+        return torch.nn.functional.normalize(seen, dim=1)
+
+    def text(self, texts):
+        where = {"dark": (-0.5, 0.0, 0.0, 1.0), "bright": (0.5, 0.0, 0.0, 1.0)}
+        return torch.nn.functional.normalize(torch.tensor([where[t] for t in texts]), dim=1)
+
+
+@pytest.fixture(scope="module")
+def g():
+    return Sampler(tiny_unet(prediction="sample", dtype=torch.float32), steps=4)
+
+
+@pytest.fixture(scope="module")
+def sources(g):
+    return source_paths(g, g.draw(6, seed=0), TinyClip(), first=700, last=0)
+
+
+@pytest.fixture(scope="module")
+def edit(g, sources):
+    form = conv_for(g, g.draw(1, seed=0))
+    return train(form, sources, TinyClip(), *PAIR, rounds=12, batch=6, rate=0.03, l1_weight=0.0)
+
+
+def redness(x):
+    return TinyClip().image(x)[:, 0]
+
+
+def test_a_known_direction_scores_1_and_no_move_0_with_a_finite_gradient():
+    before, direction = torch.nn.functional.normalize(randn(3, 4), dim=1), randn(4, seed=1)
+    assert_close(directional(before, before + 0.3 * direction, direction), torch.ones(3).double())
+    assert_close(directional(before, before - direction, direction), -torch.ones(3).double())
+    after = before.clone().requires_grad_()
+    cosine = directional(before, after, direction)
+    cosine.sum().backward()
+    assert torch.equal(cosine.detach(), torch.zeros(3).double())
+    assert after.grad.isfinite().all() and (after.grad @ direction > 0).all()
+
+
+def test_sources_are_the_unedited_paths(g, sources):
+    steps = [s for s in g.trajectory(g.draw(6, seed=0)) if 700 >= s.t >= 0]
+    assert [s.i for s in steps] == sources.steps
+    assert_close(sources.x, steps[0].x)
+    assert_close(sources.P, torch.stack([s.P for s in steps]).float())
+    assert_close(sources.seen[2], TinyClip().image(steps[2].P))
+    parts = source_paths(g, g.draw(6, seed=0), TinyClip(), 700, 0, at_once=4)
+    assert_close(parts.P, sources.P)
+
+
+def test_what_was_trained_moves_pictures_both_ways(g, edit):
+    z = g.draw(8, seed=5)
+    less, plain, more = (redness(g.decode(z, edit * s)) for s in (-1.0, 0.0, 1.0))
+    assert (more > plain).all() and (plain > less).all()
+    d = edit.terms[0][1]
+    assert (d.first, d.last, d.visits) == (666, 0, 3)
+    assert not any(p.requires_grad for p in d.form.parameters())
+
+
+def test_training_differentiates_the_decoder_of_P_only(g, sources, monkeypatch):
+    model, passes = g.denoiser, []
+    encode, decode = model.encode, model.decode
+    monkeypatch.setattr(
+        model, "encode", lambda *a: passes.append(("encode", torch.is_grad_enabled())) or encode(*a)
+    )
+    monkeypatch.setattr(
+        model, "decode", lambda *a: passes.append(("decode", torch.is_grad_enabled())) or decode(*a)
+    )
+    form = conv_for(g, g.draw(1, seed=0))
+    passes.clear()
+    list(training(form, sources, TinyClip(), *PAIR, rounds=1, batch=2))
+    assert passes == [("encode", False), ("decode", False), ("decode", True)] * len(sources.steps)
+
+
+def test_training_is_the_same_twice_and_its_loss_falls(g, sources):
+    found = []
+    for _ in range(2):
+        form = conv_for(g, g.draw(1, seed=0))
+        asked = dict(rounds=9, batch=3, rate=0.03, reach_weight=1.0)
+        found.append([r.loss for r in training(form, sources, TinyClip(), *PAIR, **asked)])
+    assert found[0] == found[1]
+    assert sum(found[0][-3:]) < 0.8 * sum(found[0][:3])
+
+
+def test_a_heavier_l1_keeps_pictures_nearer_to_their_sources(g, sources):
+    changes = []
+    for weight in (0.0, 30.0):
+        form = conv_for(g, g.draw(1, seed=0))
+        asked = dict(rounds=10, batch=4, rate=0.02, l1_weight=weight, reach_weight=1.0)
+        changes.append(list(training(form, sources, TinyClip(), *PAIR, **asked))[-1].change)
+    assert changes[1] < 0.5 * changes[0]
+
+
+def test_lists_of_texts_give_their_mean_direction():
+    one, alike = text_direction(TinyClip(), *PAIR)
+    many, _ = text_direction(TinyClip(), ["dark", "dark"], ["bright", "bright"])
+    assert_close(one, many)
+    assert_close(one, torch.tensor([2 * 0.5 / 1.25**0.5, 0, 0, 0]))
+    assert alike == pytest.approx(0.6)  # (1 - 0.25) / 1.25
+
+
+def test_what_cannot_be_trained_is_refused_in_a_sentence(g, sources):
+    with pytest.raises(ValueError, match="eta=0"):
+        source_paths(g.with_eta(1.0), g.draw(1, 0), TinyClip(), 700, 0)
+    with pytest.raises(ValueError, match="No step of this schedule"):
+        source_paths(g, g.draw(1, 0), TinyClip(), 50, 40)
+    form = conv_for(g, g.draw(1, seed=0))
+    with pytest.raises(ValueError, match="same to the encoder"):
+        list(training(form, sources, TinyClip(), "dark", "dark", batch=2))
+    with pytest.raises(ValueError, match="give pairs"):
+        list(training(form, sources, TinyClip(), ["dark"], ["bright", "bright"], batch=2))
+    with pytest.raises(ValueError, match="at most the 6 images"):
+        list(training(form, sources, TinyClip(), *PAIR, batch=7))
+
+
+def test_the_shift_in_both_terms_is_the_shift_of_eps(g, sources):
+    torch.manual_seed(0)
+    form = PerTime(g.schedule.t[sources.steps], torch.randn(len(sources.steps), 16, 4, 4))
+    edit, x, t = trained(form, sources), g.draw(2, seed=0).x_T, 333
+    both = in_both(edit)(g.denoiser, x, t)
+    assert torch.equal(both[0], both[1])
+    assert_close(both[0], edit(g.denoiser, x, t)[0], rtol=0, atol=1e-5)
+
+
+def test_a_shift_of_eps_acts_within_its_times_only(g):
+    form, z = PerTime([666, 333], randn(2, 3, 8, 8)), g.draw(2, seed=0)
+    wanted = shift(
+        lambda t: torch.zeros(3, 8, 8) if t < 333 or t > 666 else form(None, t, None), 2.0, False
+    )
+    assert_close(g.decode(z, of_eps(form, 2.0, in_D=False)), g.decode(z, wanted))
+
+
+def test_the_rivals_follow_the_texts_too(g, sources):
+    z, asked = g.draw(6, seed=0), dict(rounds=6, batch=4, l1_weight=0.0)
+    plain = redness(g.decode(z)).mean()
+    P_only = eps_shift(sources, TinyClip(), *PAIR, in_D=False, rate=0.1, **asked)
+    assert redness(g.decode(z, of_eps(P_only, 1.0, in_D=False))).mean() > plain
+    tuned = diffusion_clip(sources, TinyClip(), *PAIR, rate=1e-3, **asked)
+    assert tuned is not g.denoiser and not torch.equal(
+        tuned.net.conv_in.weight, g.denoiser.net.conv_in.weight
+    )
+    assert redness(Sampler(tuned, schedule=g.schedule).decode(z)).mean() > plain
+    assert_close(redness(g.decode(z)).mean(), plain, rtol=0, atol=0)  # the original is as it was
+    short = Sampler(g.denoiser, steps=3)
+    moved = moved_start(short, z, TinyClip(), *PAIR, rounds=5, rate=0.1, l1_weight=0.0)
+    assert isinstance(moved, Code)
+    assert redness(short.decode(moved)).mean() > redness(short.decode(z)).mean()
+
+
+def test_a_strip_is_each_scale_by_itself(g, edit):
+    z, scales = g.draw(2, seed=7), (-1.0, 0.0, 0.5)
+    for x, scale in zip(strip(g, z, edit, scales), scales, strict=True):
+        assert_close(x, g.decode(z, edit * scale), rtol=0, atol=1e-5)
