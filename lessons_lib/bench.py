@@ -14,10 +14,12 @@ from statistics import median
 import torch
 
 from . import _torchvision  # noqa: F401
+from .asyrp import Asyrp
 from .checkpoints import CheckpointError, load
-from .denoisers import UNet
+from .denoisers import UNet, predict
+from .directions import conv_for
 from .editing import text_edit
-from .sampler import Sampler
+from .sampler import Sampler, plain
 from .schedule import Schedule, trailing
 
 
@@ -46,6 +48,8 @@ def main() -> None:
     encoding(model, args.steps, args.repeats)
     for batch in (1, 8):
         sampling(model, args.steps, batch, args.repeats)
+    for batch in (1, 8):
+        asyrp(model, batch, args.repeats)
     for batch in (1, 8, 32):
         matmul_share(model, batch, args.repeats)
     try:
@@ -77,6 +81,34 @@ def sampling(model: UNet, steps: int, batch: int, repeats: int) -> None:
 
     found = ratios(lambda: sampler.decode(z), pipeline, repeats)
     show(f"sample {batch}, ours / DDIMPipeline (with label 0)", found, "below 1: ours is faster")
+
+
+@torch.no_grad()
+def asyrp(model: UNet, batch: int, repeats: int) -> None:
+    """An asymmetric step by f_t against a plain step, inside and outside the interval, and against
+    two whole passes, as the step is without a shared encoder."""
+    sampler = Sampler(model, 2)
+    z = sampler.draw(batch, seed=0)
+    edit = Asyrp.of(conv_for(sampler, z), 999, 500)
+    x, nothing = z.x_T, torch.zeros_like(z.x_T)
+
+    def step(i: int, edit=plain):
+        return lambda: sampler.step(x, i, nothing, edit)
+
+    def two_passes(model, x, t, cond=None):
+        (eps_D, h), (eps_P, _, _) = predict(model, x, t), alone(model, x, t)
+        return eps_P, eps_D, h
+
+    def alone(model, x, t, cond=None):
+        b = model.encode(x, t)
+        eps = model.decode(b, edit.shift(b, t))
+        return eps, eps, b.h
+
+    for where, i, most in (("inside", 0, 1.75), ("outside", 1, 1.02)):
+        found = ratios(step(i, edit), step(i), repeats)
+        show(f"asyrp step {where}, batch {batch} / plain step", found, f"at most {most}")
+    found = ratios(step(0, two_passes), step(0, edit), repeats)
+    show(f"two whole passes, batch {batch} / asyrp step", found, "at least 1.15")
 
 
 def _pipeline(model: UNet):

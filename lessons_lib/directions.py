@@ -132,7 +132,7 @@ def conv_for(sampler: Sampler, z: Code, cond: Tensor | None = None, seed: int = 
             x, sampler.schedule.t[0].item(), None if cond is None else cond[:1]
         )
     torch.manual_seed(seed)
-    return Conv(b.h.shape[1], b.temb.shape[1]).to(b.h.device)
+    return Conv(b.h.shape[1], b.temb.shape[1]).to(b.h)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def classifier_normal(h: Tensor, labels: Tensor) -> Tensor:
     """The normal (C_h, H_h, W_h) of a linear classifier of h (N, C_h, H_h, W_h), towards labels (N,) True.
 
     Logistic regression, held back hard, for h has far more values than there are images. As long as the
-    two classes' means are apart along it (in the place of the support vectors of Zhu et al. 2023, BoundaryDiffusion).
+    two classes' means are apart along it. Zhu et al. 2023 (BoundaryDiffusion) take support vectors.
     """
     from sklearn.linear_model import LogisticRegression
 
