@@ -15,9 +15,14 @@ from torch import Tensor, nn
 
 from .checkpoints import CheckpointError, card, checked_device, find, verify
 
+GROUPS = (
+    4  # of the normalizations, for CUT's own, each channel by itself, take away an image's colour:
+)
+# plain backgrounds then come out in any
+
 
 class Block(nn.Module):
-    """Two convolutions beside the identity (He et al. 2016), instance-normalized."""
+    """Two normalized convolutions beside the identity (He et al. 2016)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -30,7 +35,7 @@ class Block(nn.Module):
 def _conv(inputs: int, width: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, width, 3, stride, padding=1, padding_mode="reflect", bias=False),
-        nn.InstanceNorm2d(width, affine=True),
+        nn.GroupNorm(GROUPS, width),
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..schedule import linear_alpha_bar, noised
-from ..translators import DomainNet, TranslatorNet, load_domains, load_translator, save_net
+from ..translators import GROUPS, DomainNet, TranslatorNet, load_domains, load_translator, save_net
 from ..worlds import WORLDS
 from .loop import Recipe
 from .pixel import times
@@ -39,7 +39,7 @@ class Rivals(nn.Module):
         )
         self.discriminator = nn.Sequential(  # of patches of 22 pixels (Isola et al. 2017)
             nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.InstanceNorm2d(2 * width, affine=True),
+            nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.GroupNorm(GROUPS, 2 * width),
             nn.LeakyReLU(0.2), nn.Conv2d(2 * width, 1, 4, 1, 1),
         )  # fmt: skip
 
@@ -89,6 +89,7 @@ class Cut(Recipe):
     size: int = 32
     channels: tuple[int, ...] = (48, 96, 128)
     blocks: int = 5
+    learning_rate: float = 2e-4
     nce: float = 1.0  # weight of PatchNCE, over the source and, as identity, over the target
     compiled: bool = False
 
