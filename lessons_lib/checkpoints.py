@@ -49,7 +49,13 @@ FROM_THE_HUB = [
     "tokenizer/*.txt",
 ]
 # The kinds of checkpoint that are no denoiser, by their card, and what loads them.
-EVALUATORS = {"critic": "load_critic", "clip": "load_clip"}
+LOADERS = {
+    "critic": "evaluators.load_critic",
+    "clip": "evaluators.load_clip",
+    "translator": "translators.load_translator",
+    "domains": "translators.load_domains",
+    "direction": "asyrp.load_edit",
+}
 
 
 class CheckpointError(ValueError):
@@ -86,10 +92,10 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
     if str(name) in EXACT:
         return EXACT[str(name)]()  # on the CPU, in float64, wherever the rest is
     folder = find(name)
-    if kind_of(folder) in EVALUATORS:
+    if kind_of(folder) in LOADERS:
         raise CheckpointError(
-            f"{str(name)!r} is an evaluator, which draws no images: load it with "
-            f"`lessons_lib.evaluators.{EVALUATORS[kind_of(folder)]}({str(name)!r})`."
+            f"{str(name)!r} is no denoiser: load it with "
+            f"`lessons_lib.{LOADERS[kind_of(folder)]}({str(name)!r})`."
         )
     if _has_card(folder):
         verify(folder)

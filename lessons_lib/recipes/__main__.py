@@ -13,6 +13,7 @@ import torch
 from .cards import export
 from .clip import Clips
 from .critic import Critics
+from .cut import Cut, Domains
 from .loop import Run, accelerator, train
 from .pixel import Pixel
 from .text_to_image import Codecs, TextToImage, codec_folder
@@ -46,6 +47,9 @@ RECIPES = {
         TextToImage(
             "t2i", images=600_000, pool=24_576, batch=63, learning_rate=5e-4, compiled=False
         ),
+        Cut("cut-cats-dogs", images=400_000),
+        Cut("cut-wild-dogs", images=400_000, source="wild"),
+        Domains("domains", images=300_000, batch=96, learning_rate=1e-3),
     )
 }
 ROOT = Path(__file__).resolve().parents[2]
