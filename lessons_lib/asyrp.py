@@ -118,7 +118,8 @@ class Attention(nn.Module):
 
     def forward(self, h: Tensor, t: int | Tensor, temb: Tensor) -> Tensor:
         """Δh (B, C_h, H_h, W_h) for each image's h."""
-        inner = self.norm(h) + self.time(F.silu(temb))[:, :, None, None]
+        # GroupNorm's backward pass ends the process for a channels-last h that needs no gradient.
+        inner = self.norm(h.contiguous()) + self.time(F.silu(temb))[:, :, None, None]
         split = self.inputs(inner).flatten(2).unflatten(1, (3, self.heads, -1)).mT  # (B,3,n,HW,C/n)
         seen = F.scaled_dot_product_attention(*split.unbind(1))
         return self.output(seen.mT.reshape(h.shape))

@@ -17,7 +17,7 @@ from . import _torchvision  # noqa: F401
 from .asyrp import Asyrp
 from .checkpoints import CheckpointError, load
 from .denoisers import UNet, predict
-from .directions import conv_for
+from .directions import new_f_t
 from .editing import text_edit
 from .sampler import Sampler, plain
 from .schedule import Schedule, trailing
@@ -89,7 +89,7 @@ def asyrp(model: UNet, batch: int, repeats: int) -> None:
     two whole passes, as the step is without a shared encoder."""
     sampler = Sampler(model, 2)
     z = sampler.draw(batch, seed=0)
-    edit = Asyrp.of(conv_for(sampler, z), 999, 500)
+    edit = Asyrp.of(new_f_t(sampler, z), 999, 500)
     x, nothing = z.x_T, torch.zeros_like(z.x_T)
 
     def step(i: int, edit=plain):

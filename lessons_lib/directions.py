@@ -1,7 +1,7 @@
 """Training a direction in h from two texts (Kwon et al. 2023, §3 and appendix).
 
     sources = source_paths(g, z, clip, first=800, last=400)     # once, for all attributes
-    smile = train(conv_for(g, z), sources, clip, "a person", "a smiling person")
+    smile = train(new_f_t(g, z), sources, clip, "a person", "a smiling person")
     g.decode(z, edit=smile)
 
 Each step of the editing interval is trained by itself: the edited path takes its asymmetric step, the
@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .asyrp import Asyrp, Conv
+from .asyrp import Asyrp, Attention, Conv, PerTime
 from .sampler import Code, Edit, Sampler
 from .schedule import whole
 
@@ -124,15 +124,28 @@ def text_direction(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, fl
     return (b - a).mean(0), (a * b).sum(1).mean().item()
 
 
-def conv_for(sampler: Sampler, z: Code, cond: Tensor | None = None, seed: int = 0) -> Conv:
+def new_f_t(
+    sampler: Sampler, z: Code, form: type[Conv | Attention] = Conv, cond=None, seed: int = 0
+) -> Conv | Attention:
     """An untrained f_t of the size of this model's h."""
-    with torch.no_grad():
-        x = z.x_T[:1].to(sampler.denoiser.device)
-        b = sampler.denoiser.encode(
-            x, sampler.schedule.t[0].item(), None if cond is None else cond[:1]
-        )
+    b = _bottleneck(sampler, z, cond)
     torch.manual_seed(seed)
-    return Conv(b.h.shape[1], b.temb.shape[1]).to(b.h)
+    return form(b.h.shape[1], b.temb.shape[1]).to(b.h)
+
+
+def new_delta_h(sampler: Sampler, z: Code, times: Sequence[int], cond=None) -> PerTime:
+    """A free Δh_t for each of these times, or one Δh for all if there is but one time; 0 to begin with.
+
+    The steps of the sources: `sampler.schedule.t[sources.steps]`.
+    """
+    h = _bottleneck(sampler, z, cond).h
+    return PerTime(times, torch.zeros(len(times), *h.shape[1:])).to(h.device)
+
+
+@torch.no_grad()
+def _bottleneck(sampler: Sampler, z: Code, cond: Tensor | None):
+    x, t = z.x_T[:1].to(sampler.denoiser.device), sampler.schedule.t[0].item()
+    return sampler.denoiser.encode(x, t, None if cond is None else cond[:1])
 
 
 @dataclass(frozen=True)

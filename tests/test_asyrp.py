@@ -266,3 +266,17 @@ def test_what_cannot_be_edited_is_refused_in_a_sentence(model):
         PerTime([1, 2], randn(1, *H))
     with pytest.raises(ValueError, match="must divide"):
         Attention(18, WIDTH)
+
+
+def test_attention_is_torchs_own():
+    torch.manual_seed(0)
+    form, h, temb = Attention(16, WIDTH), randn(2, *H).float(), randn(2, WIDTH, seed=1).float()
+    inner = form.norm(h) + form.time(torch.nn.functional.silu(temb))[:, :, None, None]
+    torchs = torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    torchs.in_proj_weight.data = form.inputs.weight.data[:, :, 0, 0]
+    torchs.in_proj_bias.data = form.inputs.bias.data
+    torchs.out_proj.weight.data = form.output.weight.data[:, :, 0, 0]
+    torchs.out_proj.bias.data = form.output.bias.data
+    places = inner.flatten(2).mT
+    wanted = torchs(places, places, places)[0].mT.reshape(h.shape)
+    assert_close(form(h, 5, temb), wanted, rtol=0, atol=1e-5)

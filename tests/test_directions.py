@@ -5,10 +5,11 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler
-from lessons_lib.asyrp import PerTime
+from lessons_lib.asyrp import Attention, PerTime
 from lessons_lib.directions import (
-    conv_for,
     directional,
+    new_delta_h,
+    new_f_t,
     source_paths,
     strip,
     text_direction,
@@ -47,7 +48,7 @@ def sources(g):
 
 @pytest.fixture(scope="module")
 def edit(g, sources):
-    form = conv_for(g, g.draw(1, seed=0))
+    form = new_f_t(g, g.draw(1, seed=0))
     return train(form, sources, TinyClip(), *PAIR, rounds=12, batch=6, rate=0.03, l1_weight=0.0)
 
 
@@ -94,7 +95,7 @@ def test_training_differentiates_the_decoder_of_P_only(g, sources, monkeypatch):
     monkeypatch.setattr(
         model, "decode", lambda *a: passes.append(("decode", torch.is_grad_enabled())) or decode(*a)
     )
-    form = conv_for(g, g.draw(1, seed=0))
+    form = new_f_t(g, g.draw(1, seed=0))
     passes.clear()
     list(training(form, sources, TinyClip(), *PAIR, rounds=1, batch=2))
     assert passes == [("encode", False), ("decode", False), ("decode", True)] * len(sources.steps)
@@ -103,7 +104,7 @@ def test_training_differentiates_the_decoder_of_P_only(g, sources, monkeypatch):
 def test_training_is_the_same_twice_and_its_loss_falls(g, sources):
     found = []
     for _ in range(2):
-        form = conv_for(g, g.draw(1, seed=0))
+        form = new_f_t(g, g.draw(1, seed=0))
         asked = dict(rounds=9, batch=3, rate=0.03, reach_weight=1.0)
         found.append([r.loss for r in training(form, sources, TinyClip(), *PAIR, **asked)])
     assert found[0] == found[1]
@@ -113,7 +114,7 @@ def test_training_is_the_same_twice_and_its_loss_falls(g, sources):
 def test_a_heavier_l1_keeps_pictures_nearer_to_their_sources(g, sources):
     changes = []
     for weight in (0.0, 30.0):
-        form = conv_for(g, g.draw(1, seed=0))
+        form = new_f_t(g, g.draw(1, seed=0))
         asked = dict(rounds=10, batch=4, rate=0.02, l1_weight=weight, reach_weight=1.0)
         changes.append(list(training(form, sources, TinyClip(), *PAIR, **asked))[-1].change)
     assert changes[1] < 0.5 * changes[0]
@@ -132,7 +133,7 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence(g, sources):
         source_paths(g.with_eta(1.0), g.draw(1, 0), TinyClip(), 700, 0)
     with pytest.raises(ValueError, match="No step of this schedule"):
         source_paths(g, g.draw(1, 0), TinyClip(), 50, 40)
-    form = conv_for(g, g.draw(1, seed=0))
+    form = new_f_t(g, g.draw(1, seed=0))
     with pytest.raises(ValueError, match="same to the encoder"):
         list(training(form, sources, TinyClip(), "dark", "dark", batch=2))
     with pytest.raises(ValueError, match="give pairs"):
@@ -179,3 +180,16 @@ def test_a_strip_is_each_scale_by_itself(g, edit):
     z, scales = g.draw(2, seed=7), (-1.0, 0.0, 0.5)
     for x, scale in zip(strip(g, z, edit, scales), scales, strict=True):
         assert_close(x, g.decode(z, edit * scale), rtol=0, atol=1e-5)
+
+
+def test_every_form_of_delta_h_can_be_trained(g, sources):
+    z, times = g.draw(6, seed=0), g.schedule.t[sources.steps]
+    forms = [
+        new_f_t(g, z, Attention),
+        new_delta_h(g, z, times),
+        new_delta_h(g, z, times[:1]),
+    ]
+    for form in forms:
+        asked = dict(rounds=8, batch=4, rate=0.03, l1_weight=0.0)
+        rounds = list(training(form, sources, TinyClip(), *PAIR, **asked))
+        assert rounds[-1].towards > max(0.5, rounds[0].towards)

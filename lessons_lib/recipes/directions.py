@@ -21,7 +21,7 @@ from .. import plots
 from ..asyrp import DIRECTIONS, Asyrp, save_edit
 from ..checkpoints import EMBEDDED, card, load
 from ..counterfactual import counterfactual_scores, readings
-from ..directions import Sources, conv_for, source_paths, strip, trained, training
+from ..directions import Sources, new_f_t, source_paths, strip, trained, training
 from ..encoder import invert
 from ..evaluators import KINDS, Clip, Critic, load_clip, load_critic
 from ..metrics import identity_similarity, perceptual_distance
@@ -120,7 +120,7 @@ def learn(
     seed: int = 0,
 ) -> tuple[Asyrp, float]:
     """The trained edit, and the seconds that training took. z: codes to draw the preview of."""
-    form, seconds = conv_for(sources.sampler, z, seed=seed), 0.0
+    form, seconds = new_f_t(sources.sampler, z, seed=seed), 0.0
     rounds = training(
         form, sources, clip, attribute.source, attribute.target, rounds=s.rounds, batch=s.batch,
         rate=s.rate, clip_weight=s.clip_weight, l1_weight=s.l1_weight, reach_weight=s.reach_weight,

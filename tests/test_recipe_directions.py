@@ -1,0 +1,42 @@
+"""The directions that are shipped: their texts and what they should change."""
+
+import pytest
+import torch
+
+from lessons_lib.directions import text_direction
+from lessons_lib.evaluators import KINDS, load_clip
+from lessons_lib.recipes.directions import ATTRIBUTES, linearity
+from lessons_lib.worlds import faces
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip("clip")
+
+
+@pytest.mark.parametrize("name", sorted(ATTRIBUTES))
+def test_an_attribute_is_said_in_words_that_clip_knows_and_changes_one_factor(name, clip):
+    attribute = ATTRIBUTES[name]
+    assert len(attribute.source) == len(attribute.target)
+    assert text_direction(clip, attribute.source, attribute.target)[0].norm() > 0.05
+    assert (attribute.wanted is None) == (attribute.look in KINDS)
+    if attribute.wanted:
+        factors = faces.sample_factors(50, seed=0)
+        ((factor, value),) = attribute.wanted(factors).items()
+        low, high = next((f.low, f.high) for f in faces.factors if f.name == factor)
+        assert ((low <= value) & (value <= high)).all()
+        assert (value - factors[factor]).abs().mean() > 0.1 * (high - low)
+
+
+class Reader:
+    """Reads the picture's mean as its age."""
+
+    def read(self, x, world):
+        return {"age": x.mean((1, 2, 3))}
+
+
+def test_linearity_is_1_on_a_line_and_less_off_it():
+    line = torch.arange(5.0).view(5, 1, 1, 1, 1).expand(5, 3, 3, 32, 32)
+    old, factors = ATTRIBUTES["old"], faces.sample_factors(3, seed=0)
+    assert linearity(0.2 * line - 0.7, old, factors, Reader()) == pytest.approx(1)
+    assert linearity((line - 2) ** 2, old, factors, Reader()) == pytest.approx(0, abs=1e-6)
