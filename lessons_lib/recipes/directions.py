@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import plots
 from ..asyrp import DIRECTIONS, Asyrp, save_edit
-from ..checkpoints import EMBEDDED, card, load
+from ..checkpoints import card, find, load
 from ..counterfactual import counterfactual_scores, readings
 from ..directions import Sources, new_f_t, source_paths, strip, trained, training
 from ..encoder import invert
@@ -212,6 +212,7 @@ def main() -> None:
         load_clip(args.clip, args.device),
         load_critic(),
     )
+    network = card(find(args.checkpoint)).get("files")
     sampler, size, start = Sampler(model, s.steps), model.shape[-1], time.monotonic()
     faces = WORLDS["faces"]
     sources = source_paths(
@@ -231,7 +232,7 @@ def main() -> None:
         save_edit(
             edit, args.out / name, name=name, source=attribute.source, target=attribute.target,
             checkpoint=args.checkpoint, clip=args.clip, settings=asdict(s), seconds=round(seconds),
-            network=card(EMBEDDED / args.checkpoint)["files"], figures=found,
+            network=network, figures=found,
         )  # fmt: skip
 
 
