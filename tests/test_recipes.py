@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from lessons_lib import Sampler, load
 from lessons_lib.checkpoints import CheckpointError, card, verify
 from lessons_lib.evaluators import HEADS, columns, load_clip, load_critic
-from lessons_lib.recipes import cards, critic, loop, pools, text_to_image
+from lessons_lib.recipes import cards, clip, critic, loop, pools, text_to_image
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
 from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
@@ -26,7 +26,7 @@ TINY = Pixel(
 @pytest.fixture
 def quick(monkeypatch):
     """Chunks of 16 pictures."""
-    for module in (pools, critic):
+    for module in (pools, critic, clip):
         monkeypatch.setattr(module, "CHUNK", 16)
 
 
@@ -122,6 +122,17 @@ def test_people_again_keep_their_identity_and_nothing_else(quick):
     for f in looks.factors:
         same = f.name in one and torch.equal(one[f.name], two[f.name])
         assert same == (f.group == "identity"), f.name
+
+
+def test_twins_differ_in_one_told_factor_across_its_middle(quick):
+    world = WORLDS["faces"]
+    one, two = pools.drawn(world, 0), clip.twins(world, 0)
+    differ = [[f for f in world.factors if one[f.name][i] != two[f.name][i]] for i in range(16)]
+    assert all(len(moved) == 1 and moved[0].name in clip.TOLD for moved in differ)
+    for i, (f,) in enumerate(differ):
+        middle = (f.low + f.high) / 2
+        assert (one[f.name][i] < middle) != (two[f.name][i] < middle)
+        assert f.low <= two[f.name][i] <= f.high
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -12,18 +12,38 @@ from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
 from ..evaluators import SIZE, load_clip
-from ..worlds import WORLDS
+from ..worlds import TRAIN_SEEDS, WORLDS, Factor, World
 from . import text
 from .critic import NOISE
 from .loop import Recipe
-from .pools import Pool, picks
+from .pools import CHUNK, Factors, Pool, drawn, picks
 
 SEEN = ("animals", "faces", "looks", "scenes")
+# What tells twins apart: captions say it, but in a batch of strangers hair and background say enough.
+TOLD = ("smile", "smile", "brows", "age", "beard", "glasses", "skin", "mouth_open")
+
+
+def across(factor: Factor, value: Tensor, gen: torch.Generator) -> Tensor:
+    """Values (B,) on the other side of the factor's middle, 30 % to all of the way to its end."""
+    middle, away = (factor.low + factor.high) / 2, 0.3 + 0.7 * torch.rand(len(value), generator=gen)
+    side = torch.where(value < middle, 1.0, -1.0)
+    return middle + side * away * (factor.high - factor.low) / 2
+
+
+def twins(world: World, index: int) -> Factors:
+    """The pictures of chunk `index` once more, one factor of each moved across its range."""
+    factors, gen = drawn(world, index), torch.Generator().manual_seed(TRAIN_SEEDS + index)
+    which = torch.randint(len(TOLD), (CHUNK,), generator=gen).tolist()
+    for f in world.factors:
+        if f.name in TOLD:
+            one = torch.tensor([TOLD[i] == f.name for i in which])
+            factors[f.name] = torch.where(one, across(f, factors[f.name], gen), factors[f.name])
+    return factors
 
 
 @dataclass(frozen=True)
 class Clips(Recipe):
-    """A transformers CLIPModel; a batch holds a quarter of each world."""
+    """A transformers CLIPModel; a batch holds a quarter of each world, and every face has its twin."""
 
     kind: str = "clip"
     patch: int = 4
@@ -54,15 +74,19 @@ class Clips(Recipe):
     def data(self, pools: Path):
         """Batches (pixels in [-1, 1], input_ids, attention_mask)."""
         tool = text.tokenizer(SEEN)
-        sources = [Pool(WORLDS[name], SIZE, pools) for name in SEEN]
+        sources = [[Pool(WORLDS[name], SIZE, pools)] for name in SEEN]
+        for name in ("faces", "looks"):
+            sources[SEEN.index(name)].append(Pool(WORLDS[name], SIZE, pools, twins))
 
         def draw(seen: int, n: int, gen: torch.Generator) -> list[Tensor]:
             images, captions = [], []
-            for pool in sources:
-                count = pool.grow(min(self.pool, seen // len(SEEN) + 1))
-                x, _, factors = pool.take(picks(n // len(SEEN), count, gen))
-                images.append(x)
-                captions += pool.world.captions(factors, seed=seen + self.seed)
+            for same in sources:
+                count = min(p.grow(min(self.pool, seen // len(SEEN) + 1)) for p in same)
+                places = picks(n // len(SEEN) // len(same), count, gen)
+                for i, pool in enumerate(same):
+                    x, _, factors = pool.take(places)
+                    images.append(x)
+                    captions += pool.world.captions(factors, seed=2 * seen + i + self.seed)
             x = torch.cat(images)
             x = x + NOISE * torch.rand(len(x), 1, 1, 1, generator=gen) * torch.randn(
                 x.shape, generator=gen

@@ -18,10 +18,11 @@ from .. import metrics, plots
 from ..checkpoints import EMBEDDED, card, load
 from ..counterfactual import manifold_distance, readings
 from ..denoisers import Guided
-from ..evaluators import KINDS, Critic, columns, head_of, load_clip, load_critic
+from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
 from ..sampler import Sampler
 from ..worlds import WORLDS, Batch
 from .cards import write
+from .clip import TOLD, across
 
 HELD_OUT = 900_000  # the first seed of the pictures that figures are measured on
 STEPS = 50
@@ -165,6 +166,22 @@ def of_clip(name: str, n: int) -> dict:
     for batch, world in zip(batches, ("animals", "faces", "looks", "scenes"), strict=True):
         share = retrieval(batch.image, batch.caption, clip, 64)
         found[f"top-1 among 64 of {world} alone"] = round(share, 4)
+    return found | twins_told_apart(clip, n // 8)
+
+
+def twins_told_apart(clip: Clip, n: int) -> dict[str, float]:
+    """Of `n` held-out faces and the same with one factor across its range, the share whose captions
+    fit better as they are than exchanged; chance is 0.5."""
+    faces, gen, found = WORLDS["faces"], torch.Generator().manual_seed(0), {}
+    one = faces.sample_factors(n, HELD_OUT + 5)
+    for f in faces.factors:
+        if f.name not in TOLD:
+            continue
+        pair = one, one | {f.name: across(f, one[f.name], gen)}
+        x = [metrics.in_parts(clip.image, faces.render(v, 32)) for v in pair]
+        e = [clip.text(faces.captions(v, HELD_OUT + i)) for i, v in enumerate(pair)]
+        right = ((x[0] - x[1]) * (e[0] - e[1])).sum(1) > 0
+        found[f"twins told apart by {f.name}"] = round(right.float().mean().item(), 4)
     return found
 
 
