@@ -212,6 +212,8 @@ def test_evaluators_are_found_but_not_listed_or_loaded(zoo):
     assert checkpoints.find("clip-judge") == zoo / "clip-judge"
     for name, loader in (("critic", "load_critic"), ("clip-judge", "load_clip")):
         for given in (name, zoo / name):
-            with pytest.raises(CheckpointError, match=f"evaluator.*evaluators.{loader}") as raised:
+            with pytest.raises(
+                CheckpointError, match=f"no denoiser.*evaluators.{loader}"
+            ) as raised:
                 load(given)
             assert str(given) in str(raised.value) and str(raised.value).endswith(".")

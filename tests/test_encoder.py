@@ -43,7 +43,9 @@ def test_identity_1_on_an_untrained_network_and_any_schedule(s, eta, path, batch
     # For images that the network has never seen: it has seen none.
     x = randn(batch, 3, 8, 8, seed=batch).clamp(-1, 1)
     assert error(Sampler(UNET, eta=eta, schedule=s), x, path) <= 1e-12
-    assert error(Sampler(UNET32, eta=eta, schedule=s, dtype=torch.float32), x.float(), path) <= 1e-5
+    # P is as large as x_t/√ᾱ, of which float32 rounds 6e-8 away.
+    most = max(1e-5, 5e-7 / s.a.min().sqrt().item())
+    assert error(Sampler(UNET32, eta=eta, schedule=s, dtype=torch.float32), x.float(), path) <= most
 
 
 @paths

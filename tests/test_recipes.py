@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from lessons_lib import Sampler, load
 from lessons_lib.checkpoints import CheckpointError, card, verify
 from lessons_lib.evaluators import HEADS, columns, load_clip, load_critic
-from lessons_lib.recipes import cards, clip, critic, loop, pools, text_to_image
+from lessons_lib.recipes import clip, critic, loop, pools, text_to_image
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
 from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
@@ -212,5 +212,6 @@ def test_text_to_image_is_a_stable_diffusion_folder(quick, tmp_path, monkeypatch
 
 
 def test_a_card_lists_the_worlds_learnt():
-    assert cards.worlds_of(TINY) == ["faces"]
-    assert cards.worlds_of(Critics("critic")) == sorted(WORLDS)
+    assert TINY.learns() == ("faces",)
+    assert text_to_image.TextToImage("t2i").learns() == ("animals", "faces", "scenes")
+    assert Critics("critic").learns() == tuple(sorted(WORLDS))

@@ -23,7 +23,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Pixel("faces", world="faces", label="glasses"),
-        Pixel("animals", world="animals", channels=SMALL),
+        Pixel("animals", world="animals", channels=SMALL, label="species", unlabelled=0.15),
         Pixel("cats", world="cats", channels=SMALL),
         Pixel("dogs", world="dogs", channels=SMALL),
         Pixel("wild", world="wild", channels=SMALL),

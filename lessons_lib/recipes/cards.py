@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..checkpoints import digest
 from ..worlds import WORLDS
-from .loop import Recipe, Run
+from .loop import Run
 
 SHOWN = {"card.json", "sheet.png"}  # in the folder, and no part of the network
 
@@ -28,7 +28,7 @@ def export(run: Run, target: Path) -> None:
     card = {
         "kind": recipe.kind,
         "world": getattr(recipe, "world", None),
-        "worlds": {name: WORLDS[name].version for name in worlds_of(recipe)},
+        "worlds": {name: WORLDS[name].version for name in recipe.learns()},
         "recipe": asdict(recipe) | {"images": run.step * recipe.batch},
         "began_from": run.began_from,
         "parameters": count,
@@ -47,12 +47,6 @@ def export(run: Run, target: Path) -> None:
 def weights(card: dict) -> dict[str, str]:
     """The digests of the weights that a card lists."""
     return {k: v for k, v in card.get("files", {}).items() if k.endswith(".safetensors")}
-
-
-def worlds_of(recipe: Recipe) -> list[str]:
-    """The worlds that a recipe learns from: its own, or all."""
-    own = getattr(recipe, "world", "")
-    return [own] if own else sorted(WORLDS)
 
 
 def write(target: Path, card: dict) -> None:

@@ -93,6 +93,9 @@ class Cut(Recipe):
     nce: float = 1.0  # weight of PatchNCE, over the source and, as identity, over the target
     compiled: bool = False
 
+    def learns(self) -> tuple[str, ...]:
+        return (self.source, self.target)
+
     def network(self) -> nn.Module:
         return Rivals(TranslatorNet(self.channels, self.blocks))
 
@@ -129,6 +132,9 @@ class Domains(Recipe):
     domains: tuple[str, ...] = ("cats", "dogs", "wild")
     size: int = 32
     channels: tuple[int, ...] = (48, 96, 128)
+
+    def learns(self) -> tuple[str, ...]:
+        return self.domains
 
     def network(self) -> nn.Module:
         return DomainNet(self.domains, self.channels)

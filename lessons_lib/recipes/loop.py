@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .. import _torchvision  # noqa: F401
+from ..worlds import WORLDS
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Recipe:
     weight_decay: float = 0.0
     seed: int = 0
     compiled: bool = True  # by torch.compile
+
+    def learns(self) -> tuple[str, ...]:
+        """The worlds whose pictures it is shown."""
+        return tuple(sorted(WORLDS))
 
     def network(self) -> nn.Module:
         raise NotImplementedError

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import load
 from ..schedule import linear_alpha_bar, noised
-from ..worlds import WORLDS
+from ..worlds import WORLDS, Factor
 from .loop import Recipe
 from .pools import Pool, picks
 
@@ -34,8 +34,11 @@ class Pixel(Recipe):
     attention: tuple[int, ...] = (1, 2)  # levels, counted from the finest
     groups: int = 8  # of the normalizations; each takes a group's mean away, so few of them: with
     # diffusers' 32 the net cannot see a shift of one channel, which leaves a dotted texture
-    label: str = ""  # factor whose two halves are the network's conditions 1 and 2; 0 is none
+    label: str = ""  # factor whose choices, or two halves, are conditions 1, 2, …; 0 is none
     unlabelled: float = 0.5  # share of the batch trained without a condition
+
+    def learns(self) -> tuple[str, ...]:
+        return (self.world,)
 
     def network(self) -> nn.Module:
         """diffusers' UNet2DModel on (B, 3u², size/u, size/u)."""
@@ -54,14 +57,22 @@ class Pixel(Recipe):
             up_block_types=up,
             attention_head_dim=32,
             norm_num_groups=self.groups,
-            num_class_embeds=3 if self.label else None,
+            num_class_embeds=1 + self.labels if self.label else None,
         )
+
+    @property
+    def factor(self) -> Factor | None:
+        """The factor that `label` names."""
+        return next((f for f in WORLDS[self.world].factors if f.name == self.label), None)
+
+    @property
+    def labels(self) -> int:
+        """How many conditions there are, besides none."""
+        return len(self.factor.choices) or 2
 
     def data(self, pools: Path):
         """Batches (x, eps, t), with the labels (B,) if the recipe has any."""
-        world = WORLDS[self.world]
-        pool = Pool(world, self.size, pools)
-        factor = next((f for f in world.factors if f.name == self.label), None)
+        pool, factor = Pool(WORLDS[self.world], self.size, pools), self.factor
 
         def draw(seen: int, n: int, gen: torch.Generator) -> list[Tensor]:
             count = pool.grow(min(self.pool, seen + 1))
@@ -70,7 +81,9 @@ class Pixel(Recipe):
             batch = [x, torch.randn(x.shape, generator=gen), times(n, gen)]
             if factor is None:
                 return batch
-            kind = 1 + (factors[self.label] > (factor.low + factor.high) / 2).long()
+            value = factors[self.label]
+            kind = value if factor.choices else value > (factor.low + factor.high) / 2
+            kind = 1 + kind.long()
             return [*batch, kind * (torch.rand(n, generator=gen) >= self.unlabelled)]
 
         return draw

@@ -48,6 +48,9 @@ class Codecs(Recipe):
     crop: int = 32  # pixels; the network is convolutional, so crops teach what whole pictures do
     kl: float = 1e-5  # weight of the divergence from N(0, I), per latent number
 
+    def learns(self) -> tuple[str, ...]:
+        return SEEN
+
     def network(self) -> nn.Module:
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
@@ -105,7 +108,11 @@ def _vae(folder: Path):
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     home = folder if (folder / "vae").is_dir() else EMBEDDED / "t2i"
-    return AutoencoderKL.from_pretrained(home / "vae", torch_dtype=torch.float32)
+    vae = AutoencoderKL.from_pretrained(home / "vae", torch_dtype=torch.float32)
+    vae.register_to_config(
+        _name_or_path="codec"
+    )  # a folder of this machine, which is saved otherwise
+    return vae
 
 
 class Painter(nn.Module):
@@ -130,6 +137,9 @@ class TextToImage(Recipe):
     text_width: int = 128
     text_layers: int = 2
     unsaid: float = 0.1  # share of captions left out, for classifier-free guidance
+
+    def learns(self) -> tuple[str, ...]:
+        return SEEN
 
     def network(self) -> nn.Module:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
