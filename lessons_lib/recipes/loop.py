@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from .. import _torchvision  # noqa: F401
@@ -69,6 +71,12 @@ def accelerator(device: str = "cpu", compiled: bool = True):
 
     backend = "inductor" if compiled else "no"
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16", dynamo_backend=backend)
+
+
+def attention(device: torch.device):
+    """On CPU, attention without the flash kernel, whose backward pass is slow there: one core trains
+    t2i on 55 images/s instead of 46, and a pixel network on 108 instead of 96."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def check_gradients(net: nn.Module) -> None:
@@ -148,7 +156,7 @@ def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
         seed = (recipe.seed * 1_000_003 + step) * machine.num_processes + machine.process_index
         gen = torch.Generator().manual_seed(seed)
         batch = [part.to(machine.device) for part in draw(step * recipe.batch, each, gen)]
-        with machine.autocast():
+        with machine.autocast(), attention(machine.device):
             loss = recipe.loss(net, *batch)
         run.optimizer.param_groups[0]["lr"] = learning_rate(recipe, step)
         machine.backward(loss)
