@@ -19,6 +19,7 @@ from ..checkpoints import EMBEDDED, card, load
 from ..counterfactual import manifold_distance, readings
 from ..denoisers import Guided
 from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
+from ..inputs import pictures as look
 from ..sampler import Sampler
 from ..worlds import WORLDS, Batch
 from .cards import write
@@ -41,7 +42,7 @@ def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]
     for i in range(0, n, AT_ONCE):
         cond = model.prompts(captions[i : i + AT_ONCE]) if captions else None
         x = g.decode(z[i : i + AT_ONCE], cond=cond).float()
-        parts.append((model.codec.decode(x) if model.codec else x).clamp(-1, 1))
+        parts.append(look(model, x).clamp(-1, 1))
         print(f"{name}: {min(i + AT_ONCE, n)} of {n} samples", flush=True)
     return torch.cat(parts), captions
 
