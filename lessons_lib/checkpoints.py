@@ -2,7 +2,9 @@
 
 A folder is as diffusers saves it: `unet/` and `scheduler/` in a pipeline's folder, or `config.json`
 and `scheduler_config.json` at its root. Weights are safetensors only. An embedded model also has a
-`card.json`: recipe, figures, and the SHA-256 of each of its files, checked at each load.
+`card.json`: recipe, figures, and the SHA-256 of each of its files, checked at each load. A card may
+name another checkpoint as its `network`, and a `label`: it is that network with its label fixed, as
+`cats` is `animals` with the label 1.
 
 A latent model also has `vae/` (or `vqvae/`), one that text conditions `text_encoder/` and
 `tokenizer/`: Stable Diffusion's layout. What else lies there (a safety checker) is not read.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -97,9 +100,26 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
             f"{str(name)!r} is no denoiser: load it with "
             f"`lessons_lib.{LOADERS[kind_of(folder)]}({str(name)!r})`."
         )
-    if _has_card(folder):
+    own = card(folder) if _has_card(folder) else {}
+    if own:
         verify(folder)
-    return _unet(folder).to(where)
+    if "network" not in own:
+        return _unet(folder).to(where)
+    model = fixed_label(_unet(folder.parent / own["network"]), own["label"])
+    model.world = own["world"]
+    return model.to(where)
+
+
+def fixed_label(model: UNet, label: int) -> UNet:
+    """The network with one of its labels fixed, in place: it takes no labels any more.
+
+    A label's embedding is added to the time's, so it becomes a part of the time embedding's bias.
+    """
+    embedding, net = model.embedding(label)[0], model.net
+    net.time_embedding.linear_2.bias.add_(embedding)
+    net.class_embedding = None
+    net.register_to_config(num_class_embeds=None)
+    return model
 
 
 def checked_device(device: str) -> torch.device:
@@ -147,7 +167,7 @@ def verify(folder: Path) -> None:
     """
     listed = card(folder).get("files", {})
     for relative, wanted in listed.items():
-        path = folder / relative
+        path = Path(os.path.normpath(folder / relative))  # a view's files are its network's
         if not path.is_file():
             raise CheckpointError(f"{path} is missing: restore it with `git checkout -- {path}`.")
         if digest(path) != wanted:

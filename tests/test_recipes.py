@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
 from lessons_lib.checkpoints import CheckpointError, card, verify
+from lessons_lib.denoisers import labels_of
 from lessons_lib.evaluators import HEADS, columns, load_clip, load_critic
 from lessons_lib.recipes import clip, critic, loop, pools, text_to_image
 from lessons_lib.recipes.cards import export
@@ -100,6 +101,24 @@ def test_what_is_exported_loads_samples_and_warms_the_next(quick, tmp_path):
     warm = Run.resume(TINY, tmp_path / "next", warm_start=folder)
     for a, b in zip(warm.net.parameters(), model.net.parameters(), strict=True):
         assert_close(a, b)
+
+
+def test_a_view_is_its_network_with_one_label_fixed(quick, tmp_path):
+    species = {"world": "animals", "label": "species", "views": ("cats", "dogs", "wild")}
+    folder = trained(replace(TINY, **species), tmp_path)
+    both, dogs = load(folder), load(tmp_path / "dogs")
+    x = torch.randn(2, 3, 16, 16)
+    two = torch.tensor([2, 2])
+    assert_close(dogs(x, 700), both(x, 700, two))
+    assert not torch.allclose(dogs(x, 700), both(x, 700), atol=1e-4)
+    assert dogs.world == "dogs" and labels_of(dogs) == [] and labels_of(both) == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="without conditions"):
+        dogs(x, 700, two)
+    assert card(tmp_path / "wild")["worlds"] == {"wild": WORLDS["wild"].version}
+    weights = next(folder.rglob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(CheckpointError, match=r"/tiny/unet/.* is corrupt"):
+        load(tmp_path / "cats")
 
 
 def test_a_pool_is_drawn_once_and_again_when_the_renderer_changes(quick, tmp_path, monkeypatch):

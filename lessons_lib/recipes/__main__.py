@@ -18,15 +18,18 @@ from .loop import Run, accelerator, train
 from .pixel import Pixel
 from .text_to_image import Codecs, TextToImage, codec_folder
 
-SMALL = (64, 96, 128)
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Pixel("faces", world="faces", label="glasses"),
-        Pixel("animals", world="animals", channels=SMALL, label="species", unlabelled=0.15),
-        Pixel("cats", world="cats", channels=SMALL),
-        Pixel("dogs", world="dogs", channels=SMALL),
-        Pixel("wild", world="wild", channels=SMALL),
+        Pixel(
+            "animals",
+            world="animals",
+            channels=(64, 96, 128),
+            label="species",
+            unlabelled=0.15,
+            views=("cats", "dogs", "wild"),
+        ),
         Critics(
             "critic", images=400_000, pool=32_768, batch=128, learning_rate=1e-3, weight_decay=0.02
         ),

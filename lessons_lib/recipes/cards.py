@@ -18,7 +18,7 @@ def export(run: Run, target: Path) -> None:
 
     The card holds the recipe, the versions of the worlds' renderers, the loss curve and each file's
     SHA-256; `python -m lessons_lib.recipes.figures NAME` adds what the network can do, which stays
-    when the same weights are saved again.
+    when the same weights are saved again. The network's views get their cards beside it.
     """
     recipe, net = run.recipe, run.net
     count = sum(p.numel() for p in net.parameters())
@@ -36,9 +36,22 @@ def export(run: Run, target: Path) -> None:
         "loss_curve": [[seen, round(loss, 5)] for seen, loss in run.curve],
         "files": {p.relative_to(target).as_posix(): digest(p) for p in files},
     }
-    before = (
-        json.loads((target / "card.json").read_text()) if (target / "card.json").is_file() else {}
-    )
+    write_anew(target, card)
+    for label, world in enumerate(getattr(recipe, "views", ()), 1):
+        write_anew(target.parent / world, view(card, target.name, label, world))
+
+
+def view(card: dict, network: str, label: int, world: str) -> dict:
+    """The card of a checkpoint that is the network of another one with its label fixed."""
+    files = {f"../{network}/{name}": sha for name, sha in card["files"].items()}
+    own = {"network": network, "label": label, "world": world}
+    return card | own | {"worlds": {world: WORLDS[world].version}, "files": files}
+
+
+def write_anew(target: Path, card: dict) -> None:
+    """Write a card; the figures of the one before it stay if the weights are the same."""
+    path = target / "card.json"
+    before = json.loads(path.read_text()) if path.is_file() else {}
     if weights(before) == weights(card) and "figures" in before:
         card["figures"] = before["figures"]
     write(target, card)
@@ -50,4 +63,5 @@ def weights(card: dict) -> dict[str, str]:
 
 
 def write(target: Path, card: dict) -> None:
+    target.mkdir(parents=True, exist_ok=True)
     (target / "card.json").write_text(json.dumps(card, indent=1) + "\n")

@@ -37,6 +37,8 @@ class Pixel(Recipe):
     # diffusers' 32 the net cannot see a shift of one channel, which leaves a dotted texture
     label: str = ""  # factor whose choices, or two halves, are conditions 1, 2, …; 0 is none
     unlabelled: float = 0.5  # share of the batch trained without a condition
+    views: tuple[str, ...] = ()  # checkpoints that are this network with label 1, 2, … fixed, each
+    # named as the world that it draws
 
     def learns(self) -> tuple[str, ...]:
         return (self.world,)
