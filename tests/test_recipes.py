@@ -11,6 +11,7 @@ from lessons_lib.checkpoints import CheckpointError, card, verify
 from lessons_lib.denoisers import labels_of
 from lessons_lib.evaluators import HEADS, columns, load_clip, load_critic
 from lessons_lib.recipes import clip, critic, loop, pools, text_to_image
+from lessons_lib.recipes.__main__ import RECIPES
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
 from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
@@ -101,6 +102,24 @@ def test_what_is_exported_loads_samples_and_warms_the_next(quick, tmp_path):
     warm = Run.resume(TINY, tmp_path / "next", warm_start=folder)
     for a, b in zip(warm.net.parameters(), model.net.parameters(), strict=True):
         assert_close(a, b)
+
+
+def test_a_shorter_caption_is_a_part_of_it_and_keeps_its_subject():
+    whole = "a dog with brown fur, a cream muzzle and long ears, leaning left, on green"
+    scene = "a red house on the left and a cow in the middle, in winter at night"
+    gen = torch.Generator().manual_seed(0)
+    some = [text_to_image.shorter(whole, gen) for _ in range(200)]
+    assert all(s.startswith("a dog") for s in some) and {"a dog", whole} <= set(some)
+    words = set(whole.replace(",", "").split())
+    assert all(set(s.replace(",", "").split()) <= words for s in some)
+    some = {text_to_image.shorter(scene, gen) for _ in range(200)}
+    assert {"a red house", "a cow", "in winter at night", "a red house and a cow", scene} <= some
+
+
+def test_only_the_text_encoder_learns_if_so_asked():
+    net = replace(RECIPES["t2i-words"], channels=(32, 32), attention=(1,)).network()
+    assert not any(p.requires_grad for p in net.unet.parameters())
+    assert all(p.requires_grad for p in net.text_encoder.parameters())
 
 
 def test_a_view_is_its_network_with_one_label_fixed(quick, tmp_path):

@@ -32,7 +32,10 @@ AT_ONCE = 64
 
 def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]]:
     """`n` uncurated images of a generator by DDIM (η=0, 50 steps), and the captions of a
-    text-conditioned one, which are of held-out pictures of all its worlds."""
+    text-conditioned one, which are of held-out pictures of all its worlds.
+
+    The network runs under bfloat16 autocast, the sampler does not: nearly twice as fast on CPU.
+    """
     model = load(name)
     captions = held_out_captions(n) if model.prompts else []
     g, parts = Sampler(model, STEPS), []
@@ -41,7 +44,8 @@ def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]
     z = g.draw(n, seed=0)
     for i in range(0, n, AT_ONCE):
         cond = model.prompts(captions[i : i + AT_ONCE]) if captions else None
-        x = g.decode(z[i : i + AT_ONCE], cond=cond).float()
+        with torch.autocast(model.device.type, torch.bfloat16):
+            x = g.decode(z[i : i + AT_ONCE], cond=cond).float()
         parts.append(look(model, x).clamp(-1, 1))
         print(f"{name}: {min(i + AT_ONCE, n)} of {n} samples", flush=True)
     return torch.cat(parts), captions

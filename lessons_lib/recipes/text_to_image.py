@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from .pixel import scheduler, times, velocity
 from .pools import Pool, chunk, picks
 
 SEEN = ("animals", "faces", "scenes")
+JOINT = r"(, (?:and |with )?| and | with )"  # what lies between two clauses
+SUBJECT = r"\b(cat|dog|fox|face|person)\b"
+PLACE = r" (?:on|at|to) the (?:left|right)\b(?: of the lake)?| in the middle\b"
 SIZE = 64
 
 
@@ -135,6 +139,8 @@ class TextToImage(Recipe):
     text_width: int = 128
     text_layers: int = 2
     unsaid: float = 0.1  # share of captions left out, for classifier-free guidance
+    shortened: float = 0.5  # share of captions that leave things out, as people's prompts do
+    unet_learns: bool = True  # or the text encoder alone
 
     def learns(self) -> tuple[str, ...]:
         return SEEN
@@ -166,7 +172,7 @@ class TextToImage(Recipe):
             max_position_embeddings=text.LENGTH,
             **{f"{k}_token_id": getattr(tool, f"{k}_token_id") for k in ("bos", "eos", "pad")},
         )
-        return Painter(unet, CLIPTextModel(config))
+        return Painter(unet.requires_grad_(self.unet_learns), CLIPTextModel(config))
 
     def data(self, pools: Path):
         """Batches (latents, eps, t, input_ids)."""
@@ -180,12 +186,17 @@ class TextToImage(Recipe):
                 latents.append(z)
                 captions += source.world.captions(factors, seed=seen + self.seed)
             z = torch.cat(latents)
-            silent = (torch.rand(len(z), generator=gen) < self.unsaid).tolist()
-            captions = ["" if s else c for s, c in zip(silent, captions, strict=True)]
-            ids, _ = text.tokens(tool, captions)
+            ids, _ = text.tokens(tool, [self.said(caption, gen) for caption in captions])
             return [z, torch.randn(z.shape, generator=gen), times(len(z), gen), ids]
 
         return draw
+
+    def said(self, caption: str, gen: torch.Generator) -> str:
+        """What the network is told of a picture: its caption, a part of it, or nothing."""
+        chance = torch.rand((), generator=gen).item()
+        if chance < self.unsaid:
+            return ""
+        return shorter(caption, gen) if chance < self.unsaid + self.shortened else caption
 
     def loss(self, net: nn.Module, z: Tensor, eps: Tensor, t: Tensor, ids: Tensor) -> Tensor:
         z_t, v = velocity(z, eps, t)
@@ -215,6 +226,24 @@ class TextToImage(Recipe):
 
         model = load(name)
         return Painter(model.net, model.prompts.net).state_dict()
+
+
+def shorter(caption: str, gen: torch.Generator) -> str:
+    """Some of a caption's clauses in their order, and of some only the thing, not its place.
+
+    The clause that says whose picture it is stays: 'a cat with brown fur, on green' may become
+    'a cat'. A scene's things are all equal: 'a red house on the left and a cow, in winter' may
+    become 'a red house, in winter'.
+    """
+    parts = re.split(JOINT, caption)
+    clauses, joints = parts[::2], parts[1::2]
+    count = torch.randint(1, len(clauses) + 1, (), generator=gen).item()
+    keep = set(torch.randperm(len(clauses), generator=gen)[:count].tolist())
+    keep |= {i for i, clause in enumerate(clauses) if re.search(SUBJECT, clause)}
+    placed = torch.rand((), generator=gen).item() < 0.5
+    told = [c if placed else re.sub(PLACE, "", c) for c in clauses]
+    first, *rest = sorted(keep)
+    return told[first] + "".join(joints[i - 1] + told[i] for i in rest)
 
 
 def codec_folder() -> Path:
