@@ -275,7 +275,8 @@ def _rescaling(d: Direction, schedule: Schedule) -> float:
 
 
 def save_edit(edit: Asyrp, folder: str | Path, **more) -> None:
-    """Write an edit of one term into a folder: model.safetensors, and card.json with `more` in it."""
+    """Write an edit of one term into a folder: model.safetensors, in half precision, and card.json
+    with `more` in it."""
     from safetensors.torch import save_file
 
     if len(edit.terms) != 1 or not isinstance(edit.terms[0][0], Real):
@@ -285,7 +286,8 @@ def save_edit(edit: Asyrp, folder: str | Path, **more) -> None:
     (scale, d), folder = edit.terms[0], Path(folder)
     form = next(name for name, (kind, _) in FORMS.items() if type(d.form) is kind)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.contiguous().cpu() for k, v in d.form.state_dict().items()}, folder / WEIGHTS)
+    state = {k: v.half() if v.is_floating_point() else v for k, v in d.form.state_dict().items()}
+    save_file({k: v.contiguous().cpu() for k, v in state.items()}, folder / WEIGHTS)
     said = {
         "kind": "direction", "form": form, "config": d.form.config, "scale": scale,
         "first": d.first, "last": d.last, "visits": d.visits,

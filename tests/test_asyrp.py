@@ -228,7 +228,7 @@ def test_an_edit_comes_back_from_its_file(form, tmp_path, model):
     save_edit(edit, tmp_path, seconds=3)
     back = load_edit(tmp_path)
     b = tiny_unet(dtype=torch.float32).encode(randn(2, 3, 8, 8, dtype=torch.float32), 700)
-    assert torch.equal(back.shift(b, 700), edit.shift(b, 700))
+    assert_close(back.shift(b, 700), edit.shift(b, 700), rtol=2e-3, atol=2e-3)  # half precision
     (scale, d), = back.terms  # fmt: skip
     assert (scale, d.first, d.last, d.visits) == (1.5, 900, 300, 4)
     assert d.card == {"texts": ["a face", "a smile"], "seconds": 3}
