@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,12 +24,16 @@ from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_
 from ..inputs import pictures as look
 from ..sampler import Sampler
 from ..worlds import WORLDS, Batch
+from ..worlds.animals_words import FUR_WORDS
+from ..worlds.scenes_words import COLORS, OBJECTS
+from ..worlds.words import article
 from .cards import write
 from .clip import TOLD, across
 
 HELD_OUT = 900_000  # the first seed of the pictures that figures are measured on
 STEPS = 50
 AT_ONCE = 64
+OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world that has several
 
 
 def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]]:
@@ -124,7 +130,7 @@ def of_text_to_image(name: str, n: int, critic: Critic) -> dict:
         found[f"manifold distance on {world}, dB: mean"] = round(
             manifold_distance(x[i::3], world, critic).mean().item(), 2
         )
-    return found | binding(x[2::3], critic)
+    return found | binding(x[2::3], critic) | of_short_prompts(name, critic)
 
 
 def binding(x: Tensor, critic: Critic) -> dict:
@@ -142,6 +148,62 @@ def binding(x: Tensor, critic: Critic) -> dict:
         "scenes: named objects in their place": round(torch.cat(there).float().mean().item(), 4),
         "scenes: their colours right": round(torch.cat(coloured).float().mean().item(), 4),
     }
+
+
+def of_short_prompts(name: str, critic: Critic, each: int = 8) -> dict:
+    """Share of pictures, `each` of a prompt, in which the critic reads what a short prompt names:
+    'a red house' (in any place, other things allowed), 'a brown dog', 'a person with glasses'."""
+    model, shares = load(name), {}
+    g = Sampler(Guided(model, 3.0, model.prompts.empty), STEPS)
+    z = g.draw(each, seed=1)
+    for world, prompts in short_prompts().items():
+        right = []
+        for prompt, seen in prompts.items():
+            with torch.autocast(model.device.type, torch.bfloat16):
+                code = g.decode(z, cond=model.prompts([prompt] * each))
+            x = look(model, code.float()).clamp(-1, 1)
+            kind = critic.world(x).argmax(1)
+            mine = [KINDS.index(k) for k in OF.get(world, [world])]
+            there = torch.isin(kind, torch.tensor(mine)) & seen(readings(x, world, critic))
+            right.append(there.float().mean())
+        shares[f"short prompts of {world}: named thing there"] = round(
+            torch.stack(right).mean().item(), 4
+        )
+        print(shares, flush=True)
+    return shares
+
+
+def short_prompts() -> dict[str, dict[str, Callable[[dict[str, Tensor]], Tensor]]]:
+    """Of each world, prompts of a few words, and whether readings have what they name, (B,)."""
+    scenes = {
+        f"a {color} {thing}": partial(_stands, k, c)
+        for k, thing in enumerate(OBJECTS)
+        for c, color in enumerate(COLORS)
+        if thing in ("house", "tent", "windmill")
+    }
+    animals = {
+        article(f"{fur} {kind}"): partial(_is_furred, k, f / 4)
+        for k, kind in enumerate(("cat", "dog", "fox"))
+        for f, fur in enumerate(FUR_WORDS)
+    }
+    faces = {
+        "a smiling person": lambda r: r["smile"] > 0,
+        "a sad person": lambda r: r["smile"] < 0,
+        "a person with glasses": lambda r: r["glasses"] > 0.5,
+        "a person with a beard": lambda r: r["beard"] > 0.5,
+        "an old person": lambda r: r["age"] > 0.5,
+        "a young person": lambda r: r["age"] < 0.5,
+    }
+    return {"scenes": scenes, "animals": animals, "faces": faces}
+
+
+def _stands(kind: int, color: int, read: dict[str, Tensor]) -> Tensor:
+    sides = ((read[s] == kind) & (read[f"{s}_color"] == color) for s in ("left", "right"))
+    return torch.stack(list(sides)).any(0)
+
+
+def _is_furred(species: int, fur: float, read: dict[str, Tensor]) -> Tensor:
+    return (read["species"] == species) & ((read["fur"] - fur).abs() < 0.125)
 
 
 def retrieval(x: Tensor, captions: list[str], clip, among: int) -> float:
