@@ -159,9 +159,10 @@ def ddib(
 
 
 def low_pass(factor: int) -> Callable[[Tensor], Tensor]:
-    """Images (B, C, H, W) without what is finer than `factor` pixels: made smaller, and large again.
+    """Images (..., B, C, H, W) without what is finer than `factor` pixels: made smaller, and large again.
 
-    Linear, as ILVR and EGSDE ask. Raises ValueError, when called, for sides that `factor` does not divide.
+    Linear, as ILVR and EGSDE ask; x + low(y - x) is x with the low frequencies of y.
+    Raises ValueError, when called, for sides that `factor` does not divide.
     """
 
     def low(x: Tensor) -> Tensor:
@@ -170,7 +171,8 @@ def low_pass(factor: int) -> Callable[[Tensor], Tensor]:
                 f"factor is {factor!r}: it must divide {x.shape[-2]} and {x.shape[-1]}."
             )
         size = tuple(side // factor for side in x.shape[-2:])
-        return F.interpolate(F.interpolate(x, size, mode="area"), x.shape[-2:], mode="bicubic")
+        small = F.interpolate(x.flatten(0, -4), size, mode="area")
+        return F.interpolate(small, x.shape[-2:], mode="bicubic").reshape(x.shape)
 
     return low
 

@@ -66,7 +66,7 @@ def domain_independent(low: Callable[[Tensor], Tensor], source: Source) -> Energ
 def egsde(
     x: Tensor,
     sampler: Sampler,
-    features: Features,
+    features: Features | None,
     low: Callable[[Tensor], Tensor],
     specific: float,
     independent: float,
@@ -75,6 +75,7 @@ def egsde(
 ) -> Tensor:
     """Energy-guided SDEdit from the sampler's first level, (B, *shape) (Zhao et al. 2022, Algorithm 1).
 
+    features: of a classifier of noisy images; None leaves the first energy out, whatever its weight.
     specific, independent: the weights λ_s and λ_i. The paper's are 500 and 2 on 256 pixels; the first
     energy is a mean over places, so for equal steps λ_s goes with the number of pixels: 8 on 32.
     With both 0 it is `sdedit`. As in the authors' code, the source is noised by one noise at all t,
@@ -86,12 +87,11 @@ def egsde(
     def source(t: int) -> Tensor:
         return noised(x, noise, table[t].item())
 
-    parts = (
-        (specific, domain_specific(features, source)),
-        (independent, domain_independent(low, source)),
-    )
+    alike = domain_independent(low, source)
+    telling = None if features is None else domain_specific(features, source)
 
     def energy(y: Tensor, t: int) -> Tensor:
-        return sum(weight * part(y, t) for weight, part in parts)
+        shared = independent * alike(y, t)
+        return shared if telling is None else shared + specific * telling(y, t)
 
     return sdedit(x, sampler, seed, cond, downhill(energy))

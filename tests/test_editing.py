@@ -222,6 +222,8 @@ def test_a_low_pass_is_linear_keeps_colours_and_drops_what_is_fine():
     checks = (torch.arange(16)[:, None] + torch.arange(16)).double() % 2 - 0.5
     assert low(checks.expand(1, 1, 16, 16)).abs().max() < 1e-12
     assert_close(low_pass(1)(x), x)
+    codes = randn(3, 2, 3, 16, 16)
+    assert_close(low(codes), torch.stack([low(step) for step in codes]))
     with pytest.raises(ValueError, match="must divide 16 and 16"):
         low_pass(3)(x)
 

@@ -44,6 +44,16 @@ def test_with_no_energy_it_is_sdedit():
     assert_close(egsde(x, g, features, low_pass(2), 0.0, 0.0, seed=4), sdedit(x, g, seed=4))
 
 
+def test_without_features_the_classifiers_energy_is_left_out():
+    g, x = start_at(Sampler(tiny_unet(), 10, 1.0), 500), randn(2, 3, 8, 8)
+    without, weightless = (
+        egsde(x, g, features, low_pass(2), specific, 2.0)
+        for features, specific in ((None, 20.0), (lambda x, t: x, 0.0))
+    )
+    assert_close(without, weightless)
+    assert (without - sdedit(x, g)).abs().max() > 0.01
+
+
 def test_each_energy_does_what_it_is_for():
     g, x = start_at(Sampler(tiny_unet(), 20, 1.0), 500), randn(2, 3, 8, 8)
     features = lambda x, t: x  # noqa: E731
