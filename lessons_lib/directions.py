@@ -110,18 +110,29 @@ def directional(before: Tensor, after: Tensor, direction: Tensor) -> Tensor:
 
 def text_direction(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, float]:
     """(E_T(target) - E_T(source) (E,), the cosine of the two); the means of lists of as many texts."""
-    lists = [[texts] if isinstance(texts, str) else list(texts) for texts in (source, target)]
-    if len(lists[0]) != len(lists[1]) or not lists[0]:
-        raise ValueError(
-            f"There are {len(lists[0])} source and {len(lists[1])} target texts: give pairs."
-        )
-    with torch.no_grad():
-        a, b = (clip.text(texts) for texts in lists)
+    a, b = _text_vectors(clip, source, target)
     if (b - a).mean(0).norm() < 1e-5:
         raise ValueError(
             f"Source text {source!r} and target text {target!r} are the same to the encoder."
         )
     return (b - a).mean(0), (a * b).sum(1).mean().item()
+
+
+def text_means(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, Tensor]:
+    """(E_T(source), E_T(target)), (E,) unit vectors: the directions of the means of as many texts."""
+    a, b = (F.normalize(v.mean(0), dim=0) for v in _text_vectors(clip, source, target))
+    return a, b
+
+
+@torch.no_grad()
+def _text_vectors(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, Tensor]:
+    lists = [[texts] if isinstance(texts, str) else list(texts) for texts in (source, target)]
+    if len(lists[0]) != len(lists[1]) or not lists[0]:
+        raise ValueError(
+            f"There are {len(lists[0])} source and {len(lists[1])} target texts: give pairs."
+        )
+    a, b = (clip.text(texts) for texts in lists)
+    return a, b
 
 
 def new_f_t(

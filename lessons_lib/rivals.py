@@ -1,6 +1,6 @@
 """What Asyrp is compared with: the papers' other ways to turn the same texts into an edit.
 
-Each takes the sources, the loss and the settings of `directions.training`.
+Those that are trained take the sources, the loss and the settings of `directions.training`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .asyrp import Asyrp, PerTime
-from .denoisers import UNet
-from .directions import Sources, Texts, directional, text_direction, training
-from .sampler import Code, Edit, Sampler, plain, shift
+from .asyrp import Asyrp, PerTime, asymmetric
+from .denoisers import UNet, predict
+from .directions import Sources, Texts, directional, text_direction, text_means, training
+from .sampler import Code, Edit, Sampler, plain, predicted_image, shift
 
 if TYPE_CHECKING:
     from .evaluators import Clip
@@ -27,6 +27,50 @@ def in_both(edit: Asyrp) -> Edit:
         b = denoiser.encode(x, t, cond)
         eps = denoiser.decode(b, edit.shift(b, t))
         return eps, eps, b.h
+
+    return step
+
+
+def random_instead(edit: Asyrp, seed: int = 0) -> Edit:
+    """One random direction of h for all images and times, each image's Δh_t as long as the edit's."""
+
+    def step(denoiser, x, t, cond=None):
+        b = denoiser.encode(x, t, cond)
+        delta_h = edit.shift(b, t)
+        if delta_h is not None:
+            gen = torch.Generator().manual_seed(seed)
+            noise = torch.randn(delta_h.shape[1:], generator=gen).to(delta_h)
+            delta_h = noise / noise.norm() * delta_h.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        return asymmetric(denoiser, b, delta_h)
+
+    return step
+
+
+def classifier_guidance(
+    clip: Clip, source: Texts, target: Texts, scale: float, first: int, last: int = 0,
+    sharpness: float = 100.0,
+) -> Edit:  # fmt: skip
+    """ε - scale √(1-ᾱ_t) ∇ log p(target | x_t) in both terms (Dhariwal & Nichol 2021, Algorithm 2).
+
+    p is the encoder's choice between the two texts for the picture P_t(x_t), in the place of a
+    classifier that was trained on noisy images: softmax of `sharpness` times the cosines. Nothing is
+    trained, but each step within first ≥ t ≥ last goes backwards through the encoder and the network.
+    For models of pictures.
+    """
+    texts = torch.stack(text_means(clip, source, target))
+
+    def step(denoiser, x, t, cond=None):
+        if not first >= t >= last:
+            return plain(denoiser, x, t, cond)
+        a = denoiser.alpha_bar[t].item()
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            eps, h = predict(denoiser, x, t, cond)
+            cosines = clip.image(predicted_image(x, eps, a).float()) @ texts.T
+            likely = (sharpness * cosines).log_softmax(1)[:, 1].sum()
+            (upwards,) = torch.autograd.grad(likely, x)
+        eps = eps.detach() - scale * (1 - a) ** 0.5 * upwards
+        return eps, eps, None if h is None else h.detach()
 
     return step
 

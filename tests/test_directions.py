@@ -17,8 +17,16 @@ from lessons_lib.directions import (
     trained,
     training,
 )
-from lessons_lib.rivals import diffusion_clip, eps_shift, in_both, moved_start, of_eps
-from lessons_lib.sampler import shift
+from lessons_lib.rivals import (
+    classifier_guidance,
+    diffusion_clip,
+    eps_shift,
+    in_both,
+    moved_start,
+    of_eps,
+    random_instead,
+)
+from lessons_lib.sampler import plain, shift
 from small import randn, tiny_unet
 
 PAIR = "dark", "bright"
@@ -157,6 +165,53 @@ def test_a_shift_of_eps_acts_within_its_times_only(g):
         lambda t: torch.zeros(3, 8, 8) if t < 333 or t > 666 else form(None, t, None), 2.0, False
     )
     assert_close(g.decode(z, of_eps(form, 2.0, in_D=False)), g.decode(z, wanted))
+
+
+def test_guidance_climbs_the_probability_of_the_target(g):
+    x, t, a = g.draw(2, seed=0).x_T, 333, g.denoiser.alpha_bar[333].item()
+    guided = classifier_guidance(TinyClip(), *PAIR, scale=2.0, first=700, last=100, sharpness=5.0)
+    eps_P, eps_D, _ = guided(g.denoiser, x, t)
+    eps = plain(g.denoiser, x, t)[0]
+    assert torch.equal(eps_P, eps_D)
+    texts = TinyClip().text(PAIR)
+
+    def log_p(x):
+        P = (x - (1 - a) ** 0.5 * g.denoiser(x, t)) / a**0.5
+        return (5 * TinyClip().image(P) @ texts.T).softmax(1)[:, 1].log().sum()
+
+    upwards = (eps - eps_P) / (2 * (1 - a) ** 0.5)
+    unit = upwards / upwards.norm()
+    slope = (log_p(x + 1e-2 * unit) - log_p(x - 1e-2 * unit)) / 2e-2
+    assert_close(slope.double(), upwards.norm(), rtol=1e-2, atol=1e-4)
+    assert torch.equal(guided(g.denoiser, x, 999)[0], plain(g.denoiser, x, 999)[0])
+    z = g.draw(4, seed=3)
+    assert (redness(g.decode(z, guided)) > redness(g.decode(z))).all()
+
+
+def test_a_random_delta_h_is_as_long_as_the_edits_and_the_same_for_all(g, sources):
+    torch.manual_seed(0)
+    form = PerTime(g.schedule.t[sources.steps], torch.randn(len(sources.steps), 16, 4, 4))
+    edit, x, made = trained(form, sources), g.draw(2, seed=0).x_T, []
+    model = g.denoiser
+
+    class Watched:
+        encode = staticmethod(model.encode)
+
+        @staticmethod
+        def decode(b, delta_h=None):
+            made.append(delta_h[: len(x)])
+            return model.decode(b, delta_h)
+
+    scale = torch.tensor([1.0, 3.0])
+    for t in (666, 333):
+        random_instead(edit * scale, seed=1)(Watched, x, t)
+    one, other = made
+    assert_close(one[1], 3 * one[0])
+    for delta_h, own in zip(made, form.delta, strict=False):
+        assert_close(delta_h[0].norm(), own.norm())
+    assert_close(one[0] / one[0].norm(), other[0] / other[0].norm())
+    again = random_instead(edit, seed=2)(model, x, 666)[0]
+    assert not torch.allclose(again, random_instead(edit, seed=1)(model, x, 666)[0], atol=1e-3)
 
 
 def test_the_rivals_follow_the_texts_too(g, sources):
