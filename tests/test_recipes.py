@@ -112,8 +112,8 @@ def test_a_shorter_caption_is_a_part_of_it_and_keeps_its_subject():
     assert all(s.startswith("a dog") for s in some) and {"a dog", whole} <= set(some)
     words = set(whole.replace(",", "").split())
     assert all(set(s.replace(",", "").split()) <= words for s in some)
-    some = {text_to_image.shorter(scene, gen) for _ in range(200)}
-    assert {"a red house", "a cow", "in winter at night", "a red house and a cow", scene} <= some
+    some = {text_to_image.shorter(scene, gen) for _ in range(500)}
+    assert {"a red house", "a house in winter at night", "a cow, in winter at night", scene} <= some
 
 
 def test_only_the_text_encoder_learns_if_so_asked():

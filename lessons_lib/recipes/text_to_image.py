@@ -24,7 +24,11 @@ from .pools import Pool, chunk, picks
 SEEN = ("animals", "faces", "scenes")
 JOINT = r"(, (?:and |with )?| and | with )"  # what lies between two clauses
 SUBJECT = r"\b(cat|dog|fox|face|person)\b"
-PLACE = r" (?:on|at|to) the (?:left|right)\b(?: of the lake)?| in the middle\b"
+LEFT_OUT = (  # pattern, what stands there instead, chance
+    (r" (?:on|at|to) the (?:left|right)\b(?: of the lake)?| in the middle\b", "", 0.5),  # places
+    (r"\b(?:red|blue|yellow|white) (?=house|cottage|tent|windmill|(?:sailing )?boat)", "", 0.25),
+    (r", (?=in |on |at |under |against |before )", " ", 0.5),
+)
 SIZE = 64
 
 
@@ -229,21 +233,23 @@ class TextToImage(Recipe):
 
 
 def shorter(caption: str, gen: torch.Generator) -> str:
-    """Some of a caption's clauses in their order, and of some only the thing, not its place.
+    """Some of a caption's clauses in their order, at times without places, or colours of objects.
 
     The clause that says whose picture it is stays: 'a cat with brown fur, on green' may become
     'a cat'. A scene's things are all equal: 'a red house on the left and a cow, in winter' may
-    become 'a red house, in winter'.
+    become 'a red house in winter'.
     """
     parts = re.split(JOINT, caption)
     clauses, joints = parts[::2], parts[1::2]
     count = torch.randint(1, len(clauses) + 1, (), generator=gen).item()
     keep = set(torch.randperm(len(clauses), generator=gen)[:count].tolist())
     keep |= {i for i, clause in enumerate(clauses) if re.search(SUBJECT, clause)}
-    placed = torch.rand((), generator=gen).item() < 0.5
-    told = [c if placed else re.sub(PLACE, "", c) for c in clauses]
     first, *rest = sorted(keep)
-    return told[first] + "".join(joints[i - 1] + told[i] for i in rest)
+    told = clauses[first] + "".join(joints[i - 1] + clauses[i] for i in rest)
+    for pattern, instead, chance in LEFT_OUT:
+        if torch.rand((), generator=gen).item() < chance:
+            told = re.sub(pattern, instead, told)
+    return told
 
 
 def codec_folder() -> Path:
