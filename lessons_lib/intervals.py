@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .metrics import Distance
-from .sampler import Code, Sampler
+from .sampler import Code, Edit, Sampler, Step, plain
 
 EDIT, BOOST = 0.33, 1.2  # of LPIPS with AlexNet on photographs; another distance has its own
 
@@ -51,14 +51,48 @@ def curves(
 
     look: a latent model's decoder, `model.codec.decode`; by default x are pictures.
     """
+    return curves_of(list(sampler.trajectory(z, cond=cond)), distance, look)
+
+
+@torch.no_grad()
+def curves_of(
+    steps: Sequence[Step], distance: Distance, look: Callable[[Tensor], Tensor] | None = None
+) -> Curves:
+    """The same of the steps of a path that is at hand, so that several distances share one path."""
     show = look or (lambda x: x)
-    steps = [(show(s.P).float(), show(s.x).float()) for s in sampler.trajectory(z, cond=cond)]
-    image = steps[-1][0]  # the last step's P is the image, if the schedule ends at ᾱ = 1
+    image = show(steps[-1].P).float()  # the image, if the schedule ends at ᾱ = 1
     P, x = (
-        torch.stack([distance(image, v).mean() for v in seen]).cpu()
-        for seen in zip(*steps, strict=True)
+        torch.stack([distance(image, show(v).float()).mean() for v in seen]).cpu()
+        for seen in ([s.P for s in steps], [s.x for s in steps])
     )
-    return Curves(sampler.schedule.t, P, x)
+    return Curves(torch.tensor([s.t for s in steps]), P, x)
+
+
+@torch.no_grad()
+def at_each_end(
+    sampler: Sampler, z: Code, edit: Edit, ends: Sequence[int], cond: Tensor | None = None
+) -> Tensor:
+    """The images of an edit that is dropped below each of these times, (ends, B, *shape).
+
+    The edited path is walked once; at each end a plain path leaves it. An edit acts only within its
+    own interval: let that reach as far as the last of the ends.
+    """
+    taken = [int((sampler.schedule.t >= end).sum()) for end in ends]
+    images = {}
+    for step in sampler.trajectory(z, edit, cond):
+        if step.i in taken:
+            images[step.i] = _onwards(sampler, z, step.x, step.i, plain, cond)
+    images[len(sampler.schedule)] = step.x_to
+    return torch.stack([images[i] for i in taken])
+
+
+def _onwards(
+    sampler: Sampler, z: Code, x: Tensor, i: int, edit: Edit, cond: Tensor | None
+) -> Tensor:
+    """The image that the path leads to from x before step i."""
+    for k in range(i, len(sampler.schedule)):
+        x = sampler.step(x, k, z.noise(k, sampler.sigma[k]).to(x), edit, cond).x_to
+    return x
 
 
 def t_edit(c: Curves, threshold: float = EDIT) -> int:
@@ -97,7 +131,8 @@ def threshold(
 
     t, values: (S,), one of the `Curves`. ends: times that were tried as t_edit (or t_boost); success:
     what was measured with each, such as the share of images on which the edit succeeded. Of those that
-    reach `share` of the best, the latest t is taken: the shortest interval.
+    reach `share` of the best, the highest t is taken: the shortest editing interval. For t_boost the
+    success is what boosting must not lose, such as likeness, and the highest t boosts the most.
     """
     if len(ends) != len(success) or not len(ends):
         raise ValueError(
@@ -121,3 +156,16 @@ class Boosted(Sampler):
     def with_noise(self, z: Code, seed: int) -> Code:
         """The code of a deterministic sampler, x_T, with noise for the boosted steps, drawn anew."""
         return Code(z.x_T, self.draw(len(z), seed).eps, self.sigma == 0)
+
+    @torch.no_grad()
+    def from_path(
+        self, steps: Sequence[Step], z: Code, edit: Edit = plain, cond: Tensor | None = None
+    ) -> Tensor:
+        """The images of a deterministic path that is at hand, walked anew from t_boost on.
+
+        steps: of the path by the same edit; z: its codes, with this sampler's noise.
+        """
+        for step in steps:
+            if self.sigma[step.i] > 0:
+                return _onwards(self, z, step.x, step.i, edit, cond)
+        return steps[-1].x_to

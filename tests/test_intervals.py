@@ -5,10 +5,21 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler
-from lessons_lib.intervals import Boosted, Curves, curves, t_boost, t_edit, texts_apart, threshold
+from lessons_lib.hspace import constant
+from lessons_lib.intervals import (
+    Boosted,
+    Curves,
+    at_each_end,
+    curves,
+    curves_of,
+    t_boost,
+    t_edit,
+    texts_apart,
+    threshold,
+)
 from lessons_lib.metrics import rms
 from lessons_lib.sampler import plain
-from small import mixture, tiny_unet
+from small import mixture, randn, tiny_unet
 
 C = Curves(
     torch.tensor([900, 600, 300, 0]),
@@ -84,3 +95,38 @@ def test_a_boosted_sampler_still_reconstructs():
     g3 = Boosted(Sampler(mixture(d=4), steps=12), 500)
     x = g3.denoiser.sample(3, seed=1)
     assert_close(g3.decode(g3.encode(x, seed=0)), x, rtol=0, atol=1e-12)
+
+
+def test_several_distances_share_one_path():
+    g = Sampler(mixture(d=6), steps=8)
+    z = g.draw(5, seed=0)
+    path = list(g.trajectory(z))
+    for a, b in zip(curves_of(path, rms), curves(g, z, rms), strict=True):
+        assert_close(a, b)
+    assert_close(curves_of(path, rms, look=lambda x: 2 * x).P, 2 * curves(g, z, rms).P)
+
+
+@pytest.mark.parametrize("boosted", [False, True])
+def test_an_edit_dropped_at_each_end_is_the_edit_of_each_interval(boosted):
+    g = Sampler(tiny_unet(), steps=10)
+    edit, z = constant(randn(16, 4, 4), 900, 0), g.draw(2, seed=0)
+    if boosted:
+        g = Boosted(g, 300)
+        z = g.with_noise(z, seed=1)
+    ends = [999, 500, 450, 112, 0]
+    images = at_each_end(g, z, edit, ends)
+    for end, image in zip(ends, images, strict=True):
+        alone = edit.within(900, min(end, 900))
+        want = g.decode(z, alone) if end <= 900 else g.decode(z)
+        assert_close(image, want, rtol=0, atol=1e-10)
+    assert not torch.equal(images[1], images[0]) and not torch.equal(images[3], images[4])
+
+
+@pytest.mark.parametrize("t", [-1, 300, 700])
+def test_a_path_at_hand_is_boosted_as_a_whole_decode_is(t):
+    g = Sampler(tiny_unet(), steps=10)
+    edit, z = constant(randn(16, 4, 4), 900, 200), g.draw(2, seed=0)
+    g3 = Boosted(g, t)
+    z3 = g3.with_noise(z, seed=1)
+    found = g3.from_path(list(g.trajectory(z, edit)), z3, edit)
+    assert_close(found, g3.decode(z3, edit), rtol=0, atol=1e-10)

@@ -1,0 +1,128 @@
+"""Whom a lesson edits, and what is known of them: `subjects(g, "faces", "smiling, old", n=8, seed=0)`.
+
+With a world of known factors and directions that were trained for the model, edits are judged by
+ground truth. Any other model gets its own samples, and principal directions of its h.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .asyrp import Asyrp, load_edit
+from .counterfactual import Scores, counterfactual_scores
+from .hspace import constant, principal
+from .metrics import Distance
+from .recipes.directions import ATTRIBUTES, HELD_OUT, codes
+from .sampler import Code, Sampler
+from .worlds import WORLDS
+
+if TYPE_CHECKING:
+    from .evaluators import Critic
+
+Factors = dict[str, Tensor]
+WORLD = "faces"  # what ATTRIBUTES are of
+LACKING = 0.3  # of a factor's range: who is to be edited has at least so far to go
+FIRST, LAST = 736, 315  # the interval of directions that nobody trained
+
+
+class Subjects(NamedTuple):
+    """Codes to edit, and edits by name.
+
+    z: of N images. edits: made for this sampler's number of steps.
+    goals: for each edit that has a ground truth, the factors of the true counterfactuals.
+    factors: of the N pictures, (N,) each, or None. said: what is left out, in a sentence, or "".
+    """
+
+    z: Code
+    edits: dict[str, Asyrp]
+    goals: dict[str, Factors]
+    factors: Factors | None
+    said: str
+
+
+@torch.no_grad()
+def subjects(sampler: Sampler, checkpoint: str, names: str, n: int, seed: int) -> Subjects:
+    """`n` images, and the edits of these names for the model called `checkpoint`.
+
+    names: embedded directions or folders, with commas between. Of a model that they were not trained
+    for, principal directions of h take their place.
+    sampler: of that model, at η = 0.
+    """
+    known = [name.strip() for name in names.split(",") if name.strip()]
+    if not known:
+        raise ValueError(
+            f"attributes is {names!r}: give names of directions, with commas between them."
+        )
+    model = sampler.denoiser
+    edits = {name: load_edit(name, model.device) for name in known}
+    if any(d.card.get("checkpoint") != checkpoint for e in edits.values() for _, d in e.terms):
+        return _without_truth(sampler, checkpoint, known, n, seed)
+    edits = {name: edit.over(sampler.schedule) for name, edit in edits.items()}
+    truths = [k for k in known if k in ATTRIBUTES and ATTRIBUTES[k].wanted and model.world == WORLD]
+    if not truths:
+        said = "None of these directions has a true counterfactual: what needs one is left out."
+        return Subjects(sampler.draw(n, seed), edits, {}, None, said)
+    factors = who_lacks(truths, n, seed)
+    pictures = WORLDS[WORLD].render(factors, model.shape[-1])
+    goals = {k: ATTRIBUTES[k].wanted(factors) for k in truths}
+    rest = ", ".join(k for k in known if k not in truths)
+    said = (
+        f"{rest}: without a true counterfactual, so left out where one is needed." if rest else ""
+    )
+    return Subjects(
+        codes(sampler, pictures.to(model.device), refine=1), edits, goals, factors, said
+    )
+
+
+def who_lacks(names: list[str], n: int, seed: int) -> Factors:
+    """Factors of the first `n` held-out pictures that have some way to go to each of these attributes.
+
+    Attributes that are opposites leave those in between; where too few are found, others follow.
+    """
+    drawn = WORLDS[WORLD].sample_factors(64 * n, HELD_OUT + seed)
+    lacking = torch.ones(64 * n, dtype=torch.bool)
+    for name in names:
+        for factor in WORLDS[WORLD].factors:
+            after = ATTRIBUTES[name].wanted(drawn).get(factor.name)
+            if after is not None:
+                way = (after - drawn[factor.name]).abs() / (factor.high - factor.low)
+                lacking &= way >= LACKING
+    first = (~lacking).int().argsort(stable=True)[:n]
+    return {k: v[first] for k, v in drawn.items()}
+
+
+def scores(x: Tensor, who: Subjects, name: str, critic: Critic, distance: Distance) -> Scores:
+    """The scores of pictures x (…, N, 3, H, W) edited by `name` against the truth, each (…, N)."""
+    flat = x.flatten(0, -5).float().clamp(-1, 1) if x.ndim > 4 else x.float().clamp(-1, 1)[None]
+    found = [
+        counterfactual_scores(v, who.factors, who.goals[name], WORLD, critic, distance)
+        for v in flat
+    ]
+    lead = x.shape[:-3]
+    return Scores(*(torch.stack(v).view(lead) for v in zip(*found, strict=True)))
+
+
+def _without_truth(
+    sampler: Sampler, checkpoint: str, names: list[str], n: int, seed: int
+) -> Subjects:
+    h = next(
+        step.h for step in sampler.trajectory(sampler.draw(len(names) + 5, seed + 1))
+        if step.t <= (FIRST + LAST) / 2 or step.t_to < 0
+    )  # fmt: skip
+    if h is None:
+        raise ValueError(
+            f"The model {checkpoint!r} has no bottleneck, so no h to shift: give a network."
+        )
+    directions, _ = principal(h, len(names))
+    edits = {
+        f"PC {k + 1}": constant(v, FIRST, LAST, visits=9).over(sampler.schedule)
+        for k, v in enumerate(directions)
+    }
+    said = (
+        f"{', '.join(names)}: not trained for {checkpoint!r}, so principal directions of its h take "
+        "their place on its own samples; what needs ground truth is left out."
+    )
+    return Subjects(sampler.draw(n, seed), edits, {}, None, said)
