@@ -100,6 +100,7 @@ def test_what_is_exported_loads_samples_and_warms_the_next(quick, tmp_path):
     g = Sampler(model, steps=2)
     assert g.decode(g.draw(1, seed=0)).isfinite().all()
     warm = Run.resume(TINY, tmp_path / "next", warm_start=folder)
+    assert warm.earlier["recipe"]["images"] == 40 and said["earlier"] == {}
     for a, b in zip(warm.net.parameters(), model.net.parameters(), strict=True):
         assert_close(a, b)
 

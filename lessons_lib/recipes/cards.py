@@ -31,6 +31,7 @@ def export(run: Run, target: Path) -> None:
         "worlds": {name: WORLDS[name].version for name in recipe.learns()},
         "recipe": asdict(recipe) | {"images": run.step * recipe.batch},
         "began_from": run.began_from,
+        "earlier": run.earlier,
         "parameters": count,
         "training_seconds": round(run.seconds),
         "loss_curve": [[seen, round(loss, 5)] for seen, loss in run.curve],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from .. import _torchvision  # noqa: F401
+from ..checkpoints import card, find
 from ..worlds import WORLDS
 
 
@@ -103,6 +104,7 @@ class Run:
     seconds: float
     curve: list  # [pictures seen, mean loss since the last entry]
     began_from: str = ""
+    earlier: dict = field(default_factory=dict)  # what the card of `began_from` said of its training
 
     @classmethod
     def resume(cls, recipe: Recipe, folder: Path, device="cpu", warm_start: str = "") -> Run:
@@ -114,7 +116,8 @@ class Run:
 
         torch.manual_seed(recipe.seed)
         net = recipe.network().to(device)
-        if warm_start and not (folder / "state.pt").exists():
+        fresh = not (folder / "state.pt").exists()
+        if warm_start and fresh:
             net.load_state_dict(recipe.weights(warm_start))
         ema = EMAModel(
             net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True
@@ -122,22 +125,32 @@ class Run:
         optimizer = torch.optim.AdamW(
             net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
-        run = cls(recipe, net, ema, optimizer, 0, 0.0, [], str(warm_start))
-        if (folder / "state.pt").exists():
+        run = cls(recipe, net, ema, optimizer, 0, 0.0, [], str(warm_start), told(warm_start))
+        if not fresh:
             saved = torch.load(folder / "state.pt", map_location=device, weights_only=True)
             for name in ("net", "ema", "optimizer"):
                 getattr(run, name).load_state_dict(saved[name])
             run.step, run.seconds, run.curve = saved["step"], saved["seconds"], saved["curve"]
-            run.began_from = saved.get("began_from", "")
+            run.began_from, run.earlier = saved.get("began_from", ""), saved.get("earlier", {})
         return run
 
     def save(self, folder: Path) -> None:
         """Write the state; a kill in the middle leaves the last one whole."""
         folder.mkdir(parents=True, exist_ok=True)
         parts = {name: getattr(self, name).state_dict() for name in ("net", "ema", "optimizer")}
-        plain = {name: getattr(self, name) for name in ("step", "seconds", "curve", "began_from")}
+        names = ("step", "seconds", "curve", "began_from", "earlier")
+        plain = {name: getattr(self, name) for name in names}
         torch.save(parts | plain, folder / "state.tmp")
         (folder / "state.tmp").rename(folder / "state.pt")
+
+
+def told(checkpoint: str | Path) -> dict:
+    """What a checkpoint's card says of its training; {} for none, or one without a card."""
+    if not checkpoint or not (find(checkpoint) / "card.json").is_file():
+        return {}
+    said = card(find(checkpoint))
+    kept = ("recipe", "training_seconds", "loss_curve", "began_from", "earlier")
+    return {name: said[name] for name in kept if name in said}
 
 
 def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
