@@ -11,13 +11,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .asyrp import Asyrp, PerTime, asymmetric
 from .denoisers import Denoiser
+from .metrics import Interval
 from .sampler import Code, Sampler
 from .schedule import whole
 
 
 def constant(delta_h: Tensor, first: int, last: int = 0, visits: int | None = None) -> Asyrp:
     """The edit by one Δh (C_h, H_h, W_h) for all images and all times of an interval."""
-    return Asyrp.of(PerTime([first], delta_h[None]), first, last, visits)
+    form = PerTime([first], delta_h[None]).requires_grad_(False)
+    return Asyrp.of(form, first, last, visits)
 
 
 @torch.no_grad()
@@ -45,7 +47,8 @@ def global_direction(sampler: Sampler, z: Code, edit: Asyrp, cond: Tensor | None
     sampler.decode(z, step, cond)
     if not times:
         raise ValueError("The edit shifts h at no step of this schedule: use more steps.")
-    return Asyrp.of(PerTime(times, torch.stack(means)), times[0], times[-1], len(times))
+    form = PerTime(times, torch.stack(means)).requires_grad_(False)
+    return Asyrp.of(form, times[0], times[-1], len(times))
 
 
 def principal(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -120,3 +123,27 @@ def singular(
         v, last = back.flatten(1).T, v
     values, turn = torch.linalg.eigh((gram + gram.T) / 2)
     return (last @ turn.flip(1)).T.reshape(k, *shape), values.flip(0).clamp_min(0).sqrt()
+
+
+def r_squared(x: Tensor, y: Tensor) -> Tensor:
+    """R² of the best line through y (…, S) over x (S,), (…,) in [0, 1]; 0 where y does not change."""
+    x, y = (v.double() - v.double().mean(-1, True) for v in (x, y))
+    both = (x * y).sum(-1).square()
+    return both / (x.square().sum() * y.square().sum(-1)).clamp_min(1e-30)
+
+
+def linearity(scales: Tensor, values: Tensor, seed: int = 0, n: int = 1000) -> Interval:
+    """R² of the line through the mean over images of values (S, N) at scales (S,), and its interval.
+
+    The interval is the 95 % percentile interval over `n` resamplings of the images.
+    """
+    if values.shape[:1] != scales.shape or values.ndim != 2 or len(scales) < 3:
+        raise ValueError(
+            f"values are {tuple(values.shape)} at {tuple(scales.shape)} scales: give (S, N) and (S,), "
+            "with at least 3 scales."
+        )
+    images, gen = values.shape[1], torch.Generator().manual_seed(seed)
+    rows = torch.randint(images, (n, images), generator=gen)
+    found = r_squared(scales, values.cpu().T[rows].mean(1))
+    low, high = found.quantile(torch.tensor([0.025, 0.975]).double()).tolist()
+    return Interval(r_squared(scales, values.cpu().mean(1)).item(), low, high)

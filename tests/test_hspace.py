@@ -11,7 +11,9 @@ from lessons_lib.hspace import (
     classifier_normal,
     constant,
     global_direction,
+    linearity,
     principal,
+    r_squared,
     singular,
 )
 from small import randn, tiny_unet
@@ -105,3 +107,22 @@ def test_impossible_wishes_are_refused_in_a_sentence(model):
         singular(model, randn(1, 3, 8, 8), 5, 1, rounds=0)
     with pytest.raises(ValueError, match="h has 256 directions"):
         singular(model, randn(1, 3, 8, 8), 5, 257)
+
+
+def test_r_squared_is_that_of_a_least_squares_line():
+    x, y = torch.linspace(-2, 2, 9).double(), randn(4, 9)
+    A = torch.stack([x, torch.ones(9).double()], 1)
+    left = y.T - A @ torch.linalg.lstsq(A, y.T).solution
+    assert_close(r_squared(x, y), 1 - left.var(0) / y.var(1))
+    assert_close(r_squared(x, 3 - 2 * x), torch.tensor(1.0).double())
+    assert r_squared(x, torch.ones(9)) == 0
+
+
+def test_linearity_is_of_the_mean_and_its_interval_shrinks_with_more_images():
+    x = torch.linspace(-1, 1, 5)
+    few, many = (linearity(x, x[:, None] + randn(5, n).float(), seed=1) for n in (6, 600))
+    assert few.low < few.mean and few.high - few.low > 5 * (many.high - many.low)
+    assert many.mean > 0.98 and many.low <= many.mean <= many.high
+    assert linearity(x, (x**2)[:, None].repeat(1, 3)).mean == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="at least 3 scales"):
+        linearity(x[:2], torch.zeros(2, 4))
