@@ -151,11 +151,11 @@ lesson.record("correlation of the two networks' weights", weights_alike(models[0
 
 
 # %% [markdown]
-# The embedded `cats`, `dogs` and `wild` share their weights: they are one network that was told the
-# species, or were trained on from one, so the number is far from 0. They are **not independently trained**,
-# and that one code means alike to both is a weaker finding here than the paper's: it is lesson 04's (one
-# network, two conditions) rather than a law of noise. To test the paper's claim, train two networks apart
-# (each from nothing, by `python -m lessons_lib.recipes`) and give their folders as `source` and
+# The embedded `cats`, `dogs` and `wild` share their weights: they are one network, `animals`, that is told
+# the species, so the number is 1. They are **not independently trained**, and that one code means alike
+# to both is a weaker finding here than the paper's: it is lesson 04's (one network, two conditions) rather
+# than a law of noise. To test the paper's claim, train two networks apart (each from nothing, by a
+# `Pixel` recipe of its world, see `lessons_lib.recipes`) and give their folders as `source` and
 # `checkpoint`.
 
 # %% [markdown]
