@@ -72,7 +72,6 @@ print(who.said or f"{', '.join(names)}: each has a ground truth.")
 # **Predict.** Which of the two will be near the image first, P_t or x_t? At which t could you tell *who* it
 # is?
 
-
 # %%
 def look(x):
     return inputs.pictures(model, x).float().clamp(-1, 1)
@@ -105,6 +104,7 @@ for curve, values in (("P_t", c.P), ("x_t", c.x)):
     half = c.t[values <= values[0] / 2].max()
     lesson.record(f"t where {curve} has come half of its way", half)
 
+
 # %% [markdown]
 # P_t arrives long before x_t: what is to be seen is decided while the state is still mostly noise. In between
 # lies a long stretch in which an edit can no longer do much, and noise can still be re-drawn. Hence **three
@@ -120,7 +120,6 @@ for curve, values in (("P_t", c.P), ("x_t", c.x)):
 # ### Exercise 1 · the papers' rule <small>(easy · 3 minutes)</small>
 #
 # t_edit is the smallest t whose d(x_0, P_t) reaches a threshold (and t_boost the same of γ_t).
-
 
 # %% tags=["exercise"]
 def my_t_edit(t, distances, threshold):
@@ -205,7 +204,6 @@ for name in truths:
     lesson.record(f"δ by our encoder, {name}", delta)
     by_the_rule(intervals.t_edit, c, intervals.EDIT - delta, f"t_edit at 0.33 - δ, {name}")
 
-
 # %% [markdown]
 # A small encoder puts opposites far apart. Where δ takes most of the 0.33, or all of it, the rule asks for an
 # 'interval' of nearly every step. Note these times; next we ask the edits themselves where an interval may
@@ -285,7 +283,6 @@ for name in truths:
 # **Predict.** The paper uses one number for all attributes. Take the threshold from *other* attributes: does
 # it serve this one?
 
-
 # %%
 def taken_over(name):
     """(t_edit, its share of the best success) by the mean of the other attributes' thresholds."""
@@ -310,7 +307,6 @@ if len(found) > 1:
 # ### Exercise 2 · the shortest sufficient interval <small>(medium · 5 minutes)</small>
 #
 # Of the t_edit that were tried, take the *highest* whose success is at least `share` of the best success.
-
 
 # %% tags=["exercise"]
 def shortest(ends, success, share):
@@ -394,7 +390,6 @@ fig
 # each t_edit, the strength that achieves the goal, and the drift and quality there (straight lines between
 # the cells).
 
-
 # %%
 def at_goal(goal):
     """(t_edit, strength, drift, quality) where a column first reaches the goal, if it does."""
@@ -422,11 +417,14 @@ if len(equal) > 1:
     best = min(drifts, key=drifts.get)
     lesson.record("t_edit with the least drift at equal success", best, f"(of {list(drifts)})")
     lesson.record("most drift / least drift at equal success", max(drifts.values()) / drifts[best])
+    cells = torch.stack([table["achieved"].flatten(), table["drift"].flatten()])
+    lesson.record("correlation of success and drift over all cells", cells.corrcoef()[0, 1])
 
 # %% [markdown]
 # The ratio says how much the choice matters once the strength may be chosen with it: near 1, length and
-# strength are nearly the same knob; well above 1, the interval is worth finding. In every cell, more success
-# is paid for with drift and with quality. A threshold is a price limit, not a law.
+# strength are nearly the same knob; well above 1, the interval is worth finding. The correlation says how
+# dearly success is paid for: near 1, whatever reaches more also changes more of the rest, and a threshold is
+# a price limit, not a law.
 
 # %% [markdown]
 # ## The third phase: quality boosting
@@ -463,7 +461,6 @@ plots.strips(rows, ["no edit", name] * 2, [f"t_boost {t}" for t in off])
 # picture, the world draws them, and the PSNR between the two says how much the picture is one of the world's
 # (higher is better); and the **identity** that is left, as the price. Each against the *same* picture without
 # boosting, so that the intervals are of paired differences.
-
 
 # %%
 def against_off(measure, images):
@@ -509,6 +506,7 @@ for which, values in gains.items():
     lesson.record(f"quality gained there, dB, {which}", gain.mean,
                   f"({gain.low:.2f} to {gain.high:.2f}: {says})")  # fmt: skip
 
+
 # %% [markdown]
 # The two rows tell two stories. An unedited picture of the world has nothing to be repaired: fresh noise can
 # only replace it by the network's own idea of a picture, whose quality is that of its samples. An edited one
@@ -521,7 +519,6 @@ for which, values in gains.items():
 #
 # The whole three-phase process differs from DDIM in two lists: in which steps h is shifted, and which σ a
 # step has. Given σ of the stochastic sampler (η = 1), give the σ of the three-phase process.
-
 
 # %% tags=["exercise"]
 def three_phase_sigma(t, sigma, t_boost):
@@ -536,6 +533,7 @@ lesson.exercise(
     three_phase_sigma, lambda t, sigma, t_boost: Boosted(g, t_boost).sigma, cases,
     ["the third phase is t_boost ≥ t, with the end included"],
 );  # fmt: skip
+
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>`torch.where(condition, a, b)`, or multiply by truth values.</details>
@@ -555,7 +553,6 @@ lesson.exercise(
 # edit: we let the critic read P_t, and compare with what it reads at the end.
 #
 # **Predict.** Order these: pose, skin and hair, expression, the colour of the background.
-
 
 # %%
 def undecided(seen, group):
@@ -599,7 +596,6 @@ fig
 # pixels.
 #
 # **Predict.** Which window changes the most? Whose change is finest?
-
 
 # %%
 def coarse(x, y, blocks=8):

@@ -1,0 +1,690 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 07 · Is h-space linear?
+#
+# **Afterwards you can say** which five properties the paper claims for h, how each is turned into a number
+# with an interval, which of them hold *for the network in front of you* and by how much, and which directions
+# h has by itself, with no text and no training.
+#
+# 55 minutes. Claims: Asyrp (Kwon et al., ICLR 2023), §1 and §5.3: linearity, composition, homogeneity,
+# robustness, consistency across t. Unsupervised directions: Haas et al. (FG 2024) and Park et al. (NeurIPS
+# 2023). The edits are made in lesson 05 and timed in lesson 06.
+
+# %% tags=["parameters"]
+checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+device = "cpu"
+seed = 0
+steps = 20
+n_images = 6
+attributes = "smiling, old, tanned"  # two or three directions, or folders of them
+components = 3  # how many directions are found without training, each way
+full = 0.8  # a claim's number from which it is called confirmed,
+some = 0.5  # and from which it holds partly
+straight = 0.95  # the R² from which a curve is called a line; from `full` on it is one partly
+
+# %%
+from lessons_lib import lesson
+
+p = lesson.parameters(
+    globals(), checkpoint=str, device=str, seed=(0, 2**31), steps=(4, 1000), n_images=(2, 64),
+    attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
+    straight=(0.0, 1.0),
+)  # fmt: skip
+
+# %%
+from itertools import combinations
+
+import torch
+
+from lessons_lib import Code, Sampler, hspace, inputs, load, metrics, plots
+from lessons_lib.asyrp import asymmetric
+from lessons_lib.counterfactual import manifold_distance, readings
+from lessons_lib.evaluators import load_critic
+from lessons_lib.sampler import shift
+from lessons_lib.schedule import Schedule
+from lessons_lib.subjects import subjects
+from lessons_lib.widgets import choice, explore, slider
+from lessons_lib.worlds import WORLDS
+
+# %%
+model, critic = load(p.checkpoint, p.device), load_critic(device=p.device)
+whole = Sampler(model, p.steps)
+who = subjects(whole, p.checkpoint, p.attributes, p.n_images, p.seed)
+names = list(who.edits)
+print(who.said or f"{', '.join(names)}: each has a ground truth.")
+
+# %% [markdown]
+# No direction acts before its interval. What comes before is the same for every edit, so we walk it once, and
+# begin all that follows there:
+
+# %%
+first = max(e.terms[0][1].first for e in who.edits.values())
+last = min(e.terms[0][1].last for e in who.edits.values())
+times = [t for t in whole.schedule.t.tolist() if t <= first]
+g = Sampler(model, schedule=Schedule.of(model.alpha_bar.cpu(), times))
+
+
+def at_first(z):
+    """The codes of the shorter sampler g: x at its first time."""
+    return Code(next(s.x for s in whole.trajectory(z) if s.t == times[0]))
+
+
+z = at_first(who.z)
+
+
+# %% [markdown]
+# ## What is measured
+#
+# A picture becomes a list of numbers: the factors that the critic reads, each in units of its range. An
+# attribute's **effect** is how far its own factor moves, in the direction that is wanted. (Where no factors
+# are known, pictures shrunk to 8 × 8 take their place, and an attribute's own direction is its mean change at
+# scale 1.)
+
+# %%
+def look(x):
+    return inputs.pictures(model, x).float().clamp(-1, 1)
+
+
+factors = [f for f in WORLDS[model.world].factors if not f.choices] if model.world else []
+
+
+def seen(x):
+    """Pictures (B, 3, H, W) as numbers (B, F)."""
+    if not factors:
+        return torch.nn.functional.adaptive_avg_pool2d(x, 8).flatten(1)
+    found = readings(x, model.world, critic)
+    return torch.stack([found[f.name] / (f.high - f.low) for f in factors], 1)
+
+
+def decode(edit):
+    return look(g.decode(z, edit))
+
+
+source = look(g.decode(z))
+before = seen(source)
+
+
+# %%
+def axis_of(name):
+    """The direction (F,), of length 1, in which an attribute should move the numbers."""
+    if name not in who.goals:
+        return torch.nn.functional.normalize(
+            (seen(decode(who.edits[name])) - before).mean(0), dim=0
+        )
+    goal = who.goals[name]
+    ways = [(goal[f.name] - who.factors[f.name]).mean() if f.name in goal else 0 for f in factors]
+    return torch.tensor(ways).sign().to(before)
+
+
+axis = {name: axis_of(name) for name in names}
+verdicts = []
+
+
+def verdict(claim, value, note="", least=(p.full, p.some)):
+    """Record a number from 0 (not at all) to 1 (fully), and say what it makes of the claim."""
+    word = "confirmed" if value >= least[0] else "partly" if value >= least[1] else "not"
+    verdicts.append((claim, float(value), word))
+    lesson.record(claim, value, f"{note}→ {word}")
+
+
+# %% [markdown]
+# A claim's number is 1 if it holds fully. We call it *confirmed* from `full` on, *partly* true from `some`
+# on, and *not* below; where another measure is fairer, the text says so. These are parameters of this lesson,
+# not laws.
+#
+# ## Claim 1: linear in the scale
+#
+# > Scaling Δh by s moves the attribute by s times as much, −2 ≤ s ≤ 2.
+#
+# **Predict.** Where must a straight line end, in a world whose factors have a range? (Even a curve that
+# flattens at both ends has an R² of 0.9: a line is asked for `straight`.)
+
+# %%
+scales = torch.arange(-2, 2.01, 0.5)
+
+
+def scaled(name):
+    """Pictures at all scales, (S, N, 3, H, W); scale 0 is at hand."""
+    return torch.stack([source if s == 0 else decode(who.edits[name] * s.item()) for s in scales])
+
+
+at = {name: scaled(name) for name in names}
+rows = [at[name][:, i % p.n_images] for i, name in enumerate(names)]
+plots.strips(rows, names, [f"{s:+g}" if s else "0" for s in scales])
+
+# %%
+effects = {k: torch.stack([(seen(v) - before) @ axis[k] for v in at[k]]) for k in names}  # (S, N)
+fig, axes = plots.figure(1, len(names), width=4.3 * len(names), sharey=True, squeeze=False)
+for ax, (name, values) in zip(axes[0], effects.items(), strict=True):
+    ax.plot(scales, values, color=plots.SOURCE, lw=1, alpha=0.7)
+    ax.plot(scales, values.mean(1), "o-", color=plots.EDITED, label="mean")
+    slope = (scales * values.mean(1)).sum() / scales.square().sum()
+    ax.plot(scales, slope * scales, "--", color="black", lw=1.5, label="a line")
+    ax.set(title=name, xlabel="scale")
+axes[0, 0].set_ylabel("effect (share of range)"), axes[0, 0].legend()
+fig
+
+# %%
+inner = scales.abs() <= 1
+for name, values in effects.items():
+    for what, part in (("-1…1", inner), ("-2…2", scales < 9)):
+        r2 = hspace.linearity(scales[part], values[part], p.seed)
+        interval, least = f"({r2.low:.3f} to {r2.high:.3f}) ", (p.straight, p.full)
+        verdict(f"linearity: R² on {what}, {name}", r2.mean, interval, least)
+    alone = hspace.r_squared(scales, values.T).median()
+    lesson.record(f"the same on -2…2 for the median single picture, {name}", alone)
+
+
+# %% [markdown]
+# R² of the *mean* can be high where single pictures (grey) jump: they cancel. Look for the cause of what is
+# missing. One is trivial: a factor that has reached the end of its range cannot go on. So fit two models to
+# all pictures and scales together: one slope for all, and one slope for all that is *cut off* where a
+# picture's factor has reached its end.
+
+# %%
+def explained(values, start, low, high):
+    """R² of the best common slope through values (S, N), cut where start (N,) + slope · scale ends."""
+    slopes = torch.linspace(0, 2 * values.abs().max().item(), 400)[:, None, None]
+    model = (start + slopes * scales[:, None]).clamp(low, high) - start
+    left = (values - model).square().sum((1, 2)).min()
+    return (1 - left / (values - values.mean()).square().sum()).item()
+
+
+for name in who.goals:
+    k = int(axis[name].abs().argmax())
+    sign, size = axis[name][k].item(), factors[k].high - factors[k].low
+    low, high = sorted((sign * factors[k].low / size, sign * factors[k].high / size))
+    start, values = (before @ axis[name]).cpu(), effects[name].cpu()
+    plain, cut = (explained(values, start, *ends) for ends in ((-9, 9), (low, high)))
+    lesson.record(f"R² of one slope for all pictures, {name}", plain)
+    lesson.record(f"the same, cut at the ends of the range, {name}", cut)
+    part = (cut - plain) / (1 - plain)
+    word = "the main cause" if part >= 0.5 else "one cause" if part >= 0.1 else "not the cause"
+    print(f"The ends of the range explain {part:.0%} of what a line leaves of {name}: {word}.")
+if not who.goals:
+    print("Without known factors no range has an end: this check is left out.")
+
+
+# %% [markdown]
+# What is left after that is the network's own: look in the strip for scales at which the picture stops being
+# a face.
+
+# %% [markdown]
+# ### Exercise 1 · R² <small>(easy · 5 minutes)</small>
+#
+# R² of the best line through y over x is the squared correlation of the two.
+
+# %% tags=["exercise"]
+def my_r2(x, y):
+    """R² of the least-squares line through y (S,) over x (S,)."""
+    return None
+
+
+# %%
+gen = torch.Generator().manual_seed(p.seed)
+cases = [(scales, a * scales + torch.randn(len(scales), generator=gen)) for a in (0.2, 2.0)]
+lesson.exercise(my_r2, hspace.r_squared, cases, ["take the means off x and y first"]);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>With the means taken off: (Σxy)² / (Σx² Σy²).</details>
+# <details><summary>Hint 2</summary>Use `.double()`, so that rounding does not count.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_r2(x, y):
+#     """R² of the least-squares line through y (S,) over x (S,)."""
+#     x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
+#     return (x * y).sum() ** 2 / ((x * x).sum() * (y * y).sum())
+# ```
+# </details>
+
+# %% [markdown]
+# ## Claim 2: attributes add
+#
+# > Δh of two attributes, added, give both.
+#
+# The papers' public code divides a sum of n by √n; we do not: nothing should be lost.
+#
+# **Predict.** Each attribute alone has some effect. In a sum of three, how much of it is left?
+
+# %%
+groups = [c for n in range(1, len(names) + 1) for c in combinations(names, n)]
+together = {c: at[c[0]][scales == 1][0] if len(c) == 1 else
+            decode(sum((who.edits[k] for k in c[1:]), who.edits[c[0]])) for c in groups}  # fmt: skip
+count = min(3, p.n_images)
+rows = [torch.stack([source[i], *(v[i] for v in together.values())]) for i in range(count)]
+plots.strips(rows, [""] * count, ["no edit", *(" +\n".join(c) for c in groups)])
+
+# %%
+moved = {c: seen(v) - before for c, v in together.items()}  # (N, F)
+left = {c: [((moved[c] @ axis[k]).mean() / (moved[k,] @ axis[k]).mean()).item() for k in c]
+        for c in groups if len(c) > 1}  # fmt: skip
+bars = [(k, c, v) for c, values in left.items() for k, v in zip(c, values, strict=True)]
+fig, ax = plots.figure(width=11, height=3.8)
+ax.bar(
+    range(len(bars)), [v for *_, v in bars], color=[plots.ETAS(len(c) - 2.0) for _, c, _ in bars]
+)
+ax.axhline(1, color="black", lw=1)
+ax.set(xticks=range(len(bars)), ylabel="effect / effect alone")
+with_whom = [" +\n".join(v for v in c if v != k) for k, c, _ in bars]
+ax.set_xticklabels(
+    [f"{k}\nwith {c}" for (k, *_), c in zip(bars, with_whom, strict=True)], fontsize=10
+)
+fig
+
+# %%
+for n in range(2, len(names) + 1):
+    values = [v for c, found in left.items() if len(c) == n for v in found]
+    verdict(f"composition of {n}: effect that is left, the worst attribute", min(values))
+    pairs = [(sum(moved[k,] for k in c), moved[c]) for c in left if len(c) == n]
+    x, y = (torch.cat([v[i].flatten() for v in pairs]) for i in range(2))
+    verdict(f"composition of {n}: R² of all numbers' changes to the sum", hspace.r_squared(x, y))
+
+# %% [markdown]
+# The first number asks whether *wanted* changes survive. (Above 1, one attribute helps another: an old
+# person's skin is not read as a young one's.) The second asks the same of *all* factors, side effects
+# included.
+#
+# ## Claim 3: one Δh for all
+#
+# > The Δh of one image, or the mean over images, edits any other image as well as its own does.
+#
+# f_t looks at each image's h. Is that needed? We take Δh_t of the first picture, and the mean over other
+# people, and give them to everyone.
+#
+# **Predict.** Which is better, the Δh of one, or the mean of several?
+
+# %%
+strangers = whole.draw(24, p.seed + 17)
+walk = [s for s in whole.trajectory(strangers) if s.t <= first]
+middle = min(walk, key=lambda s: abs(s.t - (first + last) / 2))
+z_others = Code(walk[0].x[:8])
+mean = {k: hspace.global_direction(g, z_others, e) for k, e in who.edits.items()}
+single = {k: hspace.global_direction(g, z[:1], e) for k, e in who.edits.items()}
+own = {k: together[k,] for k in names}
+by = {"its own": own} | {
+    what: {k: decode(e) for k, e in edits.items()}
+    for what, edits in (("mean of strangers", mean), ("the first picture's", single))
+}
+
+# %%
+rows = [source, *(found[names[0]] for found in by.values())]
+plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{names[0]}: whose Δh?")
+
+# %%
+for what in ("mean of strangers", "the first picture's"):
+    ratios = []
+    for k in names:
+        # The first picture's own Δh is not counted as another's.
+        ratio = [((seen(v[k]) - before) @ axis[k])[1:].mean() for v in (by[what], own)]
+        ratios.append((ratio[0] / ratio[1]).item())
+        lesson.record(f"effect / effect of its own, {what}, {k}", ratios[-1])
+    verdict(f"homogeneity: {what}, the worst attribute", min(ratios))
+
+# %% [markdown]
+# Near 1, f_t has found one direction and hardly uses the h that it is given; a constant could take its place.
+#
+# ## Claim 4: robust to random Δh
+#
+# > A random Δh leaves a picture a picture; a random Δε of equal effect does not.
+#
+# We shift P by random Δh of several sizes, and by random Δε. To be fair they are compared at the **same size
+# of effect**: the rms change of the final image. By chance Δh would win on half of the pictures: we call the
+# claim confirmed from 90 % on, partly true from 65 % on.
+#
+# **Predict.** What will each kind of picture look like?
+
+# %%
+length = torch.stack([d.norm() for e in mean.values() for d in e.terms[0][1].form.delta]).mean()
+gen = torch.Generator().manual_seed(p.seed)
+h_noise = torch.randn((p.n_images, *middle.h.shape[1:]), generator=gen).to(model.device)
+h_noise *= length / h_noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)  # as long as a trained Δh
+eps_noise = torch.randn((p.n_images, *model.shape), generator=gen).to(model.device)
+
+
+def by_h(scale):
+    """The pictures with h shifted by scale (B,) times random directions, in P, within the interval."""
+
+    def edit(denoiser, x, t, cond=None):
+        b = denoiser.encode(x, t, cond)
+        inside = first >= t >= last
+        return asymmetric(denoiser, b, h_noise * scale.view(-1, 1, 1, 1) if inside else None)
+
+    return decode(edit)
+
+
+def by_eps(scale):
+    """The same with ε shifted."""
+
+    def edit(denoiser, x, t, cond=None):
+        return shift(eps_noise, scale if first >= t >= last else 0.0, False)(denoiser, x, t, cond)
+
+    return decode(edit)
+
+
+# %%
+def matched(wanted, rounds=7):
+    """Pictures shifted by random Δε, each by as much as changes it by `wanted` (N,), and all tries."""
+    low, high, tries = torch.zeros(p.n_images), torch.full((p.n_images,), 0.5), []
+    for _ in range(rounds):
+        middle = (low + high) / 2
+        tries.append(by_eps(middle.to(model.device)))
+        more = metrics.rms(tries[-1], source).cpu() < wanted
+        low, high = torch.where(more, middle, low), torch.where(more, high, middle)
+    return tries[-1], tries
+
+
+everyone = torch.ones(p.n_images, device=model.device)
+tries_h = [by_h(s * everyone) for s in (0.75, 1.5, 3.0)]
+equal, tries_eps = matched(metrics.rms(tries_h[1], source).cpu())
+shown = {"random Δh": tries_h[1], "random Δε": equal}
+plots.strips([source[:8], *(v[:8] for v in shown.values())], ["no edit", *shown], [],
+             "random shifts of equal effect")  # fmt: skip
+
+# %%
+for what, x in shown.items():
+    lesson.record(f"rms change, {what}", metrics.rms(x, source).mean())
+if model.world:
+    quality = {k: manifold_distance(x, model.world, critic) for k, x in shown.items()}
+    for what, values in quality.items():
+        lesson.record(f"quality (manifold distance, dB), {what}", values.mean())
+    better = quality["random Δh"] - quality["random Δε"]
+    gain = metrics.bootstrap(better, p.seed)
+    lesson.record("quality of Δh above Δε, dB", gain.mean, f"({gain.low:.2f} to {gain.high:.2f})")
+    wins = (better > 0).float().mean()
+    verdict("robustness: share of pictures on which Δh beats Δε", wins, least=(0.9, 0.65))
+else:
+    print("Without a world no picture can be said to be one of it: quality is left out.")
+
+# %%
+distance = metrics.perceptual_distance(critic)
+fig, ax = plots.figure(width=8)
+kinds = ("random Δh", tries_h, plots.EDITED, "o"), ("random Δε", tries_eps, plots.WRONG, "^")
+for what, tries, colour, mark in kinds:
+    far = [torch.cat([d(x, source) for x in tries]).cpu() for d in (metrics.rms, distance)]
+    near = far[0] < 0.5
+    ax.plot(far[0][near], far[1][near], mark, color=colour, alpha=0.7, label=what)
+ax.set(xlabel="change of the image (rms)", ylabel="perceptual distance (critic)")
+ax.legend()
+fig
+
+
+# %% [markdown]
+# Each mark is a picture at one size of the shift (of Δε, those that the search tried). Two pictures may be
+# equally far from the source, and only one of them still a picture: that is what the quality above is for.
+# The decoder that follows h can only draw what it has learnt to draw; nothing stands between ε and the
+# picture. Too large a Δh breaks it, too, as some of the pictures may show. (White noise is the hardest case
+# for Δε, and P hands it on to the picture as it is.)
+#
+# ## Claim 5: the same across t
+#
+# > Δh_t is much the same at all t.
+#
+# **Predict.** Cosine of Δh_t at the beginning and at the end of the interval: near 1? And if *one* Δh is used
+# at all t, what of the effect is left?
+
+# %% [markdown]
+# <span id="papermill-error-cell" style="color:red; font-family:Helvetica Neue, Helvetica, Arial, sans-serif; font-size:2em;">Execution using papermill encountered an exception here and stopped:</span>
+
+# %%
+def cosines(name):
+    """Of the mean Δh_t at each pair of times, (S, S)."""
+    flat = torch.nn.functional.normalize(mean[name].terms[0][1].form.delta.flatten(1), dim=1)
+    return (flat @ flat.T).cpu()
+
+
+def constant_in_time(name):
+    """The edit by the mean over images and times."""
+    ((scale, d),) = mean[name].terms
+    return hspace.constant(scale * d.form.delta.mean(0), d.first, d.last)
+
+
+still = {k: decode(constant_in_time(k)) for k in names}
+fig, axes = plots.figure(1, len(names), width=4 * len(names), height=3.8, squeeze=False)
+for ax, name in zip(axes[0], names, strict=True):
+    picture = ax.imshow(cosines(name), vmin=-1, vmax=1, cmap="RdBu_r")
+    visited = mean[name].terms[0][1].form.times.tolist()
+    ticks = range(0, len(visited), max(1, len(visited) // 4))
+    ax.set(xticks=ticks, yticks=ticks, xticklabels=[visited[i] for i in ticks])
+    ax.set(yticklabels=[visited[i] for i in ticks], title=name), ax.grid(False)
+fig.colorbar(picture, ax=axes[0, -1], label="cosine")
+fig
+
+# %%
+for name in names:
+    c = cosines(name)
+    lesson.record(
+        f"cosine of Δh_t at neighbouring times, mean, {name}",
+        c.diagonal(1).mean() if len(c) > 1 else 1,
+    )
+    lesson.record(f"cosine of the first with the last, {name}", c[0, -1])
+ratios = []
+for name in names:
+    moving = by["mean of strangers"][name]
+    along = [((seen(v) - before) @ axis[name]).mean() for v in (still[name], moving)]
+    ratios.append((along[0] / along[1]).item())
+for name, ratio in zip(names, ratios, strict=True):
+    lesson.record(f"effect of one Δh for all t / of Δh_t, {name}", ratio)
+verdict("consistency: one Δh for all t, the worst attribute", min(ratios))
+
+
+# %% [markdown]
+# The cosine says whether the *directions* agree, the last numbers whether it matters: a decoder may answer to
+# what two different Δh have in common.
+#
+# ### Exercise 2 · one Δh for all images and times <small>(easy · 3 minutes)</small>
+#
+# Given Δh of several images at several times, of which another sampler will visit a different number: give
+# the one Δh that keeps the *sum* over times of the mean over images.
+
+# %% tags=["exercise"]
+def one_delta_h(deltas, visits):
+    """(C, H, W) for each of `visits` steps, from deltas (S, N, C, H, W)."""
+    return None
+
+
+# %%
+gen = torch.Generator().manual_seed(p.seed)
+cases = [
+    (torch.randn(s, n, 2, 1, 1, generator=gen).double(), v) for s, n, v in ((3, 2, 3), (5, 4, 9))
+]
+lesson.exercise(
+    one_delta_h, lambda d, visits: d.mean(1).sum(0) / visits, cases,
+    ["the sum over all steps is to be kept: what is each step's share of it?"],
+);  # fmt: skip
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>Mean over images, sum over times, divided among the visits: the rule of `Asyrp.over` (lesson 05).</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def one_delta_h(deltas, visits):
+#     """(C, H, W) for each of `visits` steps, from deltas (S, N, C, H, W)."""
+#     return deltas.mean(1).sum(0) / visits
+# ```
+# </details>
+
+# %% [markdown]
+# ## Directions that nobody asked for
+#
+# h has directions of its own:
+#
+# - **Principal directions** of h over many images: how images differ *in h* (Haas et al.).
+# - **Right-singular vectors** of ∂ε/∂h: what moves *ε* most (Park et al.). Found with products of the
+#   Jacobian only.
+#
+# Both are computed at one t in the middle of the interval and used in all of it, as long as a trained Δh.
+#
+# **Predict.** Neither has seen a word or a label. Will their axes be *smile* and *age*, or mixtures? Which
+# set will show more?
+
+# %%
+pcs, shares = hspace.principal(middle.h, p.components)
+svs, values = hspace.singular(model, middle.x[:3], middle.t, p.components, rounds=5, seed=p.seed)
+lesson.record("share of h's variance in the principal directions", shares.sum())
+lesson.record("singular value, first / last of them", values[0] / values[-1].clamp_min(1e-12))
+
+
+def both_ways(v):
+    """Pictures at - and + a direction of a trained Δh's length, (2, N, 3, H, W)."""
+    edit = hspace.constant(v * (length / v.norm()), first, last)
+    return torch.stack([decode(-edit), decode(edit)])
+
+
+found = {f"{what} {i + 1}": both_ways(v) for what, vs in (("PC", pcs), ("SV", svs))
+         for i, v in enumerate(vs)}  # fmt: skip
+
+# %%
+pairs = [torch.stack([x[0, i], source[i], x[1, i]]) for x in found.values() for i in (0,)]
+half = len(pairs) // 2
+rows = [torch.cat([pairs[k], pairs[half + k]]) for k in range(half)]
+plots.strips(rows, [f"{k + 1}" for k in range(half)],
+             ["PC -", "no edit", "PC +", "SV -", "no edit", "SV +"])  # fmt: skip
+
+# %%
+difference = {k: seen(x[1]) - seen(x[0]) for k, x in found.items()}  # (N, F)
+fig = None
+if factors:
+    table = torch.stack([v.mean(0) for v in difference.values()]).cpu()
+    most = table.abs().max()
+    fig, ax = plots.figure(width=12, height=0.42 * len(table) + 2)
+    picture = ax.imshow(table, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+    ax.set(yticks=range(len(table)), yticklabels=list(difference)), ax.grid(False)
+    ax.set_xticks(range(len(factors)), [f.name for f in factors], rotation=60, ha="right")
+    fig.colorbar(picture, label="change, - to + (share of range)")
+fig
+
+
+# %% [markdown]
+# Each row is a direction, named by the factors that it moves. How good is the name? Three numbers: on which
+# share of the pictures the strongest factor moves the *same way*, how much of all the squared change is
+# *that* factor's (1: a pure axis; one over the number of factors: an even mixture), and how much there is at
+# all.
+
+# %%
+def name_of(change):
+    """(two strongest factors, share of pictures that agree, purity, size) of changes (N, F)."""
+    mean = change.mean(0)
+    k = mean.abs().topk(2).indices.tolist()
+    agree = (change[:, k[0]].sign() == mean[k[0]].sign()).float().mean().item()
+    said = ", ".join(f"{factors[i].name} {mean[i].item():+.2f}" for i in k)
+    return said, agree, (mean[k[0]] ** 2 / mean.square().sum()).item(), mean.norm().item()
+
+
+if factors:
+    learnt = {k: moved[k,] for k in names}  # the trained ones, to compare with
+    named = {k: name_of(v) for k, v in (difference | learnt).items()}
+    for k, (said, agree, pure, much) in named.items():
+        print(f"{k}: {said}; same way on {agree:.0%}, purity {pure:.2f}, size {much:.2f}")
+    for what in ("PC", "SV"):
+        own_kind = [v for k, v in named.items() if k.startswith(what)]
+        verdict(
+            f"unsupervised, {what}: same way, mean", sum(v[1] for v in own_kind) / len(own_kind)
+        )
+        verdict(f"unsupervised, {what}: purity, mean", sum(v[2] for v in own_kind) / len(own_kind))
+else:
+    print("Without a world there are no factors to name these directions by.")
+
+
+# %% [markdown]
+# The last lines are the trained directions', to compare with. The claims here are two. *Same way* says that
+# the direction means something, the same for everyone; *purity* says whether it is one factor. And do the
+# trained directions lie among them?
+#
+# ### Exercise 3 · how much of a trained Δh lies in their span? <small>(medium · 5 minutes)</small>
+
+# %% tags=["exercise"]
+def share_within(v, axes):
+    """Share of ‖v‖² (D,) within the span of orthonormal axes (K, D): from 0 to 1."""
+    return None
+
+
+# %%
+def projected(v, axes):
+    return (axes @ v).square().sum() / v.square().sum()
+
+
+trained = [mean[k].terms[0][1].form.delta.mean(0).flatten().cpu().double() for k in names]
+frames = {what: torch.nn.functional.normalize(v.flatten(1).cpu().double(), dim=1)
+          for what, v in (("principal", pcs), ("singular", svs))}  # fmt: skip
+cases = [(v, torch.linalg.qr(axes.T).Q.T) for v in trained[:1] for axes in frames.values()]
+lesson.exercise(share_within, projected, cases, ["the part along one axis is (axis · v)"]);
+
+# %%
+for what, axes in frames.items():
+    for name, v in zip(names, trained, strict=True):
+        lesson.record(f"share of Δh in {len(axes)} {what} directions, {name}", projected(v, axes))
+lesson.record("a random direction's share, expected", p.components / middle.h[0].numel());
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>Orthonormal: ‖projection‖² is the sum of (axis · v)² over the axes.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def share_within(v, axes):
+#     """Share of ‖v‖² (D,) within the span of orthonormal axes (K, D): from 0 to 1."""
+#     return (axes @ v).square().sum() / v.square().sum()
+# ```
+# </details>
+
+# %% [markdown]
+# ## The verdicts
+
+# %%
+colours = {"confirmed": plots.EDITED, "partly": plots.D, "not": plots.WRONG}
+fig, ax = plots.figure(width=12, height=0.36 * len(verdicts) + 1)
+for i, (_, value, word) in enumerate(verdicts):
+    ax.barh(i, min(max(value, 0), 1.3), color=colours[word])
+    ax.text(min(max(value, 0), 1.3) + 0.02, i, f"{value:.2f} {word}", va="center", fontsize=11)
+ax.set(yticks=range(len(verdicts)), yticklabels=[c for c, *_ in verdicts], xlim=(0, 1.5))
+ax.tick_params(axis="y", labelsize=11), ax.invert_yaxis()
+fig
+
+# %%
+for word in colours:
+    print(f"{word}: {sum(w == word for *_, w in verdicts)} of {len(verdicts)}")
+
+
+# %% [markdown]
+# ## Three sliders and a face
+#
+# Every move decodes one face, from the interval's beginning on. Look for a sum that works better than you
+# expect, and for one that breaks.
+
+# %%
+def show(face, **scales):
+    first_edit, *more = (
+        who.edits[name] * s for name, s in zip(names, scales.values(), strict=True)
+    )
+    x = look(g.decode(z[face : face + 1], sum(more, first_edit)))
+    numbers = seen(x)[0] - before[face]
+    said = ", ".join(f"{k} {(numbers @ axis[k]).item():+.2f}" for k in names)
+    return plots.strips(
+        [torch.cat([source[face : face + 1], x])], [""], ["no edit", "edited"], said
+    )
+
+
+sliders = {f"s{i}": slider(-2.0, 2.0, 1.0 if i < 2 else 0.0, 0.25, k) for i, k in enumerate(names)}
+explore(show, face=choice(list(range(min(4, p.n_images))), 0, "face"), **sliders)
+
+# %% [markdown]
+# ## What this does not say
+#
+# - All numbers are of *this* network and of directions trained on *this* small encoder: a direction that is
+#   entangled (lesson 05) stays so at every scale.
+# - 'Linear' was tested along single directions and their sums, in the middle of the data; nothing here says
+#   that h-space is linear everywhere.
+# - Each claim has its number, and a number of few pictures has a wide interval: `-p n_images 32` narrows it.
+# - The critic clamps what it reads to a factor's range; so does the world. A line can only be straight
+#   inside.
+# - Random Δε was white. A Δε shaped like the network's own outputs would do less harm.
