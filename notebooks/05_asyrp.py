@@ -750,9 +750,9 @@ def rescaling(times, first, last, visits):
 
 
 # %%
-def over_the_schedule(visited, begin, end, count):
+def over_the_schedule(visited, begin, end, made_for):
     schedule = Schedule.of(linear_alpha_bar(), visited)
-    return Asyrp.of(Conv(4, 4), begin, end, count).over(schedule).terms[0][0]
+    return Asyrp.of(Conv(4, 4), begin, end, made_for).over(schedule).terms[0][0]
 
 
 cases = [
