@@ -305,7 +305,7 @@ def _network(home: Path, *allowed: str):
 
     network = getattr(import_module(CLASSES[named]), named)
     try:
-        with _no_progress_bar():
+        with no_progress_bar():
             net, loaded = network.from_pretrained(
                 home, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
@@ -321,7 +321,7 @@ def _network(home: Path, *allowed: str):
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
     """No bar by transformers for a load of a second, in a notebook least of all."""
     from transformers.utils import logging
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import CheckpointError, card, checked_device, find, verify
+from .checkpoints import CheckpointError, card, checked_device, find, no_progress_bar, verify
 from .latent import check_words
 from .worlds import WORLDS, Factor, World
 
@@ -275,9 +275,10 @@ def load_clip(name: str | Path = "clip", device: str = "cpu") -> Clip:
     from transformers import AutoTokenizer, CLIPModel  # isort: skip
 
     try:
-        net = CLIPModel.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
-        )
+        with no_progress_bar():
+            net = CLIPModel.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
+            )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         said = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
     except Exception as error:  # transformers raises many kinds
