@@ -318,7 +318,7 @@ def shortest(ends, success, share):
 tried = torch.tensor([700, 600, 500, 400, 300])
 cases = [
     (tried, torch.tensor(v), s)
-    for s in (0.5, 0.9) for v in ([0.1, 0.4, 0.9, 1.0, 0.95], [0.0, 0.1, 0.3, 0.5, 0.9])
+    for s in (0.5, 0.85) for v in ([0.1, 0.4, 0.9, 1.0, 0.95], [0.0, 0.1, 0.3, 0.5, 0.9])
 ]  # fmt: skip
 lesson.exercise(
     shortest, lambda e, v, s: intervals.threshold(e, e, e.tolist(), v.tolist(), s), cases,
@@ -557,7 +557,9 @@ lesson.exercise(
 # %%
 def undecided(seen, group):
     """Mean change of a group's factors that is still to come, in units of their ranges, (S,)."""
-    factors = [f for f in WORLDS[model.world].factors if f.group == group and not f.choices]
+    factors = [
+        f for f in WORLDS[model.world].factors if f.group == group and not (f.choices or f.when)
+    ]
     changes = [
         torch.stack([(now[f.name] - seen[-1][f.name]).abs().mean() for now in seen])
         / (f.high - f.low) for f in factors
@@ -567,7 +569,9 @@ def undecided(seen, group):
 
 if model.world:
     seen = [readings(look(step.P), model.world, critic) for step in path]
-    groups = dict.fromkeys(f.group for f in WORLDS[model.world].factors if not f.choices)
+    groups = dict.fromkeys(
+        f.group for f in WORLDS[model.world].factors if not (f.choices or f.when)
+    )
     to_come = {group: undecided(seen, group) for group in groups}
 else:
     to_come = {}

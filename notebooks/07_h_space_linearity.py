@@ -95,7 +95,9 @@ def look(x):
     return inputs.pictures(model, x).float().clamp(-1, 1)
 
 
-factors = [f for f in WORLDS[model.world].factors if not f.choices] if model.world else []
+factors = (
+    [f for f in WORLDS[model.world].factors if not (f.choices or f.when)] if model.world else []
+)
 
 
 def seen(x):
