@@ -104,7 +104,9 @@ class Run:
     seconds: float
     curve: list  # [pictures seen, mean loss since the last entry]
     began_from: str = ""
-    earlier: dict = field(default_factory=dict)  # what the card of `began_from` said of its training
+    earlier: dict = field(
+        default_factory=dict
+    )  # what the card of `began_from` said of its training
 
     @classmethod
     def resume(cls, recipe: Recipe, folder: Path, device="cpu", warm_start: str = "") -> Run:
