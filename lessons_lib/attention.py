@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .denoisers import Denoiser, Guided
+from .denoisers import Denoiser, Guided, UNet
 from .latent import Prompts
 from .sampler import Sampler
 
@@ -68,13 +69,7 @@ def reweigh_words(
     weight = maps.weight.clone()
     for row, (text, tokens) in enumerate(zip(target, _tokens(prompts, target), strict=True)):
         for word, factor in factors.items():
-            wanted = prompts.tokenizer(word, add_special_tokens=False).input_ids
-            n = len(wanted)
-            starts = [i for i in range(len(tokens)) if n and tokens[i : i + n] == wanted]
-            if not starts:
-                raise ValueError(f"{word!r} is not in {text!r}: give words of the target's text.")
-            for i in starts:
-                weight[row, i : i + n] *= factor
+            weight[row, _places(prompts, text, tokens, word)] *= factor
     return replace(maps, weight=weight)
 
 
@@ -91,9 +86,7 @@ def controlled(
     network = _network(source.denoiser)
     if network is not _network(target.denoiser):
         raise ValueError("The source and the target must be one network under two texts.")
-    layers = [m for name, m in network.named_modules() if name.endswith("attn2")]
-    if not layers:
-        raise ValueError("This model has no cross-attention: give a text-conditioned one.")
+    layers = _cross_attention(network)
     kept = _Kept()
 
     def record(layer: int, own: Tensor) -> Tensor:
@@ -108,6 +101,33 @@ def controlled(
     return tuple(
         Sampler(watched, eta=g.eta, schedule=g.schedule, dtype=g.dtype) for g, watched in pair
     )
+
+
+@torch.no_grad()
+def word_maps(model: UNet, x: Tensor, t: int, texts: list[str], words: list[str]) -> Tensor:
+    """Where each text's word is in the model's look at x_t (B, *shape): (B, H, W), the largest 1.
+
+    The mean of its tokens' maps over the heads and layers, coarse layers enlarged to x's size.
+    words: one of each text. Raises ValueError for a word that its text does not have.
+    """
+    rows = zip(texts, _tokens(model.prompts, texts), words, strict=True)
+    places = [_places(model.prompts, *row) for row in rows]
+    seen: list[Tensor] = []
+
+    def keep(_layer: int, maps: Tensor) -> Tensor:
+        seen.append(maps.mean(1))  # (B, places, L)
+        return maps
+
+    with watched(_cross_attention(_network(model)), keep, len(x)):
+        model(x, t, model.prompts(texts))
+    height, width = x.shape[-2:]
+    total = torch.zeros(1)
+    for maps in seen:
+        rows = round((maps.shape[1] * height / width) ** 0.5)
+        grid = maps.transpose(1, 2).unflatten(-1, (rows, -1))  # (B, L, h, w)
+        total = total.to(grid) + F.interpolate(grid, (height, width), mode="bilinear")
+    found = torch.stack([total[i, where].mean(0) for i, where in enumerate(places)])
+    return found / found.amax((1, 2), True)
 
 
 @dataclass
@@ -202,6 +222,13 @@ def _network(denoiser: Denoiser) -> nn.Module:
     return denoiser.net
 
 
+def _cross_attention(network: nn.Module) -> list[nn.Module]:
+    layers = [m for name, m in network.named_modules() if name.endswith("attn2")]
+    if not layers:
+        raise ValueError("This model has no cross-attention: give a text-conditioned one.")
+    return layers
+
+
 def _aligned(prompts: Prompts, source: list[str], target: list[str], swap: bool) -> WordMaps:
     if len(source) != len(target):
         raise ValueError(f"There are {len(source)} source and {len(target)} target texts.")
@@ -227,6 +254,16 @@ def _aligned(prompts: Prompts, source: list[str], target: list[str], swap: bool)
                 mapper[row, i:i_end, j:j_end] = 1 / (j_end - j)
     own = (mapper.sum(1) == 0).float()
     return WordMaps(mapper, own, torch.ones_like(own))
+
+
+def _places(prompts: Prompts, text: str, tokens: list[int], word: str) -> list[int]:
+    """The numbers of the tokens of a word, wherever it stands in its text."""
+    wanted = prompts.tokenizer(word, add_special_tokens=False).input_ids
+    n = len(wanted)
+    starts = [i for i in range(len(tokens)) if n and tokens[i : i + n] == wanted]
+    if not starts:
+        raise ValueError(f"{word!r} is not in {text!r}: give words of that text.")
+    return [j for i in starts for j in range(i, i + n)]
 
 
 def _tokens(prompts: Prompts, texts: list[str]) -> list[list[int]]:

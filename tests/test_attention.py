@@ -6,6 +6,7 @@ import lessons_lib._torchvision  # noqa: F401
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
@@ -16,6 +17,7 @@ from lessons_lib.attention import (
     replace_words,
     reweigh_words,
     watched,
+    word_maps,
 )
 from lessons_lib.denoisers import Guided
 from lessons_lib.editing import cycle_diffusion, text_edit, text_samplers
@@ -112,6 +114,24 @@ def test_maps_are_combined_by_their_equation():
         + (1 - own[b, j]) * (source[b, head, place] * mapper[b, :, j]).sum()
     )
     assert_close(found[b, head, place, j], by_hand)
+
+
+def test_a_words_map_is_the_mean_of_its_tokens_over_heads_and_layers(model):
+    x, texts = randn(2, 4, 8, 8), [RED, "a red red house"]
+    layers = [m for n, m in model.net.named_modules() if n.endswith("attn2")]
+    seen = []
+    with torch.no_grad(), watched(layers, lambda _, m: seen.append(m) or m, 2):
+        model(x, 500, model.prompts(texts))
+    fine = [m.mean(1).unflatten(1, (round(m.shape[2] ** 0.5), -1)).movedim(-1, 1) for m in seen]
+    assert {m.shape[-1] for m in fine} == {4, 8}
+    mean = sum(F.interpolate(m, (8, 8), mode="bilinear") for m in fine)
+    expected = torch.stack([mean[0, 2], mean[1, 2:4].mean(0)])
+    found = word_maps(model, x, 500, texts, ["red", "red"])
+    assert_close(found, expected / expected.amax((1, 2), True))
+    house = word_maps(model, x, 500, texts, ["house", "house"])
+    assert (house - found).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="'blue' is not in 'a red house'"):
+        word_maps(model, x, 500, texts, ["blue", "red"])
 
 
 # Edits
