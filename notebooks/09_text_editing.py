@@ -181,10 +181,12 @@ def right_edited_step(x_to, mean_source, mean_target, sigma):
     return mean_target + (x_to - mean_source)
 
 
-points = [torch.tensor(v, dtype=torch.float64) for v in ([0.5, 1.0], [0.2, 0.9], [-0.3, 0.4])]
-checks = [(*points, 0.1), (*points[::-1], 0.7)]
+points = [
+    torch.tensor(numbers, dtype=torch.float64) for numbers in ([0.5, 1.0], [0.2, 0.9], [-0.3, 0.4])
+]
+steps_checked = [(*points, 0.1), (*points[::-1], 0.7)]
 lesson.exercise(
-    edited_step, right_edited_step, checks, ["ε first, then the target's mean plus σ ε"]
+    edited_step, right_edited_step, steps_checked, ["ε first, then the target's mean plus σ ε"]
 );
 
 # %% [markdown]
@@ -302,28 +304,30 @@ for kind in dict.fromkeys(case.kind for case in cases):
 # ### Exercise 2 · the direction <small>(easy · 4 minutes)</small>
 
 # %% tags=["exercise"]
-def directional(source, edited, source_text, target_text):
+def directional(image, image_after, text, text_after):
     """S_D of four embeddings, vectors (E,)."""
     return None
 
 
 # %%
-def right_directional(source, edited, source_text, target_text):
-    return torch.cosine_similarity(edited - source, target_text - source_text, dim=0)
+def right_directional(image, image_after, text, text_after):
+    return torch.cosine_similarity(image_after - image, text_after - text, dim=0)
 
 
 vectors = list(torch.randn(5, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64))
-checks = [tuple(vectors[:4]), tuple(vectors[1:])]
-lesson.exercise(directional, right_directional, checks, ["differences first, then their cosine"]);
+directions_checked = [tuple(vectors[:4]), tuple(vectors[1:])]
+lesson.exercise(
+    directional, right_directional, directions_checked, ["differences first, then their cosine"]
+);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The cosine of a and b is a·b / (‖a‖ ‖b‖).</details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# def directional(source, edited, source_text, target_text):
+# def directional(image, image_after, text, text_after):
 #     """S_D of four embeddings, vectors (E,)."""
-#     a, b = edited - source, target_text - source_text
+#     a, b = image_after - image, text_after - text
 #     return a @ b / (a.norm() * b.norm())
 # ```
 # </details>
@@ -498,6 +502,8 @@ for name, colour in LOOKS.items():
             (fidelity[:, 1:].T - fidelity[:, 0]).abs(), marker="o", ls=line, color=colour,
             elinewidth=0.7, label=label,
         )  # fmt: skip
+        for t, point in zip(stops, zip(fidelity[:, 0], realism[:, 0], strict=True), strict=True):
+            axes[0].annotate(str(t), point, (4, 4), textcoords="offset points", fontsize=9)
         for ax, metric in zip(axes[1:], ROWS, strict=True):
             ax.plot(stops, spread(name, w, metric)[:, 0], "o", ls=line, color=colour)
 axes[0].set(xlabel="SSIM to the source", ylabel="S_D-CLIP", title="fidelity and realism")
@@ -690,32 +696,36 @@ lesson.record("mean of the maps everywhere", seen.mean());
 # %% [markdown]
 # ### Exercise 3 · whose map? <small>(medium · 5 minutes)</small>
 #
-# `own` is 1 for new words and 0 for words that both texts have. The maps are (places, words), already in
+# `is_new` is 1 for new words and 0 for words that both texts have. The maps are (places, words), already in
 # the target's order.
 
 # %% tags=["exercise"]
-def mixed_maps(target, source, own):
-    """The maps to use, (places, words); own is (words,)."""
+def mixed_maps(maps_target, maps_source, is_new):
+    """The maps to use, (places, words); is_new is (words,)."""
     return None
 
 
 # %%
-def right_mixed_maps(target, source, own):
-    return own * target + (1 - own) * source
+def right_mixed_maps(maps_target, maps_source, is_new):
+    return is_new * maps_target + (1 - is_new) * maps_source
 
 
-maps = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-checks = [(*maps, torch.tensor(v)) for v in ([0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0])]
-lesson.exercise(mixed_maps, right_mixed_maps, checks, ["a weighted sum of the two, by own"]);
+two_maps = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+maps_checked = [
+    (*two_maps, torch.tensor(marks)) for marks in ([0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0])
+]
+lesson.exercise(
+    mixed_maps, right_mixed_maps, maps_checked, ["a weighted sum of the two, by is_new"]
+);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>(words,) broadcasts against (places, words).</details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# def mixed_maps(target, source, own):
-#     """The maps to use, (places, words); own is (words,)."""
-#     return own * target + (1 - own) * source
+# def mixed_maps(maps_target, maps_source, is_new):
+#     """The maps to use, (places, words); is_new is (words,)."""
+#     return is_new * maps_target + (1 - is_new) * maps_source
 # ```
 # </details>
 
@@ -760,6 +770,7 @@ for kind in dict.fromkeys(case.kind for case in cases):
     mine = [i for i, case in enumerate(cases) if case.kind == kind]
     lesson.record(f"{kind}: gain by control, PSNR to the true edit (dB)", difference[mine].mean())
 
+
 # %% [markdown]
 # Green bars: held maps brought the picture nearer to the true edit; orange: they held what should have
 # moved. A map says *where*, so what an edit of colour needs is there already, and what another shape or a
@@ -770,29 +781,41 @@ for kind in dict.fromkeys(case.kind for case in cases):
 # **Re-weighting**: the maps of the new words times a factor.
 
 # %%
-some = next((i for i, case in enumerate(cases) if case.kind == "style"), 0)
-one = slice(some, some + 1)
-new = new_words[some]
-texts = source_texts[one], target_texts[one]
-plain_maps = refine_words(model.prompts, *texts)
-factors = [-2.0, 0.0, 1.0, 2.0, 4.0]
-weighed = []
-for factor in factors:
-    words = reweigh_words(plain_maps, model.prompts, texts[1], {new: factor})
-    weighed.append(
-        text_edit(
-            model, x[one], *texts, p.seed, steps=p.steps, eta=p.eta, target_scale=1.0,
-            joined=partial(controlled, maps=words),
-        )
-    )  # fmt: skip
-strip = torch.cat([x[one], *weighed, truth[one]])
-values = ["x", *(f"{new} × {f:g}" for f in factors), "true edit"]
-plots.strips([strip], [""], values)
+def weighed(case, factors):
+    """Edits of one case (factors, 3, H, W), the maps of its new word times each factor."""
+    one = slice(case, case + 1)
+    texts = source_texts[one], target_texts[one]
+    free, edits = refine_words(model.prompts, *texts), []
+    for factor in factors:
+        words = reweigh_words(free, model.prompts, texts[1], {new_words[case]: factor})
+        tied = partial(controlled, maps=words)
+        edits.append(text_edit(model, x[one], *texts, p.seed, joined=tied, **plainly))
+    return torch.cat(edits)
+
+
+plainly = {"steps": p.steps, "eta": p.eta, "source_scale": 1.0, "target_scale": 1.0}
+factors = [-2.0, 0.0, 1.0, 4.0]
+chosen_cases = [
+    next((i for i, case in enumerate(cases) if case.kind == kind), 0)
+    for kind in ("replace", "style")
+]
+rows = [torch.cat([x[i][None], weighed(i, factors), truth[i][None]]) for i in chosen_cases]
+plots.strips(
+    rows,
+    [new_words[i] for i in chosen_cases],
+    ["x", *(f"× {f:g}" for f in factors), "true edit"],
+)
+
+# %%
+for i, row in zip(chosen_cases, rows, strict=True):
+    moved_by = metrics.psnr(row[1:-1], row[0].expand_as(row[1:-1]))
+    for factor, value in zip(factors, moved_by, strict=True):
+        lesson.record(f"{new_words[i]!r} × {factor:g}: PSNR to x (dB)", value)
 
 # %% [markdown]
-# A factor of 0 should switch the word off, a larger one press it. Whether the strip is a smooth scale, a
-# threshold, or hardly moves, depends on how much of the word's meaning comes by *its* map: the text encoder
-# mixes the words, so the neighbours know of it too.
+# A factor of 0 should switch the word off, a larger one press it. A higher PSNR to x is less of an edit.
+# Whether a row is a smooth scale, a threshold, or hardly moves, depends on how much of the word's meaning
+# comes by *its* map: the text encoder mixes the words, so the neighbours know of it too.
 
 # %% [markdown]
 # ## Seven bugs, each silent
