@@ -34,8 +34,8 @@ n_images = 10  # of the 150 of the benchmark
 eta = 0.1
 starts = [300, 600]  # T_es: where the encoder may stop, beside its first time
 strong = 2.0  # guidance, where there is any
-source_text = "a clear summer day with a red house"  # your own pair
-target_text = "a clear winter day with a red house"
+source_text = "a grey cat with green eyes"  # your own pair
+target_text = "a grey dog with green eyes"
 
 # %%
 from lessons_lib import lesson
@@ -48,6 +48,7 @@ p = lesson.parameters(
 
 # %%
 from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 
 import torch
@@ -662,7 +663,8 @@ lesson.record("PSNR to the true edit (dB), best chosen by another encoder", kept
 # in its map. Prompt-to-Prompt gives the target's pass the *source's* maps: for all words that both texts
 # have (`refine_words`), down to a time `until`; new words keep their own.
 #
-# Below, the maps of each target's first new word, in the edited chain at about t = 300.
+# Below, the maps of each target's first new word, in the edited chain at about t = 300, from the smallest
+# value (black) to the largest.
 #
 # **Predict.** Where will the map of 'cat' be bright, where that of 'winter'?
 
@@ -677,7 +679,9 @@ new_words = [new_word(case) for case in cases]
 i = min(range(p.steps), key=lambda i: abs(source.schedule.t[i].item() - 300))
 at = source.schedule.t[i].item()
 seen = word_maps(model, [chain[0], *edited][i], at, target_texts, new_words)
-bright = torch.nn.functional.interpolate(seen[:, None], (size, size)).to(x)
+least = seen.amin((1, 2), True)
+bright = ((seen - least) / (1 - least).clamp_min(1e-6))[:, None].to(x)
+bright = torch.nn.functional.interpolate(bright, (size, size))
 rows = [(first_edit + 1) * bright - 1, first_edit, truth]
 plots.strips([v[:12] for v in rows], [f"map at t = {at}", "edited", "true edit"], new_words[:12])
 
@@ -998,24 +1002,32 @@ plots.strips([torch.stack(shown)], [""], ["x", "theirs", "ours"])
 # ## Your own pair
 #
 # `source_text` and `target_text` are parameters. The picture is a held-out one: of those whose captions
-# share most words with your source text, the one that the encoder `clip` finds most like it. Look whether
-# your text is *true* of it: Algorithm 1 takes that for granted. The true edit is not known here: you judge.
+# have most of your source text's pairs of neighbouring words, the one that the encoder `clip` finds most
+# like it. Look whether your text is *true* of it: Algorithm 1 takes that for granted. The true edit is not
+# known here: you judge.
 
 # %%
 own_texts = [p.source_text], [p.target_text]
 model.prompts([p.source_text, p.target_text])  # refuses words that the model was never shown
 
 
-def most_like(text, n=300, few=8):
-    """A held-out picture (1, 3, size, size) whose caption shares many words with the text."""
-    words, found = set(text.lower().split()), []
+def neighbours(text):
+    """The pairs of neighbouring words of a text."""
+    words = text.lower().replace(",", "").split()
+    return set(pairwise(words))
+
+
+def most_like(text, n=400, few=8):
+    """A held-out picture (1, 3, size, size) whose caption has most of the text's pairs of words."""
+    found = []
     for world in ("animals", "faces", "scenes"):
         factors = WORLDS[world].sample_factors(n, p.seed)
         for i, caption in enumerate(WORLDS[world].captions(factors, p.seed)):
-            shared = len(words & set(caption.replace(",", "").lower().split()))
+            shared = len(neighbours(text) & neighbours(caption))
             found.append((shared, world, {k: v[i : i + 1] for k, v in factors.items()}))
-    found = sorted(found, key=lambda row: -row[0])[:few]
-    pictures = torch.cat([WORLDS[world].render(f, size) for _, world, f in found]).to(p.device)
+    most = max(row[0] for row in found)
+    best = [WORLDS[world].render(f, size) for shared, world, f in found if shared == most][:few]
+    pictures = torch.cat(best).to(p.device)
     return pictures[metrics.s_clip(pictures, text, clip).argmax()][None]
 
 
