@@ -30,7 +30,7 @@ judge = "clip-judge"  # judges, and chooses nothing
 device = "cpu"
 seed = 0
 steps = 10
-n_images = 10  # of the 150 of the benchmark
+n_images = 8  # of the 150 of the benchmark
 eta = 0.1
 starts = [300, 600]  # T_es: where the encoder may stop, beside its first time
 strong = 2.0  # guidance, where there is any
@@ -670,9 +670,10 @@ lesson.record("PSNR to the true edit (dB), best chosen by another encoder", kept
 
 # %%
 def new_word(case):
-    """The target's first word that its source does not have, or else its last."""
+    """The target's first word that its source does not have, or has not at that place."""
     before, after = (text.replace(",", "").split() for text in (case.source, case.target))
-    return next((word for word in after if word not in before), after[-1])
+    moved = [b for a, b in zip(before, after, strict=False) if a != b]
+    return next((word for word in after if word not in before), [*moved, after[-1]][0])
 
 
 new_words = [new_word(case) for case in cases]
