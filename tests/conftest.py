@@ -17,3 +17,9 @@ settings.load_profile("lessons")
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)  # pytest-xdist runs one process a core
+
+
+@pytest.fixture(autouse=True)
+def _gradients_as_before():
+    yield
+    torch.set_grad_enabled(True)  # a lesson may have turned them off for good
