@@ -24,6 +24,7 @@ from ..counterfactual import counterfactual_scores, readings
 from ..directions import Sources, new_f_t, source_paths, strip, trained, training
 from ..encoder import invert
 from ..evaluators import KINDS, Clip, Critic, load_clip, load_critic
+from ..hspace import r_squared
 from ..metrics import identity_similarity, perceptual_distance
 from ..sampler import Code, Sampler
 from ..worlds import TRAIN_SEEDS, WORLDS
@@ -194,9 +195,7 @@ def linearity(x: Tensor, attribute: Attribute, factors: Factors, critic: Critic)
     """R² of a line through the critic's mean reading of the wanted factor against SCALES."""
     (name,) = attribute.wanted(factors)
     y = torch.stack([readings(v, "faces", critic)[name].mean() for v in x]).double()
-    s = torch.tensor(SCALES, dtype=torch.float64)
-    s, y = s - s.mean(), y - y.mean()
-    return ((s @ y) ** 2 / ((s @ s) * (y @ y))).item()
+    return r_squared(torch.tensor(SCALES), y).item()
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ from torch import Tensor
 from .. import metrics, plots
 from ..checkpoints import EMBEDDED, card, load
 from ..counterfactual import manifold_distance, readings
-from ..denoisers import Guided
+from ..denoisers import Denoiser, Guided
 from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
 from ..inputs import pictures as look
-from ..sampler import Sampler
+from ..sampler import Code, Sampler
 from ..worlds import WORLDS, Batch
 from ..worlds.animals_words import FUR_WORDS
 from ..worlds.scenes_words import COLORS, OBJECTS
@@ -38,10 +38,7 @@ OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world th
 
 def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]]:
     """`n` uncurated images of a generator by DDIM (η=0, 50 steps), and the captions of a
-    text-conditioned one, which are of held-out pictures of all its worlds.
-
-    The network runs under bfloat16 autocast, the sampler does not: nearly twice as fast on CPU.
-    """
+    text-conditioned one, which are of held-out pictures of all its worlds."""
     model = load(name)
     captions = held_out_captions(n) if model.prompts else []
     g, parts = Sampler(model, STEPS), []
@@ -49,12 +46,20 @@ def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]
         g = Sampler(Guided(model, guidance, model.prompts.empty), STEPS)
     z = g.draw(n, seed=0)
     for i in range(0, n, AT_ONCE):
-        cond = model.prompts(captions[i : i + AT_ONCE]) if captions else None
-        with torch.autocast(model.device.type, torch.bfloat16):
-            x = g.decode(z[i : i + AT_ONCE], cond=cond).float()
-        parts.append(look(model, x).clamp(-1, 1))
+        parts.append(decoded(g, model, z[i : i + AT_ONCE], captions[i : i + AT_ONCE]))
         print(f"{name}: {min(i + AT_ONCE, n)} of {n} samples", flush=True)
     return torch.cat(parts), captions
+
+
+def decoded(g: Sampler, model: Denoiser, z: Code, captions: list[str]) -> Tensor:
+    """The pictures of codes, of these captions if there are any.
+
+    The network runs under bfloat16 autocast, which is faster on CPU; the sampler does not.
+    """
+    cond = model.prompts(captions) if captions else None
+    with torch.autocast(model.device.type, torch.bfloat16):
+        x = g.decode(z, cond=cond).float()
+    return look(model, x).clamp(-1, 1)
 
 
 def held_out_captions(n: int) -> list[str]:
@@ -159,9 +164,7 @@ def of_short_prompts(name: str, critic: Critic, each: int = 8) -> dict:
     for world, prompts in short_prompts().items():
         right = []
         for prompt, seen in prompts.items():
-            with torch.autocast(model.device.type, torch.bfloat16):
-                code = g.decode(z, cond=model.prompts([prompt] * each))
-            x = look(model, code.float()).clamp(-1, 1)
+            x = decoded(g, model, z, [prompt] * each)
             kind = critic.world(x).argmax(1)
             mine = [KINDS.index(k) for k in OF.get(world, [world])]
             there = torch.isin(kind, torch.tensor(mine)) & seen(readings(x, world, critic))

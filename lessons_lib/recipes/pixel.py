@@ -27,7 +27,7 @@ class Pixel(Recipe):
     """A UNet2DModel on the pictures of one world."""
 
     kind: str = "generator"
-    compiled: bool = False  # 108 images/s of one core, and 89 compiled
+    compiled: bool = False  # on CPU it trains faster so
     world: str = ""
     size: int = 32
     unshuffle: int = 2
