@@ -154,7 +154,7 @@ def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
 
     The pipeline edits one image at a time: with guidance, a batch comes out silently wrong.
     """
-    pipeline = _cycle_pipeline(model)
+    pipeline = cycle_pipeline(model)
     size = model.codec.factor * model.shape[-1]
     image, texts = torch.rand(batch, 3, size, size, device=model.device), ("a cat", "a dog")
 
@@ -172,10 +172,15 @@ def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
     show(f"edit {batch} by text, CycleDiffusionPipeline / ours", found, "above 1: ours is faster")
 
 
-def _cycle_pipeline(model: UNet):
-    """diffusers' CycleDiffusionPipeline around the same networks."""
+def cycle_pipeline(model: UNet, unet=None, prediction: str | None = None, **scheduler):
+    """diffusers' CycleDiffusionPipeline around the model's own codec, texts and network.
+
+    unet: a module in the network's place; prediction: what it answers with, as `UNet.prediction`.
+    scheduler: options of its DDIMScheduler, whose last step ends at the first ᾱ unless they say otherwise.
+    """
     from diffusers import CycleDiffusionPipeline, DDIMScheduler
 
+    options = {"set_alpha_to_one": False, "prediction_type": prediction or model.prediction}
     pipeline = CycleDiffusionPipeline(
         model.codec.net,
         model.prompts.net,
@@ -185,14 +190,15 @@ def _cycle_pipeline(model: UNet):
             len(model.alpha_bar),
             trained_betas=_betas(model),
             clip_sample=False,
-            set_alpha_to_one=False,
             steps_offset=1,
-            prediction_type=model.prediction,
+            **options | scheduler,
         ),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
+    if unet is not None:
+        pipeline.unet = unet
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -44,6 +44,7 @@ p = lesson.parameters(
 
 # %%
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -54,7 +55,18 @@ from lessons_lib.denoisers import GaussianMixture
 from lessons_lib.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
 from lessons_lib.encoder import invert
 from lessons_lib.energies import egsde
-from lessons_lib.evaluators import KINDS, load_critic
+from lessons_lib.evaluators import load_critic
+from lessons_lib.scoreboard import (
+    GROUPS,
+    SHARED,
+    correlation,
+    forest,
+    judged,
+    kept,
+    metrics_of,
+    report,
+    verdict,
+)
 from lessons_lib.translators import load_domains, load_translator
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, animals
@@ -103,13 +115,7 @@ plots.strips([v[:8] for v in (x, back, dog, truth)], names, [])
 
 # %%
 critic = load_critic(device=p.device)
-
-
-def judged_dog(images):
-    """1.0 for each image that the critic takes for one of the target's world, among all it knows."""
-    return (critic.world(images).argmax(1) == KINDS.index(dogs_world)).double()
-
-
+judged_dog = partial(judged, world=dogs_world, critic=critic)
 lesson.record("largest error, decoded by its own model", (back - x).abs().max())
 lesson.record("judged dogs, decoded by the other", judged_dog(dog).mean())
 lesson.record("judged dogs, the cats themselves", judged_dog(x).mean());
@@ -204,33 +210,14 @@ lesson.exercise(translate, cycle_diffusion, cases, ["the code of x by one, decod
 # **Predict.** Order them from best to worst kept: background, fur, pose, size of the eyes.
 
 # %%
-SHARED = [f.name for f in animals.factors if f.group == "shared" and not f.choices]
-GROUPS = {
-    "pose": ["yaw", "tilt", "zoom"], "colours": ["fur", "second", "eye_color"],
-    "scene": ["light", "background"],
-}  # fmt: skip
-
-
-def correlation(a, b):
-    """Of two lists of numbers, in [-1, 1]; 0 where one is constant."""
-    a, b = (v.double() - v.double().mean() for v in (a, b))
-    return ((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)).item()
-
-
-def kept(images, factors):
-    """How each shared factor, as it is read from the images, correlates with the given ones."""
-    read = readings(images, dogs_world, critic)
-    return {name: correlation(read[name], factors[name]) for name in SHARED}
-
-
-# %%
+read_off = partial(kept, world=dogs_world, critic=critic)  # images, factors -> correlations
 random = dogs.decode(dogs.draw(p.n_images, p.seed + 1))
 cases = {f"{cats_world} → {dogs_world}": (dog, factors)}
 cases[f"{wild_world} → {dogs_world}"] = (dog_of_wild, wild_factors)
 found = {
     name: {
-        "DPM-Encoder's code": kept(images, f), "random code": kept(random, f),
-        "true dogs": kept(truth, f),
+        "DPM-Encoder's code": read_off(images, f), "random code": read_off(random, f),
+        "true dogs": read_off(truth, f),
     }
     for name, (images, f) in cases.items()
 }  # fmt: skip
@@ -323,17 +310,7 @@ def scores(images):
 baselines = {"no edit": x, "another true dog": another, "random code": random}
 table = {name: scores(v) for name, v in baselines.items()}
 table["CycleDiffusion"] = scores(dog)
-
-
-def report(rows):
-    """The mean of each score with its 95 % bootstrap interval over the images."""
-    for metric in next(iter(rows.values())):
-        for name, row in rows.items():
-            mean, low, high = metrics.bootstrap(row[metric], p.seed)
-            lesson.record(f"{metric}, {name}", mean, f"[{low:.3g}, {high:.3g}]")
-
-
-report(table)
+report(table, p.seed)
 
 # %% [markdown]
 # *Like a drawing* is the PSNR of an image with the renderer's drawing of the factors read from it: noise,
@@ -567,25 +544,10 @@ plots.strips([v[:6] for v in shown.values()], list(shown), [])
 # %%
 new = {name: scores(v) for name, v in edits.items() if name not in table}
 table |= new
-report(new)
-
+report(new, p.seed)
 
 # %%
-def forest(rows):
-    """Every score's mean and interval, a row a method."""
-    fig, axes = plots.figure(1, 5, width=16, height=0.45 * len(rows) + 1.2, sharey=True)
-    for ax, metric in zip(axes, rows["no edit"], strict=True):
-        for i, (name, row) in enumerate(rows.items()):
-            mean, low, high = metrics.bootstrap(row[metric], p.seed)
-            colour = plots.EDITED if name in edits else plots.SOURCE
-            ax.plot([low, high], [i, i], color=colour), ax.plot(mean, i, "o", color=colour)
-        ax.set(yticks=range(len(rows)), yticklabels=list(rows))
-        ax.set_title(metric, fontsize=12), ax.locator_params(axis="x", nbins=3)
-    axes[0].invert_yaxis()
-    return fig
-
-
-forest(table)
+forest(table, list(edits), p.seed)
 
 # %% [markdown]
 # The paper's ordering (AFHQ, 256 pixels): CycleDiffusion has the best FID of the diffusion methods and, of
@@ -594,26 +556,21 @@ forest(table)
 # interval holds 0, so few images do not tell.
 
 # %%
-SIGN = {"distance to the true dog": -1}  # where lower is better
-
-
-def verdict(metric, name, rival):
-    """Whether the first is better by this score, over the same images."""
-    difference = SIGN.get(metric, 1) * (table[name][metric] - table[rival][metric])
-    _, low, high = metrics.bootstrap(difference, p.seed)
-    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+def against(metric, rival):
+    """'better', 'worse' or 'undecided': CycleDiffusion against a rival, over the same images."""
+    return verdict(metric, table["CycleDiffusion"], table[rival], p.seed)
 
 
 rivals = [name for name in edits if name not in ours]
-for metric in table["no edit"]:
-    said = [f"{rival} {verdict(metric, 'CycleDiffusion', rival)}" for rival in rivals]
+for metric in metrics_of(table):
+    said = [f"{rival} {against(metric, rival)}" for rival in rivals]
     print(f"{metric}: CycleDiffusion against", "; ".join(said))
 
 # %%
 for metric in ("SSIM to the source", "PSNR to the true dog (dB)", "like a drawing (dB)"):
     best = max(rivals, key=lambda name: table[name][metric].mean())
     lesson.record(f"{metric}, the best rival", table[best][metric].mean(), f"({best})")
-wins = [verdict("SSIM to the source", "CycleDiffusion", r) == "better" for r in rivals]
+wins = [against("SSIM to the source", r) == "better" for r in rivals]
 lesson.record(
     f"rivals of {len(rivals)} that CycleDiffusion beats in SSIM to the source", sum(wins)
 );
@@ -705,7 +662,7 @@ partner = {name: v.roll(1, 0) for name, v in factors.items()}
 fig, axes = plots.figure(1, len(swaps) + 1, width=16, height=3.8, sharey=True)
 for ax, (name, images) in zip(axes, ({"a's code": dog} | swaps).items(), strict=True):
     for shift, whose, colour, f in ((-0.2, "a", plots.P, factors), (0.2, "b", plots.D, partner)):
-        values = kept(images, f)
+        values = read_off(images, f)
         means = [sum(values[m] for m in members) / len(members) for members in GROUPS.values()]
         at = [i + shift for i in range(len(GROUPS))]
         ax.bar(at, means, 0.38, color=colour, label=f"with {whose}'s factors")

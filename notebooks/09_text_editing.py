@@ -56,7 +56,7 @@ from IPython.display import Markdown
 
 from lessons_lib import Code, Sampler, load, metrics, plots
 from lessons_lib.attention import controlled, refine_words, reweigh_words, word_maps
-from lessons_lib.counterfactual import counterfactual_scores
+from lessons_lib.bench import cycle_pipeline
 from lessons_lib.denoisers import Guided, digits
 from lessons_lib.editing import (
     best_of,
@@ -70,8 +70,18 @@ from lessons_lib.editing import (
 )
 from lessons_lib.encoder import lockstep, posterior
 from lessons_lib.evaluators import load_clip, load_critic
-from lessons_lib.latent import check_words
 from lessons_lib.schedule import Schedule, noised
+from lessons_lib.scoreboard import (
+    SIGN,
+    markdown,
+    metrics_of,
+    reached,
+    readable,
+    report,
+    table,
+    taken_in_turn,
+    verdict,
+)
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
 
@@ -96,29 +106,9 @@ critic = load_critic(device=p.device)
 distance = metrics.perceptual_distance(critic)
 size = model.codec.factor * model.shape[-1]
 
-
-def readable(case):
-    """Whether the model knows the words of both texts."""
-    try:
-        check_words(model.prompts.tokenizer, [case.source, case.target])
-    except ValueError:
-        return False
-    return True
-
-
-def taken_in_turn(cases, n):
-    """`n` of the cases, from each kind of edit and world in turn."""
-    groups = {}
-    for case in cases:
-        groups.setdefault((case.kind, case.world), []).append(case)
-    turns = [(i, k) for k, group in enumerate(groups.values()) for i in range(len(group))]
-    groups = list(groups.values())
-    return [groups[k][i] for i, k in sorted(turns)[:n]]
-
-
 # %%
 benchmark = triplets()
-known = [case for case in benchmark if readable(case)]
+known = readable(model, benchmark)
 cases = taken_in_turn(known, p.n_images)
 x = torch.cat([case.image(size) for case in cases]).to(p.device)
 truth = torch.cat([case.counterfactual(size) for case in cases]).to(p.device)
@@ -261,19 +251,11 @@ plots.strips(rows, ["x", "CycleDiffusion", "true edit"], [c.kind for c in cases[
 
 
 # %%
-def reached(images):
-    """(share of the wanted change, drift of the other factors), for each image, as the critic reads them."""
-    found = [
-        counterfactual_scores(
-            image[None].float(), case.factors(), case.change, case.world, critic, distance
-        )
-        for image, case in zip(images, cases, strict=True)
-    ]
-    return torch.cat([s.achieved for s in found]), torch.cat([s.drift for s in found])
-
-
 gain = metrics.psnr(first_edit, truth) - metrics.psnr(through, truth)
-shares = {"CycleDiffusion": reached(first_edit), "true edit, codec": reached(ceiling)}
+shares = {
+    name: reached(images, cases, critic, distance)
+    for name, images in {"CycleDiffusion": first_edit, "true edit, codec": ceiling}.items()
+}
 for kind in dict.fromkeys(case.kind for case in cases):
     mine = torch.tensor([i for i, case in enumerate(cases) if case.kind == kind])
     lesson.record(
@@ -334,9 +316,6 @@ lesson.exercise(
 # </details>
 
 # %%
-SIGN = {"distance to the true edit": -1}  # where lower is better
-
-
 def scores(images):
     """Each image's scores, by name; of the distance less is better, of the others more."""
     return {
@@ -347,16 +326,8 @@ def scores(images):
     }
 
 
-def report(table):
-    """The mean of each score with its 95 % bootstrap interval over the images."""
-    for metric in next(iter(table.values())):
-        for name, row in table.items():
-            mean, low, high = metrics.bootstrap(row[metric], p.seed)
-            lesson.record(f"{metric}, {name}", mean, f"[{low:.3g}, {high:.3g}]")
-
-
 limits = {"no edit, codec": scores(through), "true edit, codec": scores(ceiling)}
-report(limits)
+report(limits, p.seed)
 
 # %% [markdown]
 # Read the ceilings first. Even the true edit is below 1 in S_D-CLIP, and its SSIM to the source is below 1
@@ -532,20 +503,11 @@ plots.strips(
 # The table: mean and 95 % bootstrap interval over all images, best and worst alike.
 
 # %%
-def cell(values):
-    mean, low, high = metrics.bootstrap(values, p.seed)
-    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
-
-
 rows = limits | {
     f"{name}, w = {w[1]:g}, from {t}": found[name, w, t]
     for w in compared for name in LOOKS for t in stops
 }  # fmt: skip
-head = (
-    "| |" + "|".join(limits["no edit, codec"]) + "|\n|---|" + "---|" * len(limits["no edit, codec"])
-)
-lines = [f"|{name}|" + "|".join(cell(v) for v in row.values()) + "|" for name, row in rows.items()]
-Markdown("\n".join([head, *lines]))
+Markdown(table(rows, p.seed))
 
 
 # %% [markdown]
@@ -553,24 +515,18 @@ Markdown("\n".join([head, *lines]))
 # interval holds 0, so few images do not tell.
 
 # %%
-def verdict(metric, one, other):
-    """Whether the first is better by this score, over the same images."""
-    _, low, high = metrics.bootstrap(SIGN.get(metric, 1) * (one[metric] - other[metric]), p.seed)
-    return "better" if low > 0 else "worse" if high < 0 else "undecided"
-
-
 verdicts = {
     (rival, w, t): {
-        m: verdict(m, found["CycleDiffusion", w, t], found[rival, w, t])
+        m: verdict(m, found["CycleDiffusion", w, t], found[rival, w, t], p.seed)
         for m in limits["no edit, codec"]
     }
     for rival in RIVALS for w in compared for t in stops
 }  # fmt: skip
-lines = [
-    f"|{rival}, w = {w[1]:g}, from {t}|" + "|".join(said.values()) + "|"
+lines = {
+    f"{rival}, w = {w[1]:g}, from {t}": list(said.values())
     for (rival, w, t), said in verdicts.items()
-]
-Markdown("CycleDiffusion against …\n\n" + "\n".join([head, *lines]))
+}
+Markdown("CycleDiffusion against …\n\n" + markdown(metrics_of(limits), lines))
 
 # %%
 for rival in RIVALS:
@@ -602,10 +558,10 @@ for rival in RIVALS:
     lesson.record(
         f"S_D-CLIP above {rival}'s at like SSIM",
         mean,
-        f"[{low:.3g}, {high:.3g}] {verdict('S_D-CLIP', ours_is, found[like])} "
+        f"[{low:.3g}, {high:.3g}] {verdict('S_D-CLIP', ours_is, found[like], p.seed)} "
         f"(its w = {like[1][1]:g}, from {like[2]})",
     )
-    said = {m: verdict(m, ours_is, found[like]) for m in ours_is}
+    said = {m: verdict(m, ours_is, found[like], p.seed) for m in ours_is}
     print(f"against {rival} there:", "; ".join(f"{m} {word}" for m, word in said.items()))
 
 # %%
@@ -614,7 +570,8 @@ for name in LOOKS:
         (found[key]["distance to the true edit"].mean(), key) for key in found
         if key[0] == name and key[1] in compared
     )[1]  # fmt: skip
-    doing_nothing = verdict("distance to the true edit", found[nearest], limits["no edit, codec"])
+    nothing = limits["no edit, codec"]
+    doing_nothing = verdict("distance to the true edit", found[nearest], nothing, p.seed)
     print(
         f"{name} is nearest to the true edit with w = {nearest[1][1]:g} from {nearest[2]}: "
         f"{doing_nothing}, against doing nothing."
@@ -755,7 +712,7 @@ for name, row in held.items():
     for metric in row:
         difference = SIGN.get(metric, 1) * (row[metric] - free[metric])
         mean, low, high = metrics.bootstrap(difference, p.seed)
-        note = f"[{low:.3g}, {high:.3g}] {verdict(metric, row, free)}"
+        note = f"[{low:.3g}, {high:.3g}] {verdict(metric, row, free, p.seed)}"
         lesson.record(f"{name}, improvement of {metric}", mean, note)
 
 # %%
@@ -878,7 +835,7 @@ for whose, images in (("theirs", cleaned), ("ours", back)):
 
 # %% [markdown]
 # The other four: `diffusers`' own `CycleDiffusionPipeline` around this lesson's network, codec and texts.
-# Bugs 4 to 6 are shown with a network that answers with ε, as the pipeline expects (`answers_noise`); bug 7
+# Bugs 4 to 6 are shown with a network that answers with ε, as the pipeline expects (`AnswersNoise`); bug 7
 # is that it expects it.
 
 # %%
@@ -889,26 +846,6 @@ class AnswersNoise(torch.nn.Module):
 
     def forward(self, x, t, encoder_hidden_states, **_):
         return SimpleNamespace(sample=model(x, int(t), encoder_hidden_states))
-
-
-def pipeline(answers_noise=True, prediction="epsilon", **scheduler):
-    """diffusers' CycleDiffusionPipeline on this lesson's model."""
-    from diffusers import CycleDiffusionPipeline, DDIMScheduler
-
-    a = torch.cat([torch.ones(1, dtype=torch.float64), model.alpha_bar.double().cpu()])
-    options = {"set_alpha_to_one": False} | scheduler
-    pipe = CycleDiffusionPipeline(
-        model.codec.net, model.prompts.net, model.prompts.tokenizer, model.net,
-        DDIMScheduler(
-            len(model.alpha_bar), trained_betas=(1 - a[1:] / a[:-1]).numpy(), clip_sample=False,
-            steps_offset=1, prediction_type=prediction, **options,
-        ),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-    if answers_noise:
-        pipe.unet = AnswersNoise()
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
 
 # %%
@@ -954,7 +891,7 @@ def alone(edit):
 # go to the wrong images, in the right shape.
 
 # %%
-pipe = pipeline()
+pipe = cycle_pipeline(model, AnswersNoise(), "epsilon")
 for whose, edit in (("theirs", partial(theirs, pipe)), ("ours", ours)):
     error = (edit(few, *texts) - alone(edit)).abs().mean()
     lesson.record(f"bug 4, a batch against its singles, {whose}", error)
@@ -963,7 +900,8 @@ for whose, edit in (("theirs", partial(theirs, pipe)), ("ours", ours)):
 # **Bug 5: NaN where the schedule ends at the image** (ᾱ = 1, so σ = 0), even with equal texts.
 
 # %%
-lost = theirs(pipeline(set_alpha_to_one=True), few[:1], texts[0][:1], texts[0][:1], 1.5)
+to_the_image = cycle_pipeline(model, AnswersNoise(), "epsilon", set_alpha_to_one=True)
+lost = theirs(to_the_image, few[:1], texts[0][:1], texts[0][:1], 1.5)
 found_back = ours(few[:1], texts[0][:1], texts[0][:1], 1.5, last=1.0)
 lesson.record("bug 5, share of values that are NaN, theirs", lost.isnan().double().mean())
 lesson.record("bug 5, share of values that are NaN, ours", found_back.isnan().double().mean())
@@ -986,7 +924,7 @@ for whose, edit in (("theirs", partial(theirs, pipe)), ("ours", ours)):
 
 # %%
 print(f"This network's answer: {model.prediction}.")
-pipe = pipeline(answers_noise=False, prediction=model.prediction)
+pipe = cycle_pipeline(model)
 back = theirs(pipe, few[:1], texts[0][:1], texts[0][:1], 1.5)
 again = ours(few[:1], texts[0][:1], texts[0][:1], 1.5)
 lesson.record("bug 7, error of a reconstruction, theirs", (back - few[:1]).abs().max())
