@@ -59,6 +59,7 @@ from lessons_lib.counterfactual import readings
 from lessons_lib.evaluators import load_clip, load_critic
 from lessons_lib.sampler import plain, predicted_image
 from lessons_lib.schedule import Schedule, kappa, linear_alpha_bar, p_only
+from lessons_lib.scoreboard import markdown, metrics_of
 from lessons_lib.subjects import scores, subjects
 from lessons_lib.widgets import choice, explore
 
@@ -469,12 +470,11 @@ def judged(x):
 
 def table(rows):
     """Rows of numbers by name, in Markdown; what a row does not have is left empty."""
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    lines = [f"| | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
-    for label, row in rows.items():
-        cells = [f"{row[column]:.3g}" if column in row else "" for column in columns]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    return Markdown("\n".join(lines))
+    columns = metrics_of(rows)
+    lines = {
+        label: [f"{row[c]:.3g}" if c in row else "" for c in columns] for label, row in rows.items()
+    }
+    return Markdown(markdown(columns, lines))
 
 
 # %%
