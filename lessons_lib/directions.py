@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from .asyrp import Asyrp, Attention, Conv, PerTime
 from .sampler import Code, Edit, Sampler
-from .schedule import whole
+from .schedule import Schedule, whole
 
 if TYPE_CHECKING:
     from .evaluators import Clip
@@ -279,6 +279,23 @@ def trained(form: nn.Module, sources: Sources, **card) -> Asyrp:
     """The edit by a form, in the interval and at the number of steps of the sources."""
     t = sources.sampler.schedule.t[sources.steps]
     return Asyrp.of(form, t[0].item(), t[-1].item(), len(sources.steps), **card)
+
+
+@torch.no_grad()
+def from_first(
+    sampler: Sampler, z: Code, first: int, cond: Tensor | None = None
+) -> tuple[Sampler, Code]:
+    """The sampler's steps at t ≤ first, and the codes of where its unedited paths from z begin them.
+
+    No edit acts before its interval: what all share is walked once. For deterministic samplers.
+    """
+    s = sampler.schedule
+    times = [t for t in s.t.tolist() if t <= first]
+    if not times or sampler.eta != 0:
+        raise ValueError(f"No step at η = 0 is at t ≤ {first}: use more steps, and eta=0.")
+    x = next(step.x for step in sampler.trajectory(z, cond=cond) if step.t == times[0])
+    schedule = Schedule.of(sampler.denoiser.alpha_bar, times, s.a_to[-1].item())
+    return Sampler(sampler.denoiser, schedule=schedule, dtype=sampler.dtype), Code(x)
 
 
 def strip(

@@ -1,7 +1,8 @@
 """Whom a lesson edits, and what is known of them: `subjects(g, "faces", "smiling, old", n=8, seed=0)`.
 
 With a world of known factors and directions that were trained for the model, edits are judged by
-ground truth. Any other model gets its own samples, and principal directions of its h.
+ground truth. Any other model gets its own samples, and principal directions of its h. A latent model
+that reads texts has its pictures' captions as condition.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from .asyrp import Asyrp, load_edit
+from .asyrp import Asyrp, edit_names, load_edit
 from .counterfactual import Scores, counterfactual_scores
 from .hspace import constant, principal
 from .metrics import Distance
-from .recipes.directions import ATTRIBUTES, HELD_OUT, codes
+from .recipes.directions import ATTRIBUTES, HELD_OUT, codes, told
 from .sampler import Code, Sampler
 from .worlds import WORLDS
 
@@ -34,6 +35,7 @@ class Subjects(NamedTuple):
     z: of N images. edits: made for this sampler's number of steps.
     goals: for each edit that has a ground truth, the factors of the true counterfactuals.
     factors: of the N pictures, (N,) each, or None. said: what is left out, in a sentence, or "".
+    captions, cond: of the N pictures, and what a model that reads texts makes of them, or None.
     """
 
     z: Code
@@ -41,15 +43,19 @@ class Subjects(NamedTuple):
     goals: dict[str, Factors]
     factors: Factors | None
     said: str
+    captions: list[str] | None = None
+    cond: Tensor | None = None
 
 
 @torch.no_grad()
-def subjects(sampler: Sampler, checkpoint: str, names: str, n: int, seed: int) -> Subjects:
+def subjects(
+    sampler: Sampler, checkpoint: str, names: str, n: int, seed: int, prompt: str = ""
+) -> Subjects:
     """`n` images, and the edits of these names for the model called `checkpoint`.
 
-    names: embedded directions or folders, with commas between. Of a model that they were not trained
-    for, principal directions of h take their place.
-    sampler: of that model, at η = 0.
+    names: embedded directions or folders, with commas between; for t2i, 'smiling' is 't2i-smiling'. Of a
+    model that they were not trained for, principal directions of h take their place.
+    sampler: of that model, at η = 0. prompt: what its own samples are of, if it reads texts.
     """
     known = [name.strip() for name in names.split(",") if name.strip()]
     if not known:
@@ -57,24 +63,31 @@ def subjects(sampler: Sampler, checkpoint: str, names: str, n: int, seed: int) -
             f"attributes is {names!r}: give names of directions, with commas between them."
         )
     model = sampler.denoiser
-    edits = {name: load_edit(name, model.device) for name in known}
+    embedded, reads = edit_names(), getattr(model, "prompts", None) is not None
+    files = {k: f"{checkpoint}-{k}" if f"{checkpoint}-{k}" in embedded else k for k in known}
+    edits = {name: load_edit(file, model.device) for name, file in files.items()}
     if any(d.card.get("checkpoint") != checkpoint for e in edits.values() for _, d in e.terms):
-        return _without_truth(sampler, checkpoint, known, n, seed)
+        return _without_truth(sampler, checkpoint, known, n, seed, prompt)
     edits = {name: edit.over(sampler.schedule) for name, edit in edits.items()}
-    truths = [k for k in known if k in ATTRIBUTES and ATTRIBUTES[k].wanted and model.world == WORLD]
+    drawn = model.world == WORLD or reads
+    truths = [k for k in known if k in ATTRIBUTES and ATTRIBUTES[k].wanted and drawn]
     if not truths:
         said = "None of these directions has a true counterfactual: what needs one is left out."
-        return Subjects(sampler.draw(n, seed), edits, {}, None, said)
+        captions = [prompt] * n if reads else None
+        z = sampler.draw(n, seed)
+        return Subjects(z, edits, {}, None, said, captions, told(model, captions))
     factors = who_lacks(truths, n, seed)
-    pictures = WORLDS[WORLD].render(factors, model.shape[-1])
+    captions = WORLDS[WORLD].captions(factors, HELD_OUT + seed) if reads else None
+    cond, codec = told(model, captions), getattr(model, "codec", None)
+    size = model.shape[-1] * (1 if codec is None else codec.factor)
+    pictures = WORLDS[WORLD].render(factors, size).to(model.device)
     goals = {k: ATTRIBUTES[k].wanted(factors) for k in truths}
     rest = ", ".join(k for k in known if k not in truths)
     said = (
         f"{rest}: without a true counterfactual, so left out where one is needed." if rest else ""
     )
-    return Subjects(
-        codes(sampler, pictures.to(model.device), refine=1), edits, goals, factors, said
-    )
+    z = codes(sampler, pictures, refine=1, cond=cond)
+    return Subjects(z, edits, goals, factors, said, captions, cond)
 
 
 def who_lacks(names: list[str], n: int, seed: int) -> Factors:
@@ -106,10 +119,14 @@ def scores(x: Tensor, who: Subjects, name: str, critic: Critic, distance: Distan
 
 
 def _without_truth(
-    sampler: Sampler, checkpoint: str, names: list[str], n: int, seed: int
+    sampler: Sampler, checkpoint: str, names: list[str], n: int, seed: int, prompt: str
 ) -> Subjects:
+    reads = getattr(sampler.denoiser, "prompts", None) is not None
+    captions = [prompt] * n if reads else None
+    cond, strangers = told(sampler.denoiser, captions), sampler.draw(len(names) + 5, seed + 1)
+    one = None if cond is None else cond[:1]
     h = next(
-        step.h for step in sampler.trajectory(sampler.draw(len(names) + 5, seed + 1))
+        step.h for step in sampler.trajectory(strangers, cond=one)
         if step.t <= (FIRST + LAST) / 2 or step.t_to < 0
     )  # fmt: skip
     if h is None:
@@ -125,4 +142,4 @@ def _without_truth(
         f"{', '.join(names)}: not trained for {checkpoint!r}, so principal directions of its h take "
         "their place on its own samples; what needs ground truth is left out."
     )
-    return Subjects(sampler.draw(n, seed), edits, {}, None, said)
+    return Subjects(sampler.draw(n, seed), edits, {}, None, said, captions, cond)

@@ -3,6 +3,9 @@
 Each goes to data/directions/NAME with a card: its texts, its settings, seconds, and what a critic that
 training never saw says of it on held-out pictures. Codes and unedited paths are computed once for all
 the names. The preview, build/directions/NAME.png, is drawn anew every few rounds.
+
+With `--checkpoint t2i` they are directions in the h of a latent model, t2i-NAME: the faces' own captions
+are its condition, and the losses see P_t(z_t) through its codec.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,20 +21,32 @@ import torch
 from torch import Tensor
 
 from .. import plots
-from ..asyrp import DIRECTIONS, Asyrp, save_edit
+from ..asyrp import DIRECTIONS, Asyrp, Attention, Conv, save_edit
 from ..checkpoints import card, find, load
 from ..counterfactual import counterfactual_scores, readings
-from ..directions import Sources, new_f_t, source_paths, strip, trained, training
+from ..denoisers import Denoiser
+from ..directions import Sources, from_first, new_f_t, source_paths, strip, trained, training
 from ..encoder import invert
 from ..evaluators import KINDS, Clip, Critic, load_clip, load_critic
 from ..hspace import r_squared
-from ..metrics import identity_similarity, perceptual_distance
-from ..sampler import Code, Sampler
+from ..inputs import pictures
+from ..metrics import (
+    Interval,
+    bootstrap,
+    identity_similarity,
+    kid,
+    perceptual_distance,
+    s_dir,
+    segmentation_consistency,
+)
+from ..rivals import random_instead
+from ..sampler import Code, Sampler, plain
 from ..worlds import TRAIN_SEEDS, WORLDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = TRAIN_SEEDS + 500_000  # the seed of the pictures to train on
 HELD_OUT = 900_700  # and of those to measure on
+OTHERS = 950_000  # and of other people, whom sets of edited pictures are compared with
 SCALES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 Factors = dict[str, Tensor]
@@ -52,6 +67,9 @@ class Attribute(NamedTuple):
     first: int = 450
     last: int = 50
     l1_weight: float = 5.0
+
+
+FORMS_OF = {"conv": (Conv, ""), "attention": (Attention, "-attention")}  # and their names' ends
 
 
 def pairs(source: str, target: str) -> tuple[list[str], list[str]]:
@@ -93,6 +111,10 @@ ATTRIBUTES = {
     "clown": Attribute(*pairs("a person", "a clown"), None, "clowns", *STRONG),
 }  # fmt: skip
 
+# In the h of a latent model, where other intervals serve: what differs.
+WIDE = {"first": 800, "last": 150, "l1_weight": 2.5}
+LATENT = {name: attribute._replace(**WIDE) for name, attribute in ATTRIBUTES.items()}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -111,11 +133,26 @@ class Settings:
     reach_weight: float = 2.0
 
 
-def codes(sampler: Sampler, images: Tensor, refine: int = 0, at_once: int = 32) -> Code:
-    """x_T of pictures, by DDIM inversion."""
-    return Code(
-        torch.cat([invert(sampler, x, refine=refine)[0].x_T for x in images.split(at_once)])
-    )
+# For a latent model: each step's loss goes through the codec's decoder, which costs more than the rest.
+LATENT_SETTINGS = Settings(images=32, steps=10, rounds=16, batch=4, rate=2.5e-2, reach_weight=4.0)
+
+
+def told(model: Denoiser, captions: list[str] | None) -> Tensor | None:
+    """The condition of a model that reads texts: what is true of the pictures; None for any other."""
+    return model.prompts(captions) if getattr(model, "prompts", None) and captions else None
+
+
+def codes(
+    sampler: Sampler, images: Tensor, refine: int = 0, at_once: int = 32, cond: Tensor | None = None
+) -> Code:
+    """x_T of pictures, by DDIM inversion; of a latent model, of its codec's latents of them."""
+    codec, parts = getattr(sampler.denoiser, "codec", None), []
+    for i in range(0, len(images), at_once):
+        x = images[i : i + at_once]
+        part = None if cond is None else cond[i : i + at_once]
+        z, _ = invert(sampler, x if codec is None else codec.encode(x), part, refine=refine)
+        parts.append(z.x_T)
+    return Code(torch.cat(parts))
 
 
 def learn(
@@ -126,9 +163,11 @@ def learn(
     s: Settings,
     preview: Path,
     seed: int = 0,
+    kind: type[Conv | Attention] = Conv,
+    cond: Tensor | None = None,
 ) -> tuple[Asyrp, float]:
-    """The trained edit, and the seconds that training took. z: codes to draw the preview of."""
-    form, seconds = new_f_t(sources.sampler, z, seed=seed), 0.0
+    """The trained edit, and the seconds that training took. z, cond: codes to draw the preview of."""
+    form, seconds = new_f_t(sources.sampler, z, kind, cond, seed), 0.0
     rounds = training(
         form, sources, clip, attribute.source, attribute.target, rounds=s.rounds, batch=s.batch,
         rate=s.rate, clip_weight=s.clip_weight, l1_weight=attribute.l1_weight, reach_weight=s.reach_weight,
@@ -140,24 +179,32 @@ def learn(
         if done.number % 5 == 4 or done.number == s.rounds - 1:
             print(f"  round {done.number + 1} of {s.rounds}: loss {done.loss:.3f}, "
                   f"towards {done.towards:.2f}, change {done.change:.3f}", flush=True)  # fmt: skip
-            draw(sources.sampler, z, edit, preview)
+            draw(sources.sampler, z, edit, preview, cond)
         start = time.monotonic()
     return edit, seconds
 
 
-def draw(sampler: Sampler, z: Code, edit: Asyrp, path: Path) -> None:
+def draw(sampler: Sampler, z: Code, edit: Asyrp, path: Path, cond: Tensor | None = None) -> None:
     """A row of faces for each scale from -1 to 1."""
-    x = strip(sampler, z, edit, SCALES).float().clamp(-1, 1)
+    x = shown(sampler, strip(sampler, z, edit, SCALES, cond))
     path.parent.mkdir(parents=True, exist_ok=True)
     plots.save(plots.sheet(x.flatten(0, 1), columns=len(z)), path)
 
 
+def shown(sampler: Sampler, x: Tensor) -> Tensor:
+    """The pictures (…, 3, H, W) of a model's x (…, *shape), in [-1, 1]."""
+    flat = pictures(sampler.denoiser, x.flatten(0, -4)).float().clamp(-1, 1)
+    return flat.view(*x.shape[:-3], *flat.shape[1:])
+
+
 @torch.no_grad()
 def figures(
-    attribute: Attribute, sampler: Sampler, z: Code, edit: Asyrp, factors: Factors, critic: Critic
-) -> dict:
+    attribute: Attribute, sampler: Sampler, z: Code, edit: Asyrp, factors: Factors, critic: Critic,
+    cond: Tensor | None = None,
+) -> dict:  # fmt: skip
     """What the critic says of the edit at scale 1, and of the scales from -1 to 1."""
-    x = torch.stack([strip(sampler, z, edit, [s])[0] for s in SCALES]).float().clamp(-1, 1)
+    sampler, z = from_first(sampler, z, edit.terms[0][1].first, cond)
+    x = torch.stack([shown(sampler, strip(sampler, z, edit, [s], cond)[0]) for s in SCALES])
     source, edited = x[SCALES.index(0.0)], x[-1]
     found = {
         "images": len(z),
@@ -191,6 +238,117 @@ def against_truth(edited: Tensor, attribute: Attribute, factors: Factors, critic
     return found
 
 
+def goal(attribute: Attribute, factors: Factors, size: int) -> Tensor:
+    """The true counterfactual pictures (N, 3, size, size): the wanted factors changed, or the look."""
+    if attribute.wanted is None:
+        return WORLDS[attribute.look].render(factors, size)
+    return WORLDS["faces"].render({**factors, **attribute.wanted(factors)}, size)
+
+
+@torch.no_grad()
+def judged(
+    edited: Tensor,
+    source: Tensor,
+    attribute: Attribute,
+    factors: Factors,
+    critic: Critic,
+    judge: Clip,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """What papers print of edits (N, 3, S, S), and what only a drawn world knows, with 95 % intervals.
+
+    S_dir: the cosine. ID, SC: likeness to the source (`metrics.identity_similarity`,
+    `segmentation_consistency`). KID: to as many pictures of other people, as they are and as they should
+    become; of at least 4 images. achieved, drift: `counterfactual.Scores`; of a look, achieved is the
+    critic's probability of its kind. to truth: the critic's perceptual distance to the counterfactual.
+    judge: an encoder that training never saw.
+    """  # fmt: skip
+    n, size, distance = len(edited), edited.shape[-1], perceptual_distance(critic)
+    each = {
+        "S_dir": s_dir(source, edited, attribute.source[0], attribute.target[0], judge),
+        "ID": identity_similarity(source, edited, critic),
+        "SC": segmentation_consistency(source, edited, critic, "faces"),
+    }
+    if attribute.look:
+        each["achieved"] = critic.world(edited)[:, KINDS.index(attribute.look)]
+        each["to truth"] = distance(edited, goal(attribute, factors, size).to(edited))
+    else:
+        wanted = attribute.wanted(factors)
+        scores = counterfactual_scores(edited, factors, wanted, "faces", critic, distance)
+        each |= {"achieved": scores.achieved, "to truth": scores.distance, "drift": scores.drift}
+    found = {k: bootstrap(v[v.isfinite()], seed) for k, v in each.items() if v.isfinite().sum() > 1}
+    if n >= 4:
+        others = WORLDS["faces"].sample_factors(n, OTHERS + seed)
+        found["KID, people"] = kernel_distance(
+            edited, WORLDS["faces"].render(others, size), critic, seed
+        )
+        found["KID, goal"] = kernel_distance(edited, goal(attribute, others, size), critic, seed)
+    return found
+
+
+@torch.no_grad()
+def compared(
+    attribute: Attribute,
+    sampler: Sampler,
+    z: Code,
+    edit: Asyrp,
+    factors: Factors,
+    cond: Tensor | None = None,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """Pictures (N, 3, S, S) of the edit and of what it must be read against, by name.
+
+    No edit, a random Δh as long, and the true counterfactual, through the codec if there is one; where
+    the model reads texts that can say the change, the same code under the counterfactual's caption.
+    seed: of the random Δh, and, from HELD_OUT on, of the captions' words, as of those of `cond`.
+    """  # fmt: skip
+    model = sampler.denoiser
+    late, z_late = from_first(sampler, z, max(d.first for _, d in edit.terms), cond)
+    ways = {"no edit": plain, "random Δh": random_instead(edit, seed), "Asyrp": edit}
+    made = {k: shown(late, late.decode(z_late, e, cond)) for k, e in ways.items()}
+    if cond is not None and attribute.wanted:
+        changed = {**factors, **attribute.wanted(factors)}
+        text = told(model, WORLDS["faces"].captions(changed, HELD_OUT + seed))
+        made["another text"] = shown(sampler, sampler.decode(z, cond=text))
+    truth = goal(attribute, factors, made["Asyrp"].shape[-1]).to(made["Asyrp"])
+    codec = getattr(model, "codec", None)
+    if codec is not None:
+        truth = codec.decode(codec.encode(truth)).clamp(-1, 1)
+    return made | {"true edit": truth}
+
+
+def table(
+    attribute: Attribute,
+    sampler: Sampler,
+    z: Code,
+    edit: Asyrp,
+    factors: Factors,
+    critic: Critic,
+    judge: Clip,
+    cond: Tensor | None = None,
+) -> dict[str, dict[str, list[float]]]:
+    """`judged` of each row of `compared`: [mean, low, high] by row and measure, for a card."""  # fmt: skip
+    rows = compared(attribute, sampler, z, edit, factors, cond)
+    found = {
+        k: judged(x, rows["no edit"], attribute, factors, critic, judge) for k, x in rows.items()
+    }
+    return {
+        row: {what: [round(v, 4) for v in interval] for what, interval in values.items()}
+        for row, values in found.items()
+    }
+
+
+def kernel_distance(x: Tensor, y: Tensor, critic: Critic, seed: int) -> Interval:
+    """`metrics.kid` with a 95 % interval: the spread over random halves is its standard error.
+
+    A half of N images, drawn without replacement, varies about the whole as the whole does about the
+    truth (the delete-half jackknife, Shao & Wu 1989).
+    """
+    whole, _ = kid(x, y, critic, subsets=1, subset_size=min(len(x), len(y)), seed=seed)
+    _, spread = kid(x, y, critic, subset_size=min(len(x), len(y)) // 2, seed=seed)
+    return Interval(whole, whole - 1.96 * spread, whole + 1.96 * spread)
+
+
 def linearity(x: Tensor, attribute: Attribute, factors: Factors, critic: Critic) -> float:
     """R² of a line through the critic's mean reading of the wanted factor against SCALES."""
     (name,) = attribute.wanted(factors)
@@ -198,7 +356,8 @@ def linearity(x: Tensor, attribute: Attribute, factors: Factors, critic: Critic)
     return r_squared(torch.tensor(SCALES), y).item()
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
+    """What the command line says; a setting that it does not name is the model's own."""
     parser = argparse.ArgumentParser(
         prog="python -m lessons_lib.recipes.directions", description=__doc__
     )
@@ -206,37 +365,54 @@ def main() -> None:
                         help=", ".join(ATTRIBUTES))  # fmt: skip
     parser.add_argument("--checkpoint", default="faces")
     parser.add_argument("--clip", default="clip")
+    parser.add_argument("--judge", default="clip-judge", help="of a latent model's directions")
+    parser.add_argument("--form", choices=FORMS_OF, default="conv")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=DIRECTIONS)
     parser.add_argument("--test-images", type=int, default=64)
     for name, value in asdict(Settings()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    args = parser.parse_args()
-    s = Settings(**{name: getattr(args, name) for name in asdict(Settings())})
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
     model, clip, critic = (
         load(args.checkpoint, args.device),
         load_clip(args.clip, args.device),
         load_critic(),
     )
+    latent, (form, end) = model.codec is not None, FORMS_OF[args.form]
+    size = model.shape[-1] * (model.codec.factor if latent else 1)
+    look = model.codec.decode if latent else None
+    given = {k: v for k, v in vars(args).items() if k in asdict(Settings()) and v is not None}
+    s = replace(LATENT_SETTINGS if latent else Settings(), **given)
     network = card(find(args.checkpoint)).get("files")
-    sampler, size, start = Sampler(model, s.steps), model.shape[-1], time.monotonic()
-    faces = WORLDS["faces"]
-    train, paths = codes(sampler, faces.sample(s.images, PICTURES, size).image), {}
-    test = faces.sample(args.test_images, HELD_OUT, size)
-    z, shared = codes(sampler, test.image, refine=2), time.monotonic() - start
+    sampler, start, paths = Sampler(model, s.steps), time.monotonic(), {}
+    pupils = WORLDS["faces"].sample(s.images, PICTURES, size)
+    test = WORLDS["faces"].sample(args.test_images, HELD_OUT, size)
+    of_pupils, cond = told(model, pupils.caption), told(model, test.caption)
+    train = codes(sampler, pupils.image, cond=of_pupils)
+    z, shared = codes(sampler, test.image, refine=2, cond=cond), time.monotonic() - start
     print(f"Codes of {s.images} + {len(z)} pictures: {shared:.0f} s", flush=True)
     for name in args.names:
-        print(name, flush=True)
-        attribute, preview = ATTRIBUTES[name], ROOT / "build" / "directions" / f"{name}.png"
+        called = f"{args.checkpoint}-{name}{end}" if latent else name + end
+        print(called, flush=True)
+        attribute = LATENT[name] if latent else ATTRIBUTES[name]
+        preview = ROOT / "build" / "directions" / f"{called}.png"
         interval = attribute.first, attribute.last
         if interval not in paths:
-            paths[interval] = source_paths(sampler, train, clip, *interval)
-        edit, seconds = learn(attribute, paths[interval], z[:8], clip, s, preview)
-        found = figures(attribute, sampler, z, edit, test.factors, critic)
+            paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
+        some = None if cond is None else cond[:8]
+        edit, seconds = learn(attribute, paths[interval], z[:8], clip, s, preview, 0, form, some)
+        found = figures(attribute, sampler, z, edit, test.factors, critic, cond)
         print("\n".join(f"  {key}: {value}" for key, value in found.items()), flush=True)
+        if latent:
+            judge = load_clip(args.judge, args.device)
+            found["table"] = table(attribute, sampler, z, edit, test.factors, critic, judge, cond)
         settings = asdict(s) | {"l1_weight": attribute.l1_weight}
         save_edit(
-            edit, args.out / name, name=name, source=attribute.source, target=attribute.target,
+            edit, args.out / called, name=name, source=attribute.source, target=attribute.target,
             checkpoint=args.checkpoint, clip=args.clip, settings=settings, seconds=round(seconds),
             network=network, figures=found,
         )  # fmt: skip
