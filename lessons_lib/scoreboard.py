@@ -203,9 +203,10 @@ def translation_figures(images: Tensor, pair: Pair, held_out: Tensor, critic: Cr
 
     held_out: (M, 3, S, S) pictures of the target; FID is compared only between sets of one size N.
     """
-    found = {"KID": metrics.kid(images, held_out, critic, subset_size=min(100, len(images)))[0]}
+    found = {}
     if len(images) > critic.feature_size:
         found["FID"] = metrics.fid(images, held_out, critic)
+    found["KID"] = metrics.kid(images, held_out, critic, subset_size=min(100, len(images)))[0]
     found["kept"] = kept(images, pair.factors, pair.target, critic)
     return found
 
@@ -384,9 +385,9 @@ def text_edits(model: UNet, steps: int) -> dict[str, dict[str, Edit]]:
         return ddib(z, *both, *conds)
 
     grid = {
-        "CycleDiffusion": (ETA, cycle, PAIRS, (600, last)),
+        "CycleDiffusion": (ETA, cycle, PAIRS, (last,)),
         "SDEdit": (1.0, noise, PAIRS[::2], (400, 600, 800)),
-        "DDIB": (0.0, bridge, PAIRS, (600, last)),
+        "DDIB": (0.0, bridge, PAIRS, (last,)),
     }
     return {
         name: {
@@ -591,6 +592,40 @@ def scores_of(board: Mapping) -> dict[str, Row]:
     return {name: row["scores"] for name, row in board["rows"].items()}
 
 
+def standings(board: Mapping, seed: int = 0) -> str:
+    """A table of the file in Markdown: each method with its setting, the means with their intervals, the
+    figures of the whole set (which have none), and the processor's seconds for each image."""
+    lines, seen = {}, {}
+    for name, row in board["rows"].items():
+        figures = of_the_set(row)
+        title = f"{name} ({row['setting']})" if row["setting"] and "figures" in row else name
+        seen[title] = row["scores"]
+        lines[title] = [f"{v:.3g}" for v in figures.values()]
+    return beside(table(seen, seed), list(figures), lines)
+
+
+def of_the_set(row: Mapping) -> dict[str, float]:
+    """The figures of a row that belong to the set of images, not to one: FID, KID, what is kept, time."""
+    figures = {k: v for k, v in row.get("figures", {}).items() if k != "kept"}
+    read_off = row.get("figures", {}).get("kept")
+    for group, members in GROUPS.items() if read_off else ():
+        figures[f"{group} kept"] = sum(read_off[m] for m in members) / len(members)
+    return figures | {"seconds": row["seconds"]}
+
+
+def beside(text: str, columns: list[str], lines: Mapping[str, list[str]]) -> str:
+    """A Markdown table with further columns at its right."""
+    more = [columns, ["---"] * len(columns), *lines.values()]
+    rows = zip(text.splitlines(), more, strict=True)
+    return "\n".join(row + "|".join(cells) + "|" for row, cells in rows)
+
+
+def setting_of(board: Mapping, method: str, settings: Mapping[str, Edit]) -> str:
+    """The setting that a table of the file has chosen for a method; the last one where it has none."""
+    kept_setting = board.get("rows", {}).get(method, {}).get("setting")
+    return kept_setting if kept_setting in settings else list(settings)[-1]
+
+
 def chosen_edits(board: Mapping) -> dict[str, str]:
     """Of Table 2: each method's row with the highest mean score by the encoder that is not reported."""
     methods = {}
@@ -623,10 +658,10 @@ def main() -> None:
         for source in ("cats", "wild"):
             name = f"{source} to dogs"
             unpaired_board(source, args.images, args.steps, args.device, args.cache, wrote(name))
-            print(summary(read(args.out)[name]))
+            print(standings(read(args.out)[name]))
     if "text" in (args.tables or ["text"]):
         text_board(args.images, args.steps, args.device, args.cache, wrote("text"))
-        print(summary(read(args.out)["text"]))
+        print(standings(read(args.out)["text"]))
 
 
 def write(path: Path, table: str, board: dict) -> None:
@@ -640,21 +675,6 @@ def write(path: Path, table: str, board: dict) -> None:
 def machine() -> str:
     """What computed it, for the seconds to be read against."""
     return f"{torch.get_num_threads()} thread(s)"
-
-
-def summary(board: Mapping) -> str:
-    """A table as text: means over the images, and the figures of the sets."""
-    lines = []
-    for name, row in board["rows"].items():
-        values = {k: v[v.isfinite()].mean().item() for k, v in row["scores"].items()}
-        figures = row.get("figures", {})
-        values |= {k: v for k, v in figures.items() if not isinstance(v, dict)}
-        for group, members in GROUPS.items() if "kept" in figures else ():
-            values[f"kept: {group}"] = sum(figures["kept"][m] for m in members) / len(members)
-        values["seconds"] = row["seconds"]
-        lines += [f"{name} ({row['setting']})" if row["setting"] else name]
-        lines += ["   " + "; ".join(f"{k} {v:.3g}" for k, v in values.items())]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
