@@ -1,0 +1,776 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11 · Asyrp in a latent diffusion model
+#
+# **Afterwards you can say** what h is in a model of Stable Diffusion's kind and how many numbers it has, which
+# picture the losses must see and why it is not D(z_t), what the papers' table (S_dir, FID or KID, identity,
+# segmentation) says of an edit and how each column is fooled, and whether this h is as linear as that of a
+# model of pixels.
+#
+# 55 minutes. Equations: Kwon et al. (ICLR 2023) eqs. 6 and 7; Rombach et al. (CVPR 2022); classifier-free
+# guidance: Ho & Salimans (2022) eq. 6. The question is that of a student blog (Gerbscheid, Ivășchescu, Sträter,
+# Zila), which left its tables open. Lessons 05 and 07 come before this one.
+
+# %% tags=["parameters"]
+checkpoint = "t2i"  # a latent model: embedded, a folder in Stable Diffusion's layout, or a hub id
+clip = "clip"  # reads the two texts and trains
+judge = "clip-judge"  # judges, and trains nothing
+device = "cpu"
+seed = 0
+steps = 10
+n_images = 6
+attributes = "smiling, old, tanned, zombie, robot"  # directions; the last two are looks never seen
+learn = "smiling"  # the one that is trained here
+n_train = 8  # pictures to train on
+rounds = 5
+first = 800  # the editing interval of what is trained here
+last = 150
+guidance = 3.0
+prompt = "a portrait of a person"  # what models of another source draw
+
+# %%
+from lessons_lib import lesson
+from lessons_lib.recipes import directions as recipe
+
+p = lesson.parameters(
+    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 2**31), steps=(4, 1000),
+    n_images=(2, 64), attributes=str, learn=list(recipe.ATTRIBUTES), n_train=(4, 1000), rounds=(1, 1000),
+    first=(1, 999), last=(0, 998), guidance=(1.1, 20.0), prompt=str,
+)  # fmt: skip
+
+# %%
+import torch
+from IPython.display import Markdown, display
+
+from lessons_lib import Sampler, directions, hspace, load, metrics, plots, worlds
+from lessons_lib.asyrp import Attention, Conv, edit_names, load_edit
+from lessons_lib.counterfactual import readings
+from lessons_lib.denoisers import Guided
+from lessons_lib.evaluators import load_clip, load_critic
+from lessons_lib.subjects import subjects
+from lessons_lib.widgets import choice, explore
+
+# %%
+name = p.checkpoint
+model = load(name, p.device)
+if not hasattr(model, "encode") or getattr(model, "codec", None) is None:
+    print(f"{name} is no latent model with a bottleneck h: this lesson shows t2i.")
+    name, model = "t2i", load("t2i", p.device)
+clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
+g = Sampler(model, steps=p.steps)
+who = subjects(g, name, p.attributes, p.n_images, p.seed, p.prompt)
+truth, names = bool(who.goals), list(who.edits)
+print(who.said if not truth else f"Directions: {', '.join(names)}.")
+
+
+def look(x):
+    """The pictures (…, 3, H, W) of latents (…, c, h, w)."""
+    return recipe.shown(g, x)
+
+
+# %% [markdown]
+# ## From x to z
+#
+# A latent model has a *codec*: an encoder E and a decoder D between pictures x and latents z = E(x). All the
+# diffusion is of z: DDIM, its inversion, the U-Net and so h. This U-Net is told a text, too. We edit held-out
+# faces; each has its own true caption as condition, in both directions, without guidance.
+
+# %%
+before = look(g.decode(who.z, cond=who.cond))
+rows = {"no edit:\nD(G(z_T))": before}
+if truth:
+    size = before.shape[-1]
+    picture = worlds.faces.render(who.factors, size).to(before)
+    through = model.codec.decode(model.codec.encode(picture)).clamp(-1, 1)
+    rows = {"the picture x": picture, "D(E(x))": through} | rows
+for caption in (who.captions or [])[:3]:
+    print(caption)
+
+# %% [markdown]
+# **Predict.** What is lost from x to the last row, and is it the codec's fault or the inversion's?
+
+# %%
+plots.strips([v[:8].cpu() for v in rows.values()], list(rows), [])
+
+# %%
+if truth:
+    lesson.record("D(E(x)) and x, PSNR (dB)", metrics.psnr(through, picture).mean())
+    lesson.record("D(G(z_T)) and D(E(x)), PSNR (dB)", metrics.psnr(before, through).mean())
+
+# %% [markdown]
+# The smaller of the two is where the loss is. Neither has to do with an edit, so edits are held against
+# 'no edit', and the true edited picture is shown *through the codec*: no edit can be better than that.
+#
+# ## How large is h?
+#
+# h is called the bottleneck. The word says that it is small.
+#
+# **Predict.** Which has most numbers: the picture x, the latent z, h, or what the skips carry past h?
+
+# %%
+first_t = g.schedule.t[0].item()
+b = model.encode(who.z.x_T[:1], first_t, None if who.cond is None else who.cond[:1])
+sizes = {
+    "x": before[0].numel(), "z": who.z.x_T[0].numel(), "h": b.h[0].numel(),
+    "skips": sum(skip[0].numel() for skip in b.skips),
+}  # fmt: skip
+fig, ax = plots.figure(width=8, height=3)
+ax.barh(list(sizes), list(sizes.values()), color=[plots.SOURCE, plots.P, plots.EDITED, plots.D])
+ax.set(xlabel="numbers for one picture"), ax.invert_yaxis()
+fig
+
+# %%
+for what, count in sizes.items():
+    lesson.record(f"numbers of {what}", count)
+lesson.record("h / z", sizes["h"] / sizes["z"]);
+
+# %% [markdown]
+# Where h / z is above 1, the 'bottleneck' is wider than the space that is diffused. Channels grow faster than
+# places shrink. What makes h special is not its size but its place: each number of it sees the whole picture,
+# and there is no way past it but the skips.
+#
+# ### Exercise 1 · count h <small>(easy · 4 minutes)</small>
+#
+# A U-Net with `channels` [c_1, …, c_L] halves the sides between its levels, L - 1 times. How many times more
+# numbers has h than the latent z with its `latent_channels`? (Stable Diffusion 1.4: channels 320, 640, 1280,
+# 1280, sides of 64, 4 latent channels.)
+
+
+# %% tags=["exercise"]
+def h_over_z(channels, side, latent_channels):
+    """Numbers of h over numbers of z, for latents (latent_channels, side, side)."""
+    return None
+
+
+# %%
+def counted(channels, side, latent_channels):
+    small = side // 2 ** (len(channels) - 1)
+    return channels[-1] * small**2 / (latent_channels * side**2)
+
+
+cases = [([320, 640, 1280, 1280], 64, 4), ([64, 128, 128], 16, 4), ([128, 256, 512], 32, 3)]
+lesson.exercise(h_over_z, counted, cases, ["h is (c_L, side / 2^(L-1), side / 2^(L-1))"]);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>h has the last level's channels and the smallest sides.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def h_over_z(channels, side, latent_channels):
+#     """Numbers of h over numbers of z, for latents (latent_channels, side, side)."""
+#     small = side / 2 ** (len(channels) - 1)
+#     return channels[-1] * small**2 / (latent_channels * side**2)
+# ```
+# </details>
+
+# %% [markdown]
+# ## Does the decoder listen to h?
+#
+# Give the decoder one picture's skips and *another's* h. How far does P_t move, as a share of what it moves if
+# h and skips are both the other's?
+#
+# **Predict.** Near 0: the skips decide. Near 1: h does. At which t is h heard best?
+
+
+# %%
+@torch.no_grad()
+def heard(sampler, z, cond=None):
+    """Share of P_t's change that another picture's h alone makes, at each t."""
+    shares = []
+    for step in sampler.trajectory(z, cond=cond):
+        b = sampler.denoiser.encode(step.x, step.t, cond)
+        eps = sampler.denoiser.decode(b)
+        alone = sampler.denoiser.decode(b._replace(h=b.h.roll(1, 0)))
+        both = sampler.denoiser.decode(b._replace(h=b.h.roll(1, 0), skips=_rolled(b.skips)))
+        far = [metrics.rms(v, eps).mean().item() for v in (alone, both)]
+        shares.append(far[0] / far[1])
+    return shares
+
+
+def _rolled(skips):
+    return tuple(skip.roll(1, 0) for skip in skips)
+
+
+listened = {name: heard(g, who.z, who.cond)}
+if truth:
+    pixels = Sampler(load("faces", p.device), steps=p.steps)
+    same = subjects(pixels, "faces", ", ".join(who.goals), p.n_images, p.seed)
+    listened["faces"] = heard(pixels, same.z)
+
+# %%
+fig, ax = plots.figure(width=8, height=3.4)
+for (label, values), colour in zip(listened.items(), (plots.EDITED, plots.SOURCE), strict=False):
+    ax.plot(g.schedule.t[: len(values)], values, "o-", color=colour, label=label)
+    lesson.record(f"share of the change that h alone makes, mean over t, {label}",
+                  sum(values) / len(values))  # fmt: skip
+ax.set(xlabel="t", ylabel="change by h alone / by both", xlim=(1000, -20), ylim=(0, None))
+ax.legend()
+fig
+
+# %% [markdown]
+# A low curve is no proof that an edit in h is weak: it may only need a longer Δh. But a longer Δh leads further away from
+# every h that the decoder has learnt from, so it says what to expect. Park et al. (2023) found the h of latent models to
+# have less structure than that of pixel models.
+#
+# ## Which picture does the loss see?
+#
+# Eq. 7 compares *pictures* by CLIP. Here P_t is a latent, so a picture must be made of it first. The blog says:
+# run the decoder on z_t. Kwon et al. compare P_t, the *predicted* image, which is D(P_t(z_t)) here.
+#
+# **Predict.** What will D(z_t) look like at a high t?
+
+# %%
+steps_taken = list(g.trajectory(who.z, cond=who.cond))
+some = [steps_taken[i] for i in range(0, len(steps_taken), max(1, len(steps_taken) // 8))]
+of_z, of_P = (torch.cat([look(v[:1]) for v in seen]) for seen in
+              ([s.x for s in some], [s.P for s in some]))  # fmt: skip
+plots.strips([of_z.cpu(), of_P.cpu()], ["D(z_t)", "D(P_t(z_t))"], [f"t = {s.t}" for s in some])
+
+
+# %%
+def likeness(latents):
+    """Mean cosine, to the encoder, of the pictures of latents with the final ones."""
+    return (clip.image(look(latents)) * clip.image(before)).sum(1).mean().item()
+
+
+to_end = {"D(z_t)": [likeness(s.x) for s in some], "D(P_t)": [likeness(s.P) for s in some]}
+fig, ax = plots.figure(width=8, height=3.2)
+for (label, values), colour in zip(to_end.items(), (plots.WRONG, plots.P), strict=True):
+    ax.plot([s.t for s in some], values, "o-", color=colour, label=label)
+ax.set(xlabel="t", ylabel="cosine to the final picture", xlim=(1000, -20)), ax.legend()
+fig
+
+# %%
+middle = len(some) // 2
+for label, values in to_end.items():
+    lesson.record(f"{label} at t = {some[middle].t}: cosine to the final picture", values[middle])
+
+# %% [markdown]
+# D has never seen a noisy latent, and CLIP has never seen what D makes of one. (A face may shine through D(z_t) even at
+# the first t: with few steps the inversion leaves some of it in z_T.) So the loss is
+#
+# $$\mathcal L^{(t)} = \lambda_\text{CLIP}\big(1-\cos(\Delta I,\Delta T)\big)
+# + \lambda_\text{recon}\,\big|D(P^\text{edit}_t)-D(P^\text{source}_t)\big|,\qquad
+# \Delta I = E_I(D(P^\text{edit}_t)) - E_I(D(P^\text{source}_t)),$$
+#
+# and its gradient goes back through CLIP, D and the U-Net's decoder to Δh. Nothing else changes.
+#
+# ### Exercise 2 · the loss through the decoder <small>(medium · 6 minutes)</small>
+
+
+# %% tags=["exercise"]
+def latent_loss(z_t, eps_edit, eps, a, decode, embed, towards):
+    """1 - cos(ΔI, ΔT) of one step: z_t, eps_edit, eps are (B, d), a is ᾱ_t; decode makes pictures of latents,
+    embed makes vectors (B, E) of pictures; towards is ΔT (E,). The result is (B,)."""
+    return None
+
+
+# %%
+def through_decoder(z_t, eps_edit, eps, a, decode, embed, towards):
+    P = [(z_t - (1 - a) ** 0.5 * v) / a**0.5 for v in (eps_edit, eps)]
+    after, start = (embed(decode(v)) for v in P)
+    return 1 - directions.directional(start, after, towards)
+
+
+gen = torch.Generator().manual_seed(0)
+z_toy, eps_toy, other_toy = torch.randn(3, 2, 4, generator=gen, dtype=torch.float64)
+matrix = torch.randn(4, 5, generator=gen, dtype=torch.float64)
+toy = (lambda z: (z @ matrix).tanh(), torch.nn.functional.normalize, matrix[0])
+cases = [(z_toy, eps_toy, other_toy, a, *toy) for a in (0.3, 0.9)]
+lesson.exercise(latent_loss, through_decoder, cases, ["which of the two goes through decode?"]);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>P = (z_t - √(1-ᾱ) ε) / √ᾱ, once with each ε; decode both, embed both.</details>
+# <details><summary>Hint 2</summary>cos(u, v) = u·v / (‖u‖ ‖v‖); towards has no batch: `u @ towards`.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def latent_loss(z_t, eps_edit, eps, a, decode, embed, towards):
+#     """1 - cos(ΔI, ΔT) of one step: z_t, eps_edit, eps are (B, d), a is ᾱ_t; decode makes pictures of latents,
+#     embed makes vectors (B, E) of pictures; towards is ΔT (E,). The result is (B,)."""
+#     after, start = (
+#         embed(decode((z_t - (1 - a) ** 0.5 * e) / a**0.5)) for e in (eps_edit, eps)
+#     )
+#     moved = after - start
+#     return 1 - moved @ towards / (moved.norm(dim=1) * towards.norm())
+# ```
+# </details>
+
+# %% [markdown]
+# ## Train one: convolutions or attention?
+#
+# The paper's f_t looks at each place of h by itself (1×1 convolutions). The blog expects that the h of a latent
+# model needs *attention* between its places. Both get the same few rounds on the same few pictures, with the
+# same learning rate.
+#
+# **Predict.** h has few places here (see `h` above: channels × side × side). Will attention be worth it?
+
+# %%
+attribute = recipe.LATENT[p.learn]
+texts = attribute.source, attribute.target
+if truth:
+    pupils = worlds.faces.sample(p.n_train, recipe.PICTURES + p.seed, size)
+    cond_train = recipe.told(model, pupils.caption)
+    z_train = recipe.codes(g, pupils.image.to(p.device), cond=cond_train)
+else:
+    z_train = g.draw(p.n_train, seed=p.seed + 1)
+    cond_train = recipe.told(model, [p.prompt] * p.n_train)
+sources = directions.source_paths(
+    g, z_train, clip, p.first, p.last, cond_train, model.codec.decode
+)
+print("source:", texts[0][0], "| target:", texts[1][0])
+
+
+# %%
+def briefly(form):
+    """(the edit by an f_t of this form, its rounds)."""
+    f_t = directions.new_f_t(g, z_train, form, cond_train, p.seed)
+    done = list(directions.training(
+        f_t, sources, clip, *texts, rounds=p.rounds, batch=4, rate=recipe.LATENT_SETTINGS.rate,
+        clip_weight=0.4, l1_weight=attribute.l1_weight, reach_weight=4.0, seed=p.seed,
+    ))  # fmt: skip
+    return directions.trained(f_t, sources), done
+
+
+here = {"conv": briefly(Conv), "attention": briefly(Attention)}
+
+# %%
+fig, axes = plots.figure(1, 2, width=10, height=3.2)
+for (label, (_, done)), colour in zip(here.items(), (plots.P, plots.NOISE), strict=True):
+    axes[0].plot([r.towards for r in done], "o-", color=colour, label=label)
+    axes[1].plot([r.change for r in done], "o-", color=colour, label=label)
+    lesson.record(f"{label}: cosine in the last round", done[-1].towards)
+    lesson.record(f"{label}: change in the last round", done[-1].change)
+axes[0].set(title="cos(ΔI, ΔT)", xlabel="round"), axes[0].legend()
+axes[1].set(title="|D(P edit) - D(P source)|", xlabel="round")
+fig
+
+# %% [markdown]
+# A few rounds only show that it runs. The shipped directions of both forms had the same longer training. Their
+# cards keep what was measured on more pictures than this lesson has time for:
+
+# %%
+MEASURES = ("S_dir", "KID, goal", "KID, people", "ID", "SC", "achieved", "to truth", "drift")
+
+
+def card_of(edit):
+    return edit.terms[0][1].card.get("figures", {})
+
+
+def cells(values):
+    """A row's mean and interval for each of MEASURES, as text."""
+    shown = []
+    for what in MEASURES:
+        mean, low, high = values.get(what, (None,) * 3)
+        shown.append("" if mean is None else f"{mean:.2f} ({low:.2f}…{high:.2f})")
+    return " | ".join(shown)
+
+
+def as_table(rows):
+    head = [f"| | {' | '.join(MEASURES)} |", "|---|" + "---|" * len(MEASURES)]
+    return Markdown("\n".join(head + [f"| {label} | {cells(v)} |" for label, v in rows.items()]))
+
+
+# %%
+shipped = {form: f"{name}-{p.learn}{end}" for form, (_, end) in recipe.FORMS_OF.items()}
+forms = {form: load_edit(v) for form, v in shipped.items() if v in edit_names()}
+tables = {form: card_of(e).get("table", {}).get("Asyrp", {}) for form, e in forms.items()}
+as_table(tables) if tables else print("There are no shipped directions for this model.")
+
+# %%
+if len(tables) == 2:
+    for what in ("S_dir", "achieved", "ID"):
+        (_, low_c, high_c), (_, low_a, high_a) = (v[what] for v in tables.values())
+        word = "no difference that this many pictures show"
+        word = "convolutions" if low_c > high_a else "attention" if low_a > high_c else word
+        print(f"{what}: higher with … {word}.")
+
+# %% [markdown]
+# ## The table
+#
+# **S_dir**: the cosine of eq. 7 for the final pictures, by an encoder that did not train. **KID** (like FID, but fair
+# for few pictures; smaller is nearer): to pictures of other people, *as they are* and *as they should become*. **ID**:
+# the critic's identity, edited against unedited. **SC**: the same of the segmentation masks. Then what only a
+# drawn world knows: **achieved** (share of the wanted change; for a look, the critic's probability of that kind of
+# picture), **to truth** (perceptual distance to the true counterfactual) and **drift** of what should have stayed.
+#
+# Smiling, old and tanned are factors of the faces that the model has learnt; a zombie or a robot it has never seen.
+#
+# **Predict.** Which of these columns will look best for an edit that does *nothing at all*?
+
+# %%
+own = {k: card_of(e)["table"] for k, e in who.edits.items() if "table" in card_of(e)}
+as_table({k: v["Asyrp"] for k, v in own.items()}) if own else print("No table: see above.")
+
+# %% [markdown]
+# Read each against its ends: *no edit*, a *random Δh* of equal length, *another text* (the same code under the
+# caption of the true counterfactual, where words for it are known), and the *true edit* through the codec.
+
+# %%
+ROWS = {"no edit": plots.SOURCE, "random Δh": plots.WRONG, "another text": plots.D,
+        "Asyrp": plots.EDITED, "true edit": plots.P}  # fmt: skip
+fig = None
+if own:
+    fig, axes = plots.figure(2, 4, width=15, height=7)
+    for ax, what in zip(axes.flat, MEASURES, strict=True):
+        for i, rows_of in enumerate(own.values()):
+            for k, (row, colour) in enumerate(ROWS.items()):
+                if what in rows_of.get(row, {}):
+                    mean, low, high = rows_of[row][what]
+                    place = i + (k - 2) * 0.14
+                    ax.plot([place, place], [low, high], color=colour, lw=2)
+                    ax.plot(place, mean, "o", color=colour, ms=6, label="" if i else row)
+        ax.set(title=what, xticks=range(len(own)))
+        ax.set_xticklabels(list(own), rotation=30)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+fig
+
+
+# %%
+def wins(what, smaller):
+    """Of how many attributes 'no edit' scores at least as well as Asyrp."""
+    sign = -1 if smaller else 1
+    return sum(
+        sign * v["no edit"][what][0] >= sign * v["Asyrp"][what][0] for v in own.values()
+    )  # fmt: skip
+
+
+for what, smaller in (("ID", False), ("SC", False), ("KID, people", True), ("drift", True)):
+    counted_in = sum(what in v["Asyrp"] for v in own.values())
+    if counted_in == len(own) and own:
+        print(f"{what}: doing nothing is as good or better in {wins(what, smaller)} of {len(own)}.")
+for attribute_name, rows_of in own.items():
+    found = {row: v["S_dir"] for row, v in rows_of.items()}
+    clear = found["Asyrp"][1] > found["random Δh"][2]
+    lesson.record(f"{attribute_name}: S_dir", found["Asyrp"][0],
+                  f"→ {'above' if clear else 'not clearly above'} a random Δh")  # fmt: skip
+    lesson.record(f"{attribute_name}: achieved", rows_of["Asyrp"]["achieved"][0])
+
+# %% [markdown]
+# So a table of ID, SC and a distance to the *sources* rewards doing nothing, and S_dir alone rewards any change that
+# CLIP likes. Only together, or against a truth, do they judge. Now with your own eyes:
+
+# %%
+made = {
+    k: recipe.compared(recipe.ATTRIBUTES[k], g, who.z, e, who.factors, who.cond, p.seed)
+    if truth else {"no edit": before, "Asyrp": look(g.decode(who.z, e, who.cond))}
+    for k, e in who.edits.items()
+}  # fmt: skip
+shown = {"no edit": before}
+for k, pictures in made.items():
+    shown |= {k: pictures["Asyrp"]} | ({"truth, " + k: pictures["true edit"]} if truth else {})
+plots.strips([v[:8].cpu() for v in shown.values()], list(shown), [])
+
+# %%
+for k, pictures in made.items() if truth else ():
+    found = recipe.judged(
+        pictures["Asyrp"], pictures["no edit"], recipe.ATTRIBUTES[k], who.factors, critic, judge, p.seed
+    )
+    note = f"({found['achieved'].low:.2f} to {found['achieved'].high:.2f})"
+    lesson.record(f"{k}: achieved on these pictures", found["achieved"].mean, note)
+    lesson.record(f"{k}: identity on these pictures", found["ID"].mean)
+
+# %% [markdown]
+# Look at what the unseen looks have become. The model can only draw what it has learnt, from faces, animals and
+# scenes; h is a wish, and the decoder answers with the nearest thing that it knows.
+#
+# ## Where words end
+#
+# This model has a rival that the pixel model of lesson 05 did not have: say the change in the *text*, from the same
+# code. Is h needed at all?
+
+# %%
+both_ways = [k for k in made if "another text" in made[k]]
+if both_ways:
+    k = both_ways[0]
+    rows = [made[k][row][:8].cpu() for row in ("no edit", "Asyrp", "another text", "true edit")]
+    display(plots.strips(rows, ["no edit", "Δh", "another text", "true edit"], [], k))
+for k in both_ways:
+    moved = {row: metrics.rms(made[k][row], before).mean() for row in ("Asyrp", "another text")}
+    ratio = moved["another text"] / moved["Asyrp"]
+    lesson.record(f"{k}: change of the picture by the text / by Δh", ratio)
+if who.captions:
+    try:
+        model.prompts(["a zombie"])
+    except ValueError as error:
+        print(error)
+
+# %% [markdown]
+# Where a sentence can say it, the text is a strong rival, and needs no training. But it has no scale and no sign, and
+# a word that was never learnt cannot be said. Δh needs only an encoder that knows the word.
+
+# %% [markdown]
+# ## As linear as pixels?
+#
+# Lesson 07 measured for `faces`: the mean effect of an edit against its scale, the R² of the line on -1…1, and an
+# interval by resampling the pictures. The same here, and beside it the pixel model, on the same people.
+#
+# **Predict.** Which is straighter? Which is steeper?
+
+# %%
+scales = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
+
+
+def swept(sampler, z, edits, cond=None):
+    """Pictures (S, N, 3, H, W) of each edit at all scales; what comes before all intervals is walked once."""
+    first = max(d.first for e in edits.values() for _, d in e.terms)
+    late, begun = directions.from_first(sampler, z, first, cond)
+    return {
+        k: torch.stack([
+            recipe.shown(sampler, directions.strip(late, begun, e, [s], cond)[0])
+            for s in scales.tolist()
+        ]) for k, e in edits.items()
+    }  # fmt: skip
+
+
+at = swept(g, who.z, who.edits, who.cond)
+
+
+# %%
+def small(x):
+    return torch.nn.functional.adaptive_avg_pool2d(x, 8).flatten(1)
+
+
+along = {
+    k: torch.nn.functional.normalize((small(v[-1]) - small(before)).mean(0), dim=0)
+    for k, v in at.items()
+}  # where no factor is known: the mean change of 8 × 8 pixels from scale 0 to 1
+
+
+def effect(pictures, start, k):
+    """How far edited pictures (N, 3, H, W) went along attribute k, (N,); in units of its factor's range."""
+    if k not in who.goals:
+        return ((small(pictures) - small(start)) @ along[k]).cpu()
+    ((factor, wanted),) = who.goals[k].items()
+    known = next(f for f in worlds.faces.factors if f.name == factor)
+    was, now = (readings(x, "faces", critic)[factor].cpu() for x in (start, pictures))
+    return (wanted - who.factors[factor]).mean().sign() * (now - was) / (known.high - known.low)
+
+
+straight = list(who.goals) or names
+curves = {name: {k: torch.stack([effect(x, before, k) for x in at[k]]) for k in straight}}
+if truth:
+    shared_names = [k for k in straight if k in same.goals]
+    of_faces = swept(pixels, same.z, {k: same.edits[k] for k in shared_names})
+    curves["faces"] = {
+        k: torch.stack([effect(x, v[2], k) for x in v]) for k, v in of_faces.items()
+    }  # fmt: skip
+
+# %%
+fig, axes = plots.figure(1, len(straight), width=4.3 * len(straight), squeeze=False, sharey=True)
+for ax, k in zip(axes[0], straight, strict=True):
+    for (label, found), colour in zip(curves.items(), (plots.EDITED, plots.SOURCE), strict=False):
+        if k in found:
+            ax.plot(scales, found[k], color=colour, lw=0.8, alpha=0.5)
+            ax.plot(scales, found[k].mean(1), "o-", color=colour, lw=3, label=label)
+    ax.set(title=k, xlabel="scale")
+axes[0, 0].set_ylabel("effect"), axes[0, 0].legend()
+fig
+
+# %%
+lines = {}
+for label, found in curves.items():
+    for k, values in found.items():
+        r2 = hspace.linearity(scales, values, p.seed)
+        lines[label, k] = r2
+        lesson.record(f"R² on -1…1, {label}, {k}", r2.mean, f"({r2.low:.3f} to {r2.high:.3f})")
+        slope = (values.mean(1)[-1] - values.mean(1)[0]) / 2
+        lesson.record(f"effect of one unit of scale, {label}, {k}", slope)
+
+# %%
+for k in straight if truth else ():
+    if ("faces", k) in lines:
+        a, b = lines[name, k], lines["faces", k]
+        word = "no difference that these pictures show"
+        word = "less straight" if a.high < b.low else "straighter" if a.low > b.high else word
+        print(f"{k}: the latent model's line, beside the pixel model's: {word}.")
+for label, found in (("here", who.edits), ("faces", same.edits if truth else {})):
+    for k, e in found.items():
+        if "linearity R² on -1…1" in card_of(e):
+            figures = card_of(e)
+            print(f"{label}, {k}: R² {figures['linearity R² on -1…1']:.3f} of the mean of "
+                  f"{figures['images']:.0f} pictures (its card).")  # fmt: skip
+
+# %% [markdown]
+# R² says *straight*, and nothing of *steep*: a line that hardly rises may be straight, and a strong edit bends where
+# the factor has reached its end. Read it with the slope. The two models' directions had different trainings, so a
+# difference may be the training's.
+#
+# ## Sums, and one Δh for all
+#
+# **Predict.** Two edits at once: how much of each is left? And if everybody gets the mean Δh of *other* people?
+
+# %%
+k1, k2 = (straight * 2)[:2]
+late, begun = directions.from_first(
+    g, who.z, max(d.first for e in who.edits.values() for _, d in e.terms), who.cond
+)
+added = look(late.decode(begun, who.edits[k1] + who.edits[k2], who.cond))
+train_late, train_begun = directions.from_first(g, z_train, late.schedule.t[0].item(), cond_train)
+shared = hspace.global_direction(train_late, train_begun, who.edits[k1], cond_train)
+by_shared = look(late.decode(begun, shared, who.cond))
+
+# %%
+rows = {"no edit": before, k1: at[k1][-1], k2: at[k2][-1], "the sum": added,
+        f"{k1}: mean Δh\nof others": by_shared}  # fmt: skip
+plots.strips([v[:8].cpu() for v in rows.values()], list(rows), [])
+
+# %%
+for k in dict.fromkeys((k1, k2)):
+    both, alone = (effect(x, before, k).mean() for x in (added, at[k][-1]))
+    lesson.record(f"effect of {k} in the sum / alone", both / alone)
+theirs, its_own = (effect(x, before, k1).mean() for x in (by_shared, at[k1][-1]))
+lesson.record(f"effect of others' mean Δh / of its own, {k1}", theirs / its_own);
+
+# %% [markdown]
+# Near 1 in all three, and the h of this latent model composes and is homogeneous, as lesson 07 asks it of `faces`.
+# A ratio of two small effects is worth little: look at the slopes above first.
+#
+# ## When?
+#
+# Each direction was trained in an interval of its own, where it worked best. Take the mean Δh, the same at all t, and
+# add it early, in its own interval, and late, in as many steps.
+#
+# **Predict.** Where does Δh change *who* it is? Where does it change nothing at all?
+
+# %%
+((_, d),) = shared.terms
+times, visits = g.schedule.t.tolist(), len(d.form.delta)
+starts = {"early": 0, "its own": times.index(d.first), "late": len(times) - visits}
+mean_delta = shared.terms[0][0] * d.form.delta.mean(0)
+moments = {
+    label: look(g.decode(
+        who.z, hspace.constant(mean_delta, times[i], times[i + visits - 1]), who.cond
+    ))
+    for label, i in starts.items()
+}  # fmt: skip
+
+# %%
+plots.strips([before[:8].cpu(), *[v[:8].cpu() for v in moments.values()]], ["no edit", *moments], [], k1)
+
+# %%
+for label, x in moments.items():
+    i = starts[label]
+    lesson.record(f"{label}, t = {times[i]} to {times[i + visits - 1]}: effect", effect(x, before, k1).mean())
+    change = metrics.identity_similarity(before, x, critic).mean()
+    lesson.record(f"{label}: identity", change)
+
+# %% [markdown]
+# ## With guidance
+#
+# Texts are usually followed with classifier-free guidance: ε = ε_u + s (ε_c - ε_u). Asyrp then has four answers of
+# the decoder: with and without the text, with and without Δh. Here Δh is added to h in *both* passes, and P gets the
+# guided edited ε, D the guided unedited one.
+#
+# ### Exercise 3 · the asymmetric step with a guided ε <small>(medium · 6 minutes)</small>
+
+
+# %% tags=["exercise"]
+def guided_step(z, unconditioned, conditioned, scale, a, a_to):
+    """z_t' at η = 0. unconditioned, conditioned: each a pair (ε with Δh, ε without); a, a_to: ᾱ_t, ᾱ_t'."""
+    return None
+
+
+# %%
+def guided_by_the_library(z, unconditioned, conditioned, scale, a, a_to):
+    edited, plain = (
+        u + scale * (c - u) for u, c in zip(unconditioned, conditioned, strict=True)
+    )
+    P = (z - (1 - a) ** 0.5 * edited) / a**0.5
+    return a_to**0.5 * P + (1 - a_to) ** 0.5 * plain
+
+
+gen = torch.Generator().manual_seed(1)
+toy_eps = torch.randn(5, 3, generator=gen, dtype=torch.float64)
+cases = [
+    (toy_eps[0], tuple(toy_eps[1:3]), tuple(toy_eps[3:5]), s, 0.3, 0.6) for s in (1.0, 3.0)
+]  # fmt: skip
+lesson.exercise(guided_step, guided_by_the_library, cases, ["guide twice, then eq. 6"]);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>The guided edited ε uses the first of each pair, the guided plain ε the second.</details>
+# <details><summary>Hint 2</summary>P from the edited one, √(1-ᾱ') times the plain one for D.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def guided_step(z, unconditioned, conditioned, scale, a, a_to):
+#     """z_t' at η = 0. unconditioned, conditioned: each a pair (ε with Δh, ε without); a, a_to: ᾱ_t, ᾱ_t'."""
+#     edited = unconditioned[0] + scale * (conditioned[0] - unconditioned[0])
+#     plain = unconditioned[1] + scale * (conditioned[1] - unconditioned[1])
+#     P = (z - (1 - a) ** 0.5 * edited) / a**0.5
+#     return a_to**0.5 * P + (1 - a_to) ** 0.5 * plain
+# ```
+# </details>
+
+# %% [markdown]
+# The pictures were encoded *without* guidance (scale 1), as one must: an inversion under strong guidance does not
+# come back.
+#
+# **Predict.** Decode the same codes with guidance, without any edit. Is it still the same picture? And is the edit
+# larger, smaller, or the same?
+
+# %%
+few = min(4, p.n_images)
+guided = {}
+for s in (1.0, p.guidance) if who.cond is not None else ():
+    sampler = Sampler(Guided(model, s, model.prompts.empty), schedule=g.schedule)
+    ways = {"no edit": who.edits[k1] * 0.0, k1: who.edits[k1]}
+    guided |= {
+        (s, label): look(sampler.decode(who.z[:few], e, who.cond[:few])) for label, e in ways.items()
+    }
+if guided:
+    labels = [f"{label}, guidance {s:g}" for s, label in guided]
+    display(plots.strips([v.cpu() for v in guided.values()], labels, []))
+else:
+    print("This model reads no texts: guidance is left out.")
+
+# %%
+for s in dict.fromkeys(s for s, _ in guided):
+    plain, edited = guided[s, "no edit"], guided[s, k1]
+    lesson.record(f"guidance {s:g}: no edit, PSNR to the unguided (dB)",
+                  metrics.psnr(plain, before[:few]).mean().clamp_max(99))  # fmt: skip
+    lesson.record(f"guidance {s:g}: change by the edit, rms", metrics.rms(edited, plain).mean())
+
+# %% [markdown]
+# Guidance moves the picture by itself, towards its caption, and drifts from the source. Whether it makes the edit
+# larger, the last numbers say: the caption still describes the *unedited* picture, so guidance may also pull back what
+# Δh has pushed. For an edit of a given picture, guidance 1 is the honest choice.
+#
+# ## Try it
+
+
+# %%
+def show(attribute, scale, image):
+    i = scales.tolist().index(scale)
+    start, edited = before[image].cpu(), at[attribute][i, image].cpu()
+    fig, axes = plots.figure(1, 3, width=10, height=3.6)
+    pictures = {"no edit": start, f"{attribute} × {scale:g}": edited, "difference": edited - start}
+    for ax, (title, v) in zip(axes, pictures.items(), strict=True):
+        plots.picture(ax, v, title)
+    return fig
+
+
+explore(
+    show, attribute=choice(names, names[0]), scale=choice(scales.tolist(), 1.0),
+    image=choice(list(range(min(4, p.n_images))), 0),
+)  # fmt: skip
+
+# %% [markdown]
+# ## What this does not say
+#
+# - This model has Stable Diffusion's layout and not its size: its h sees few places, its text encoder few words. What is
+#   weak here may be strong in a large model, and the other way round.
+# - The directions had a short training on a few dozen pictures; the paper takes 1,000. A weak edit may be a short
+#   training. The comparison of convolutions and attention is of one attribute and one training each.
+# - The table's intervals are over pictures. They say nothing of another training, or another network.
+# - KID is on the critic's features: no figure here can be compared with an FID from a paper.
