@@ -164,8 +164,9 @@ def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
     def theirs():
         for one in image:
             pipeline(
-                source_prompt=texts[0], prompt=texts[1], image=one[None], guidance_scale=3.0,
-                num_inference_steps=steps, strength=0.8, output_type="pt",
+                source_prompt=texts[0], prompt=texts[1], image=one[None], guidance_scale=2.0,
+                source_guidance_scale=2.0, num_inference_steps=steps, strength=0.8,
+                output_type="pt",
             )  # fmt: skip
 
     found = ratios(theirs, ours, repeats)

@@ -235,9 +235,7 @@ fig
 half = (apart.mean(1) >= apart.mean(1)[-1] / 2).int().argmax()
 arrived = source.schedule.t_to[half].clamp_min(0)
 lesson.record("t at which the chains are half as far apart as at the end", arrived)
-same = text_edit(
-    model, x[:2], source_texts[:2], source_texts[:2], p.seed, steps=p.steps, target_scale=1.0
-)
+same = text_edit(model, x[:2], source_texts[:2], source_texts[:2], p.seed, steps=p.steps)
 lesson.record("equal texts: largest difference to the codec's x", (same - through[:2]).abs().max());
 
 # %% [markdown]

@@ -213,7 +213,7 @@ def test_the_file_keeps_other_tables_and_undefined_values(tmp_path):
     assert {"a", "b"} <= set(boards)
     values = boards["a"]["rows"]["m"]["scores"]["share"]
     assert values[0] == 0.1235 and values[1].isnan()
-    with pytest.raises(FileNotFoundError, match="lessons_lib.scoreboard`"):
+    with pytest.raises(FileNotFoundError, match="write it with"):
         sb.read(tmp_path / "none.json")
 
 
