@@ -29,7 +29,7 @@ device = "cpu"
 seed = 0
 steps = 10
 n_images = 4
-attributes = "smiling, old, tanned, zombie, robot"  # directions; the last two are looks never seen
+attributes = "old, tanned, smiling, zombie, robot"  # directions; the last two are looks never seen
 learn = "tanned"  # the one that is trained here
 n_train = 8  # pictures to train on
 rounds = 3
@@ -217,10 +217,16 @@ ax.set(xlabel="t", ylabel="change by h alone / by both", xlim=(1000, -20), ylim=
 ax.legend()
 fig
 
+# %%
+for label, edits in ((name, who.edits), ("faces", same.edits if truth else {})):
+    for k, e in edits.items():
+        print(f"{label}, {k}: Δh acts from t = {e.terms[0][1].first} to {e.terms[0][1].last}")
+
 # %% [markdown]
-# A low curve is no proof that an edit in h is weak: it may only need a longer Δh. But a longer Δh leads further away from
-# every h that the decoder has learnt from, so it says what to expect. Park et al. (2023) found the h of latent models to
-# have less structure than that of pixel models.
+# Where a curve is highest, an edit has most to say: compare that with the intervals of the shipped directions, found by
+# trying. A low curve is no proof that an edit in h is weak: it may only need a longer Δh. But a longer Δh leads further away
+# from every h that the decoder has learnt from. Park et al. (2023) found the h of latent models to have less structure than
+# that of pixel models.
 #
 # ## Which picture does the loss see?
 #
@@ -402,7 +408,7 @@ if len(tables) == 2:
 # drawn world knows: **achieved** (share of the wanted change; for a look, the critic's probability of that kind of
 # picture), **to truth** (perceptual distance to the true counterfactual) and **drift** of what should have stayed.
 #
-# Smiling, old and tanned are factors of the faces that the model has learnt; a zombie or a robot it has never seen.
+# Old, tanned and smiling are factors of the faces that the model has learnt; a zombie or a robot it has never seen.
 #
 # **Predict.** Which of these columns will look best for an edit that does *nothing at all*?
 
