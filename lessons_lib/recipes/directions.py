@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from .. import plots
-from ..asyrp import DIRECTIONS, Asyrp, Attention, Conv, save_edit
+from ..asyrp import DIRECTIONS, Asyrp, Attention, Conv, load_edit, save_edit
 from ..checkpoints import card, find, load
 from ..counterfactual import counterfactual_scores, readings
 from ..denoisers import Denoiser
@@ -370,6 +370,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=DIRECTIONS)
     parser.add_argument("--test-images", type=int, default=64)
+    parser.add_argument("--measure", action="store_true",
+                        help="train nothing: measure what is in --out, by the critic of today")  # fmt: skip
     for name, value in asdict(Settings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
     return parser.parse_args()
@@ -392,7 +394,7 @@ def main() -> None:
     pupils = WORLDS["faces"].sample(s.images, PICTURES, size)
     test = WORLDS["faces"].sample(args.test_images, HELD_OUT, size)
     of_pupils, cond = told(model, pupils.caption), told(model, test.caption)
-    train = codes(sampler, pupils.image, cond=of_pupils)
+    train = None if args.measure else codes(sampler, pupils.image, cond=of_pupils)
     z, shared = codes(sampler, test.image, refine=2, cond=cond), time.monotonic() - start
     print(f"Codes of {s.images} + {len(z)} pictures: {shared:.0f} s", flush=True)
     for name in args.names:
@@ -401,21 +403,27 @@ def main() -> None:
         attribute = LATENT[name] if latent else ATTRIBUTES[name]
         preview = ROOT / "build" / "directions" / f"{called}.png"
         interval = attribute.first, attribute.last
-        if interval not in paths:
-            paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
-        some = None if cond is None else cond[:8]
-        edit, seconds = learn(attribute, paths[interval], z[:8], clip, s, preview, 0, form, some)
+        if args.measure:
+            edit, said = load_edit(args.out / called, args.device), {}
+        else:
+            if interval not in paths:
+                paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
+            some = None if cond is None else cond[:8]
+            edit, seconds = learn(
+                attribute, paths[interval], z[:8], clip, s, preview, 0, form, some
+            )
+            said = {
+                "name": name, "source": attribute.source, "target": attribute.target,
+                "checkpoint": args.checkpoint, "clip": args.clip,
+                "settings": asdict(s) | {"l1_weight": attribute.l1_weight},
+                "seconds": round(seconds), "network": network,
+            }  # fmt: skip
         found = figures(attribute, sampler, z, edit, test.factors, critic, cond)
         print("\n".join(f"  {key}: {value}" for key, value in found.items()), flush=True)
         if latent:
             judge = load_clip(args.judge, args.device)
             found["table"] = table(attribute, sampler, z, edit, test.factors, critic, judge, cond)
-        settings = asdict(s) | {"l1_weight": attribute.l1_weight}
-        save_edit(
-            edit, args.out / called, name=name, source=attribute.source, target=attribute.target,
-            checkpoint=args.checkpoint, clip=args.clip, settings=settings, seconds=round(seconds),
-            network=network, figures=found,
-        )  # fmt: skip
+        save_edit(edit, args.out / called, **said, figures=found)
 
 
 if __name__ == "__main__":
