@@ -578,13 +578,18 @@ def read(path: Path = FILE) -> dict[str, dict]:
             f"There is no {path}: write it with `python -m lessons_lib.scoreboard`."
         )
     boards = json.loads(path.read_text(encoding="utf-8"))
-    for board in boards.values():
-        for row in board.get("rows", {}).values():
+    for board in tables_of(boards).values():
+        for row in board["rows"].values():
             row["scores"] = {
                 k: torch.tensor([torch.nan if x is None else x for x in v], dtype=torch.float64)
                 for k, v in row["scores"].items()
             }
     return boards
+
+
+def tables_of(boards: Mapping[str, object]) -> dict[str, dict]:
+    """The tables among what a file holds, by name."""
+    return {k: v for k, v in boards.items() if isinstance(v, Mapping) and "rows" in v}
 
 
 def scores_of(board: Mapping) -> dict[str, Row]:
@@ -667,14 +672,9 @@ def main() -> None:
 def write(path: Path, table: str, board: dict) -> None:
     """Put one table into the file, beside the others."""
     boards = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    boards |= {table: board, "versions": {"torch": torch.__version__, "device": machine()}}
+    boards |= {table: board, "torch": torch.__version__, "threads": torch.get_num_threads()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(boards, separators=(",", ":")) + "\n", encoding="utf-8")
-
-
-def machine() -> str:
-    """What computed it, for the seconds to be read against."""
-    return f"{torch.get_num_threads()} thread(s)"
 
 
 if __name__ == "__main__":

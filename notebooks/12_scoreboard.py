@@ -46,7 +46,6 @@ from IPython.display import Markdown, display
 
 from lessons_lib import Sampler, load, metrics, plots
 from lessons_lib import scoreboard as sb
-from lessons_lib.checkpoints import CheckpointError
 from lessons_lib.editing import on_images
 from lessons_lib.translators import load_domains, load_translator
 from lessons_lib.widgets import choice, explore
@@ -69,11 +68,8 @@ torch.set_grad_enabled(False)
 
 # %%
 boards = sb.read()
-for name, board in boards.items():
-    if "rows" in board:
-        print(
-            f"{name}: {board['images']} images, {board['steps']} steps, {len(board['rows'])} rows"
-        )
+for name, board in sb.tables_of(boards).items():
+    print(f"{name}: {board['images']} images, {board['steps']} steps, {len(board['rows'])} rows")
 for what, value in boards["bfloat16"].items():
     lesson.record(f"networks in bfloat16, {what}", value)
 
@@ -115,19 +111,9 @@ worlds = [getattr(model, "world", None) for model in models]
 worlds = [w if w in ("cats", "dogs", "wild") else u for w, u in zip(worlds, usual, strict=True)]
 pair = sb.drawn(*worlds, p.n_images, p.seed, target.denoiser.shape[-1], p.device)
 
-
 # %%
-def optional(load_it, name):
-    """A network that may not be here."""
-    try:
-        return load_it(name, p.device)
-    except CheckpointError:
-        print(f"There is no {name!r} here, so the row of its method is left out.")
-        return None
-
-
-domains = optional(load_domains, "domains")
-cut = optional(load_translator, f"cut-{worlds[0]}-{worlds[1]}")
+domains = sb.optional(load_domains, "domains", p.device)
+cut = sb.optional(load_translator, f"cut-{worlds[0]}-{worlds[1]}", p.device)
 features = None if domains is None else domains.features
 taken = of_table_1().get(worlds[0], {})
 plain = sb.translations(first, target, features, cut, None)["CycleDiffusion"]
@@ -420,7 +406,7 @@ marks = dict(zip(
     (plots.EDITED, plots.EDITED, plots.D, plots.P, plots.NOISE, plots.WRONG, plots.SOURCE),
     strict=True,
 ))  # fmt: skip
-shapes = {sb.CLEANED: "s", "CUT": "^", "true dogs": "*"}
+shapes = {sb.CLEANED: "s", "CUT": "^", "true dogs": "*", "true edit, codec": "*"}
 fig, axes = plots.figure(1, len(of_table_1()), width=14, height=5, squeeze=False)
 for ax, (name, board) in zip(axes[0], of_table_1().items(), strict=True):
     for method, (fid, ssim) in means(board).items():
@@ -636,9 +622,10 @@ for ax, metric in zip(axes, ("S_D-CLIP", "distance to the true edit"), strict=Tr
             *at, "*" if not method else "o", ms=11, color=marks.get(method, "black"), mew=2.5,
             markerfacecolor=face,
         )  # fmt: skip
-        note = setting.removeprefix("w = ") if method == "SDEdit" else setting[4:].split(";")[0]
-        note = note or name.split(",")[0]
-        ax.annotate(note, at, (8, -3), textcoords="offset points", fontsize=9)
+        guidance, _, start = setting.removeprefix("w = ").partition("; from ")
+        note = name.split(",")[0] if not method else start if method == "SDEdit" else guidance
+        below = -14 if method == "DDIB" else 6
+        ax.annotate(note, at, (6, below), textcoords="offset points", fontsize=9)
     ax.set(xlabel="SSIM to the source", ylabel=metric)
 for method in dict.fromkeys(row["method"] for row in text["rows"].values() if row["method"]):
     axes[0].plot([], [], "o", ms=11, color=marks[method], label=method)
@@ -646,7 +633,7 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", nco
 fig
 
 # %% [markdown]
-# Filled: no guidance. Beside each point its guidance (encoder, decoder), and SDEdit's start. Stars: nothing done, and
+# Filled: no guidance. Beside a point its guidance (encoder, decoder), or SDEdit's start. Stars: nothing done, and
 # the true edit, both through the codec. Equal starts are not equal fidelity, so take each rival at the
 # setting whose SSIM is nearest to CycleDiffusion's chosen one:
 
