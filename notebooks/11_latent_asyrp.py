@@ -559,12 +559,12 @@ def swept(sampler, z, edits, cond=None):
     """Pictures (S, N, 3, H, W) of each edit at all scales; what comes before all intervals is walked once."""
     first = max(d.first for e in edits.values() for _, d in e.terms)
     late, begun = directions.from_first(sampler, z, first, cond)
-    return {
-        k: torch.stack([
-            recipe.shown(sampler, directions.strip(late, begun, e, [s], cond)[0])
-            for s in scales.tolist()
-        ]) for k, e in edits.items()
-    }  # fmt: skip
+    start = recipe.shown(sampler, late.decode(begun, cond=cond))  # scale 0 of all edits
+
+    def scaled(edit, s):
+        return recipe.shown(sampler, late.decode(begun, edit * s, cond)) if s else start
+
+    return {k: torch.stack([scaled(e, s) for s in scales.tolist()]) for k, e in edits.items()}
 
 
 at = swept(g, who.z, who.edits, who.cond)
