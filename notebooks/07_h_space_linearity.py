@@ -435,9 +435,6 @@ fig
 # **Predict.** Cosine of Δh_t at the beginning and at the end of the interval: near 1? And if *one* Δh is used
 # at all t, what of the effect is left?
 
-# %% [markdown]
-# <span id="papermill-error-cell" style="color:red; font-family:Helvetica Neue, Helvetica, Arial, sans-serif; font-size:2em;">Execution using papermill encountered an exception here and stopped:</span>
-
 # %%
 def cosines(name):
     """Of the mean Δh_t at each pair of times, (S, S)."""

@@ -147,6 +147,11 @@ def test_notebooks_are_stripped_and_in_step_with_their_text():
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_no_lesson_holds_what_papermill_says_of_a_failed_run(path):
+    assert "papermill-error" not in path.with_suffix(".py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_parameters_are_literals_that_papermill_knows(path):
     from papermill import inspect_notebook
 
