@@ -446,12 +446,14 @@ def remembered(folder: Path | None, key: Mapping, make: Callable[[], Made]) -> M
 
 
 def fingerprint(name: str) -> str:
-    """The first 12 digits of a digest of a checkpoint's weights; its name where it has no card."""
+    """The first 12 digits of a digest of a checkpoint's weights and its fixed label, by which cats and
+    wild differ; its name where it has no card."""
     folder = find(name)
     if not (folder / "card.json").is_file():
         return name
-    weights = {k: v for k, v in card(folder)["files"].items() if k.endswith(".safetensors")}
-    own = [sha for _, sha in sorted(weights.items())]
+    known = card(folder)
+    weights = {k: v for k, v in known["files"].items() if k.endswith(".safetensors")}
+    own = [str(known.get("label", "")), *(sha for _, sha in sorted(weights.items()))]
     return sha256("".join(own).encode()).hexdigest()[:12]
 
 

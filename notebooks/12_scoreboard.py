@@ -248,8 +248,8 @@ def floor(features, distance):
 
 
 # %%
-def right_floor(features, distance):
-    return distance(features[::2], features[1::2])
+def right_floor(rows, distance):
+    return distance(rows[::2], rows[1::2])
 
 
 def of_means(x, y):
@@ -671,8 +671,8 @@ def honest(selection, reported):
 
 
 # %%
-def right_honest(selection, reported):
-    return reported.gather(0, selection.argmax(0)[None]).mean()
+def right_honest(chooses, counts):
+    return counts.gather(0, chooses.argmax(0)[None]).mean()
 
 
 two = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import combinations
 from types import SimpleNamespace
 
 import pytest
@@ -203,6 +204,11 @@ def test_what_was_made_is_found_again_by_its_key(tmp_path):
     assert len(made) == 3
 
 
+def test_views_of_one_network_are_told_apart():
+    found = [sb.fingerprint(name) for name in ("cats", "wild", "dogs", "t2i")]
+    assert len(set(found)) == 4 and {len(v) for v in found} == {12}
+
+
 def test_the_file_keeps_other_tables_and_undefined_values(tmp_path):
     path = tmp_path / "board.json"
     scores = sb.rounded({"share": torch.tensor([0.123456, math.nan])})
@@ -249,6 +255,13 @@ def test_the_committed_tables_are_whole_and_small():
         assert board["images"] >= 300
         for made in board["rows"].values():
             assert {len(v) for v in made["scores"].values()} == {board["images"]}
+        assert len({json.dumps(made["scores"]) for made in board["rows"].values()}) == len(
+            board["rows"]
+        )
+    results = [
+        board["rows"]["DDIB"]["scores"]["PSNR to the true dog (dB)"] for board in unpaired.values()
+    ]
+    assert all(a != b for a, b in combinations(results, 2))  # each from its own source
     text = boards["text"]
     assert text["images"] + text["refused"] == len(triplets())
     assert set(sb.chosen_edits(sb.read()["text"])) == {"CycleDiffusion", "SDEdit", "DDIB"}
