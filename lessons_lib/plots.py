@@ -114,11 +114,14 @@ def sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 1) -> Ten
     return make_grid(images, columns, padding=gap, pad_value=1)
 
 
-def save(image: Tensor, path) -> None:
-    """Write an image (C, H, W) in [-1, 1] as a PNG file."""
+def save(image: Tensor, path, colours: int = 0) -> None:
+    """Write an image (C, H, W) in [-1, 1] as a PNG file, of at most so many colours (2 to 256) if named."""
     from PIL import Image
 
-    Image.fromarray((pixels(image) * 255).round().astype("uint8")).save(path)
+    picture = Image.fromarray((pixels(image) * 255).round().astype("uint8"))
+    if colours:
+        picture = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True)
 
 
 def density(ax: Axes, log_density, extent: float = 2.2, points: int = 120) -> None:

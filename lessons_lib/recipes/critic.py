@@ -15,7 +15,9 @@ from ..worlds import TRAIN_SEEDS, WORLDS, World
 from .loop import Recipe
 from .pools import CHUNK, Factors, Pool, drawn, picks
 
-WEIGHTS = {"smile": 20.0}  # of a factor in its head's loss, 1 if not named: an edit's zero point is at stake
+WEIGHTS = {
+    "smile": 20.0
+}  # of a factor in its head's loss, 1 if not named: an edit's zero point is at stake
 NOISE = 0.1  # up to this much white noise on a picture, so that samples are read as data are
 
 
