@@ -57,6 +57,7 @@ from lessons_lib.asyrp import Attention, Conv, edit_names, load_edit
 from lessons_lib.counterfactual import readings
 from lessons_lib.denoisers import Guided
 from lessons_lib.evaluators import KINDS, load_clip, load_critic
+from lessons_lib.scoreboard import markdown
 from lessons_lib.subjects import subjects
 from lessons_lib.widgets import choice, explore
 
@@ -371,18 +372,13 @@ def card_of(edit):
     return edit.terms[0][1].card.get("figures", {})
 
 
-def cells(values):
-    """A row's mean and interval for each of MEASURES, as text."""
-    shown = []
-    for what in MEASURES:
-        mean, low, high = values.get(what, (None,) * 3)
-        shown.append("" if mean is None else f"{mean:.2f} ({low:.2f}…{high:.2f})")
-    return " | ".join(shown)
-
-
 def as_table(rows):
-    head = [f"| | {' | '.join(MEASURES)} |", "|---|" + "---|" * len(MEASURES)]
-    return Markdown("\n".join(head + [f"| {label} | {cells(v)} |" for label, v in rows.items()]))
+    """Each row's mean and interval for each of MEASURES; what a row does not have is left empty."""
+    written = {
+        label: ["{:.2f} ({:.2f}…{:.2f})".format(*v[m]) if m in v else "" for m in MEASURES]
+        for label, v in rows.items()
+    }
+    return Markdown(markdown(list(MEASURES), written))
 
 
 # %%

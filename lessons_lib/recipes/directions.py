@@ -262,7 +262,7 @@ def judged(
     become; of at least 4 images. achieved, drift: `counterfactual.Scores`; of a look, achieved is the
     critic's probability of its kind. to truth: the critic's perceptual distance to the counterfactual.
     judge: an encoder that training never saw.
-    """  # fmt: skip
+    """
     n, size, distance = len(edited), edited.shape[-1], perceptual_distance(critic)
     each = {
         "S_dir": s_dir(source, edited, attribute.source[0], attribute.target[0], judge),
@@ -301,7 +301,7 @@ def compared(
     No edit, a random Δh as long, and the true counterfactual, through the codec if there is one; where
     the model reads texts that can say the change, the same code under the counterfactual's caption.
     seed: of the random Δh, and, from HELD_OUT on, of the captions' words, as of those of `cond`.
-    """  # fmt: skip
+    """
     model = sampler.denoiser
     late, z_late = from_first(sampler, z, max(d.first for _, d in edit.terms), cond)
     ways = {"no edit": plain, "random Δh": random_instead(edit, seed), "Asyrp": edit}
@@ -327,7 +327,7 @@ def table(
     judge: Clip,
     cond: Tensor | None = None,
 ) -> dict[str, dict[str, list[float]]]:
-    """`judged` of each row of `compared`: [mean, low, high] by row and measure, for a card."""  # fmt: skip
+    """`judged` of each row of `compared`: [mean, low, high] by row and measure, for a card."""
     rows = compared(attribute, sampler, z, edit, factors, cond)
     found = {
         k: judged(x, rows["no edit"], attribute, factors, critic, judge) for k, x in rows.items()
