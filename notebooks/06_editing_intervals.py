@@ -24,7 +24,7 @@ checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google
 device = "cpu"
 seed = 0
 steps = 20
-n_images = 8
+n_images = 6
 attributes = (
     "smiling, old, tanned"  # directions, or folders of them; the first one is looked at most
 )

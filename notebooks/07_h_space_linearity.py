@@ -25,7 +25,7 @@ checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google
 device = "cpu"
 seed = 0
 steps = 20
-n_images = 6
+n_images = 5
 attributes = "smiling, old, tanned"  # two or three directions, or folders of them
 components = 3  # how many directions are found without training, each way
 full = 0.8  # a claim's number from which it is called confirmed,
@@ -307,7 +307,7 @@ for n in range(2, len(names) + 1):
 # **Predict.** Which is better, the Δh of one, or the mean of several?
 
 # %%
-strangers = whole.draw(24, p.seed + 17)
+strangers = whole.draw(16, p.seed + 17)
 walk = [s for s in whole.trajectory(strangers) if s.t <= first]
 middle = min(walk, key=lambda s: abs(s.t - (first + last) / 2))
 z_others = Code(walk[0].x[:8])

@@ -87,9 +87,12 @@ class Cut(Recipe):
     source: str = "cats"
     target: str = "dogs"
     size: int = 32
-    channels: tuple[int, ...] = (48, 96, 128)
-    blocks: int = 5
+    channels: tuple[int, ...] = (32, 64, 96)
+    blocks: int = 4
+    pool: int = 32_768
+    batch: int = 16  # two networks that chase each other need many steps, not many pictures a step
     learning_rate: float = 2e-4
+    beta1: float = 0.5
     nce: float = 1.0  # weight of PatchNCE, over the source and, as identity, over the target
     compiled: bool = False
 

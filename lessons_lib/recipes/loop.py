@@ -31,6 +31,7 @@ class Recipe:
     pool: int = 98_304  # distinct pictures of each world
     batch: int = 64
     learning_rate: float = 4e-4
+    beta1: float = 0.9  # Adam's memory of the gradient
     warmup: int = 300  # steps
     cooldown: float = 0.3  # share of the run in which the rate falls linearly to zero
     ema: float = 0.999
@@ -122,7 +123,11 @@ class Run:
             net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True
         )
         optimizer = torch.optim.AdamW(
-            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+            net.parameters(),
+            recipe.learning_rate,
+            betas=(recipe.beta1, 0.999),
+            weight_decay=recipe.weight_decay,
+            fused=True,
         )
         run = cls(recipe, net, ema, optimizer, 0, 0.0, [], str(warm_start), told(warm_start))
         if not fresh:
