@@ -49,7 +49,6 @@ from functools import partial
 import torch
 
 from lessons_lib import Sampler, load, metrics, plots
-from lessons_lib.checkpoints import CheckpointError
 from lessons_lib.counterfactual import manifold_distance, readings
 from lessons_lib.denoisers import GaussianMixture
 from lessons_lib.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
@@ -60,11 +59,14 @@ from lessons_lib.scoreboard import (
     GROUPS,
     SHARED,
     correlation,
+    drawn,
     forest,
     judged,
     kept,
     metrics_of,
+    optional,
     report,
+    translation_scores,
     verdict,
 )
 from lessons_lib.translators import load_domains, load_translator
@@ -91,17 +93,13 @@ cats_world, wild_world, dogs_world = (
     w if w in usual else u for w, u in zip(known, usual, strict=True)
 )
 
-
 # %%
-def drawn(world):
-    """Held-out pictures and their factors; no recipe has trained on these seeds."""
-    batch = WORLDS[world].sample(p.n_images, p.seed, dogs.denoiser.shape[-1], p.device)
-    return batch.image, batch.factors
-
-
-x, factors = drawn(cats_world)
-x_wild, wild_factors = drawn(wild_world)
-truth = WORLDS[dogs_world].render(factors, x.shape[-1])
+size = dogs.denoiser.shape[-1]  # held-out pictures: no recipe has trained on these seeds
+pair, wild_pair = (
+    drawn(world, dogs_world, p.n_images, p.seed, size, p.device)
+    for world in (cats_world, wild_world)
+)
+(_, x, factors, truth), (_, x_wild, wild_factors, _) = pair, wild_pair
 
 # %% [markdown]
 # **Predict.** Of a cat's picture, what will the dog have: the background? the colours? the way the head is
@@ -297,13 +295,8 @@ another = WORLDS[dogs_world].render(factors | dog_only, x.shape[-1])
 
 def scores(images):
     """Each image's scores, by name; of the distance less is better, of the others more."""
-    return {
-        "judged a dog": judged_dog(images),
-        "SSIM to the source": metrics.ssim(images, x),
-        "PSNR to the true dog (dB)": metrics.psnr(images, truth),
-        "distance to the true dog": distance(images, truth),
-        "like a drawing (dB)": manifold_distance(images, dogs_world, critic),
-    }
+    found = translation_scores(images, pair, critic, distance)
+    return {name: v for name, v in found.items() if name != "PSNR to the source (dB)"}
 
 
 # %%
@@ -525,17 +518,12 @@ edits = {
 ours = list(edits)[:2]
 
 # %%
-try:
-    telling = load_domains("domains", p.device).features
-    edits["EGSDE"] = egsde(x, start, telling, low, 8.0, 2.0, p.seed)
-except CheckpointError:
-    print("No classifier of noisy images is here, so EGSDE has one of its two energies only.")
-try:
-    with torch.no_grad():
-        cut = load_translator(f"cut-{cats_world}-{dogs_world}", p.device)
-        edits["CUT"] = cut(x.float())
-except CheckpointError:
-    print("No CUT generator for these worlds is here, so its row is left out.")
+domains = optional(load_domains, "domains", p.device)
+if domains is not None:
+    edits["EGSDE"] = egsde(x, start, domains.features, low, 8.0, 2.0, p.seed)
+cut = optional(load_translator, f"cut-{cats_world}-{dogs_world}", p.device)
+if cut is not None:
+    edits["CUT"] = cut(x.float())
 
 # %%
 shown = {"x": x} | edits | {"true dog": truth}
@@ -623,8 +611,8 @@ def right_with_low(a, b, low):
     return a + low(b - a)
 
 
-pair = [torch.linspace(-1, 1, 64, dtype=torch.float64).view(1, 1, 8, 8) ** k for k in (1, 2)]
-cases = [(*pair, low_pass(4)), (*pair[::-1], low_pass(2))]
+ramps = [torch.linspace(-1, 1, 64, dtype=torch.float64).view(1, 1, 8, 8) ** k for k in (1, 2)]
+cases = [(*ramps, low_pass(4)), (*ramps[::-1], low_pass(2))]
 lesson.exercise(with_low, right_with_low, cases, ["take a's low frequencies off, put b's on"]);
 
 # %% [markdown]

@@ -69,7 +69,7 @@ def test_each_side_learns_from_its_own_loss_only():
         }
         for loss in net(x, y, torch.rand(8))
     ]
-    assert learns == [{"discriminator"}, {"generator"}, {"generator", "heads"}]
+    assert learns == [{"discriminator"}, {"generator"}, {"generator", "heads"}, {"generator"}]
 
 
 def test_a_translator_is_trained_saved_and_translates(tmp_path):

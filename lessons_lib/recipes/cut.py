@@ -43,8 +43,8 @@ class Rivals(nn.Module):
             nn.LeakyReLU(0.2), nn.Conv2d(2 * width, 1, 4, 1, 1),
         )  # fmt: skip
 
-    def forward(self, x: Tensor, y: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(discriminator's loss, generator's loss against it, PatchNCE) of source x and target y.
+    def forward(self, x: Tensor, y: Tensor, places: Tensor) -> tuple[Tensor, ...]:
+        """(discriminator's loss, generator's against it, PatchNCE, |G(y) - y|) of source x, target y.
 
         The discriminator learns from detached pictures, and the generator from a discriminator whose
         weights are detached, so one optimizer takes both their steps.
@@ -59,7 +59,7 @@ class Rivals(nn.Module):
         fooled = (functional_call(self.discriminator, frozen, (fake,)) - 1).square().mean()
         pairs = zip(self.heads, self.generator.encode(made), maps, strict=True)
         kept = torch.stack([patch_nce(head, a, b, places) for head, a, b in pairs]).mean()
-        return against, fooled, kept
+        return against, fooled, kept, (made[len(x) :] - y).abs().mean()
 
 
 def patch_nce(
@@ -94,6 +94,10 @@ class Cut(Recipe):
     learning_rate: float = 2e-4
     beta1: float = 0.5
     nce: float = 1.0  # weight of PatchNCE, over the source and, as identity, over the target
+    identity: float = (
+        5.0  # weight of |G(y) - y|, CycleGAN's: PatchNCE compares places of one image, so
+    )
+    # that by itself it lets all backgrounds come out in one colour
     compiled: bool = False
 
     def learns(self) -> tuple[str, ...]:
@@ -114,8 +118,8 @@ class Cut(Recipe):
         return draw
 
     def loss(self, net: nn.Module, x: Tensor, y: Tensor, places: Tensor) -> Tensor:
-        against, fooled, kept = net(x, y, places)
-        return against + fooled + self.nce * kept
+        against, fooled, kept, changed = net(x, y, places)
+        return against + fooled + self.nce * kept + self.identity * changed
 
     def save(self, net: nn.Module, target: Path) -> None:
         save_net(net.generator, target)
