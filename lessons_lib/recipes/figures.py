@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -85,7 +86,23 @@ def of_pixels(name: str, n: int, critic: Critic) -> dict:
     x, _ = samples(name, n)
     data = pictures([world], 2 * n, x.shape[-1])
     draw_sheet(name, x, data)
-    return fidelity(x, data, critic) | manifold(x, data[:1024], world, critic)
+    found = fidelity(x, data, critic) | manifold(x, data[:1024], world, critic)
+    return found | spread(x, data[: len(x)], world, critic)
+
+
+def spread(x: Tensor, data: Tensor, world: str, critic: Critic) -> dict:
+    """How much the factors read from samples vary, as a share of how much they vary in data (1 is all).
+
+    Below 1, samples lack variety in a factor, or show it too faintly to be read.
+    """
+    of_samples, of_data = (readings(v, world, critic) for v in (x, data))
+    varied = {k: v.float().std() for k, v in of_data.items() if v.float().std() > 0.1}
+    ratios = {k: (of_samples[k].float().std() / v).item() for k, v in varied.items()}
+    least = sorted(ratios, key=ratios.get)[:3]
+    return {
+        "spread of factors, samples / data: median": round(median(ratios.values()), 3),
+        "spread of the least varied factors": {k: round(ratios[k], 3) for k in least},
+    }
 
 
 def fidelity(x: Tensor, data: Tensor, critic: Critic) -> dict:
