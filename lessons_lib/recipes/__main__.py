@@ -59,8 +59,8 @@ RECIPES = {
             compiled=False,
             unet_learns=False,
         ),
-        Cut("cut-cats-dogs", images=300_000),
-        Cut("cut-wild-dogs", images=300_000, source="wild"),
+        Cut("cut-cats-dogs", images=240_000),
+        Cut("cut-wild-dogs", images=240_000, source="wild"),
         Domains("domains", images=300_000, batch=96, learning_rate=1e-3),
     )
 }
