@@ -13,7 +13,15 @@ from torch import Tensor
 
 from .asyrp import Asyrp, PerTime, asymmetric
 from .denoisers import UNet, predict
-from .directions import Sources, Texts, directional, text_direction, text_means, training
+from .directions import (
+    Sources,
+    Texts,
+    directional,
+    from_first,
+    text_direction,
+    text_means,
+    training,
+)
 from .sampler import Code, Edit, Sampler, plain, predicted_image, shift
 
 if TYPE_CHECKING:
@@ -154,8 +162,40 @@ def moved_start(
     return Code(x_T + move.detach())
 
 
-def _decoded(sampler: Sampler, x: Tensor, cond: Tensor | None) -> Tensor:
+def best_delta_h(
+    sampler: Sampler, z: Code, goal: Tensor, first: int, last: int = 0, rounds: int = 40,
+    rate: float = 0.3, cond: Tensor | None = None,
+) -> Edit:  # fmt: skip
+    """A free Δh_t of each image and step of an interval, fitted to the pictures it should give.
+
+    No rival, for it is told the answer, but the ceiling of every edit in h: what no Δh_t can do in this
+    interval, no text will teach f_t. goal: x (B, *shape), as of the true counterfactuals. Descends their
+    mean squared error through every step of the interval, at η = 0.
+    """
+    late, z = from_first(sampler, z, first, cond)
+    with torch.no_grad():
+        h = next(late.trajectory(z, cond=cond)).h
+    times = [t for t in late.schedule.t.tolist() if t >= last]
+    free = {t: torch.zeros_like(h).requires_grad_() for t in times}
+
+    def edit(denoiser, x, t, cond=None):
+        return asymmetric(denoiser, denoiser.encode(x, t, cond), free.get(int(t)))
+
+    optimizer = torch.optim.Adam(free.values(), rate)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, rounds)
+    for _ in range(rounds):
+        missed = _decoded(late, z.x_T.to(h), cond, edit) - goal.to(h)
+        optimizer.zero_grad()
+        missed.square().sum().backward()
+        optimizer.step()
+        schedule.step()
+    for delta_h in free.values():
+        delta_h.requires_grad_(False)
+    return edit
+
+
+def _decoded(sampler: Sampler, x: Tensor, cond: Tensor | None, edit: Edit = plain) -> Tensor:
     """G with a gradient, at η = 0."""
     for i in range(len(sampler.schedule)):
-        x = sampler.step(x, i, torch.zeros_like(x), cond=cond).x_to
+        x = sampler.step(x, i, torch.zeros_like(x), edit, cond).x_to
     return x

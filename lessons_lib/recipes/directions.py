@@ -39,7 +39,7 @@ from ..metrics import (
     s_dir,
     segmentation_consistency,
 )
-from ..rivals import random_instead
+from ..rivals import best_delta_h, random_instead
 from ..sampler import Code, Sampler, plain
 from ..worlds import TRAIN_SEEDS, WORLDS
 
@@ -95,7 +95,7 @@ ATTRIBUTES = {
     "sad": Attribute(*pairs("a happy person", "a sad person"), to("smile", -1.0), "", *LATE),
     "angry": Attribute(
         *pairs("a person with raised brows", "an angry person with angry brows"), to("brows", -1.0),
-        "", 500, 50, 2.0,
+        "", 500, 0, 0.5,
     ),
     "tanned": Attribute(*pairs("a pale person", "a tanned person"), tanned),
     "old": Attribute(*pairs("a young person", "an old person"), to("age", 1.0)),
@@ -238,6 +238,19 @@ def against_truth(edited: Tensor, attribute: Attribute, factors: Factors, critic
     return found
 
 
+def ceiling(
+    attribute: Attribute, sampler: Sampler, z: Code, factors: Factors, critic: Critic
+) -> dict[str, float]:
+    """`against_truth` of the best Δh_t of each image, fitted to its true counterfactual."""
+    truth = goal(attribute, factors, sampler.denoiser.shape[-1])
+    edit = best_delta_h(sampler, z, truth, attribute.first, attribute.last)
+    found = against_truth(shown(sampler, sampler.decode(z, edit)), attribute, factors, critic)
+    return {"images": len(z)} | {
+        name.removeprefix("edit: "): round(float(value), 4)
+        for name, value in found.items() if name.startswith("edit: ")
+    }  # fmt: skip
+
+
 def goal(attribute: Attribute, factors: Factors, size: int) -> Tensor:
     """The true counterfactual pictures (N, 3, size, size): the wanted factors changed, or the look."""
     if attribute.wanted is None:
@@ -372,6 +385,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--test-images", type=int, default=64)
     parser.add_argument("--measure", action="store_true",
                         help="train nothing: measure what is in --out, by the critic of today")  # fmt: skip
+    parser.add_argument("--ceiling", type=int, default=0, metavar="N",
+                        help="also fit a Δh of their own to N pictures' true counterfactuals")  # fmt: skip
     for name, value in asdict(Settings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
     return parser.parse_args()
@@ -419,6 +434,10 @@ def main() -> None:
                 "seconds": round(seconds), "network": network,
             }  # fmt: skip
         found = figures(attribute, sampler, z, edit, test.factors, critic, cond)
+        if args.ceiling and attribute.wanted and not latent:
+            n = min(args.ceiling, len(z))
+            some = {k: v[:n] for k, v in test.factors.items()}
+            found["any Δh"] = ceiling(attribute, sampler, z[:n], some, critic)
         print("\n".join(f"  {key}: {value}" for key, value in found.items()), flush=True)
         if latent:
             judge = load_clip(args.judge, args.device)
