@@ -502,7 +502,9 @@ for t, images in washed.items():
 # - **ILVR**: decode a random code by the target, and after each step put in the source's low frequencies.
 # - **EGSDE**: SDEdit pulled by energies: towards the source's low frequencies, and, with a classifier of
 #   noisy images, away from what makes it a cat.
-# - **CUT**: no diffusion, but a generator that was trained for this one pair of worlds.
+# - **CUT**: no diffusion, but a generator that was trained for this one pair of worlds, and against a
+#   discriminator. Each place of its output must be recognized as that of the input (Park et al., ECCV 2020).
+#   Ours also has CycleGAN's identity loss, |G(y) - y|: without it all backgrounds came out in one colour.
 
 # %%
 low = low_pass(p.factor)
@@ -564,11 +566,14 @@ lesson.record(
 );
 
 # %% [markdown]
-# Three things to keep in mind when you read the verdicts. SDEdit, ILVR and EGSDE have a knob (start,
+# Four things to keep in mind when you read the verdicts. SDEdit, ILVR and EGSDE have a knob (start,
 # cut-off, weight) that slides along the same trade-off as T_es; a table shows one setting of each, the
 # curves above are the fairer comparison. SSIM to the source is not a goal beyond the true dogs' own. And
 # the two models here share their weights, which helps the two methods that use both: CycleDiffusion and
-# DDIB. The same table for the other source: `-p source wild -p second_source cats`.
+# DDIB. CUT stands apart: it alone was shown both worlds *while it learnt to translate*, and it can do nothing
+# else. Where its row is the best, you see what such a training buys on a world as plain as ours; in the paper's
+# photographs it bought less. The same table for the other source, for which no CUT was trained:
+# `-p source wild -p second_source cats`.
 
 # %% [markdown]
 # ## Where in the code is what?
