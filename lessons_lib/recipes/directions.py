@@ -95,7 +95,7 @@ ATTRIBUTES = {
     "sad": Attribute(*pairs("a happy person", "a sad person"), to("smile", -1.0), "", *LATE),
     "angry": Attribute(
         *pairs("a person with raised brows", "an angry person with angry brows"), to("brows", -1.0),
-        "", 500, 0, 0.5,
+        "", 500, 50, 2.0,
     ),
     "tanned": Attribute(*pairs("a pale person", "a tanned person"), tanned),
     "old": Attribute(*pairs("a young person", "an old person"), to("age", 1.0)),
