@@ -518,6 +518,22 @@ for attribute in who.goals:
 # %% [markdown]
 # f_t sees each image's h, so Δh differs from face to face, but the change is the same in kind. Look at what *else* changes
 # between a row and the truth under it: drift has a face, too.
+#
+# **Is it f_t that falls short, or h?** Give each picture a free Δh_t of its own and fit it to the *true* counterfactual, through
+# all steps (`rivals.best_delta_h`). No text teaches more than this answer sheet, so what it leaves undone, h cannot do in this
+# interval. It takes minutes, so the directions' cards have it, made by `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
+
+# %%
+for attribute, e in who.edits.items():
+    said = e.terms[0][1].card.get("figures", {})
+    best = said.get("any Δh", {})
+    for what in ("achieved, mean", "share with 60 % or more", "drift") if best else ():
+        lesson.record(f"{attribute}, f_t: {what}", said[f"edit: {what}"])
+        lesson.record(f"{attribute}, the best Δh: {what}", best[what])
+
+# %% [markdown]
+# Where the two achieve alike, f_t has found what there is, and the rest of the change goes by the skip connections, around h. Where
+# the best Δh goes much further, two texts have not told f_t enough. And the drift: the answer sheet has hardly any.
 
 # %% [markdown]
 # ## Backwards
