@@ -29,7 +29,7 @@ steps = 10
 n_images = 5
 attributes = "smiling, old, tanned"  # trained directions, or folders of them, with commas between
 learn = "smiling"  # the one that is trained here, and compared with its rivals
-n_train = 24  # pictures to train on; the paper has 1,000
+n_train = 16  # pictures to train on; the paper has 1,000
 rounds = 8  # of training, for every method alike
 batch = 4
 first = 350  # the editing interval of what is trained here
@@ -83,6 +83,8 @@ print(who.said or "Every edit here has a true counterfactual.")
 
 # %%
 before = g.decode(who.z).float().clamp(-1, 1)
+start = max([p.first, *(e.terms[0][1].first for e in who.edits.values())])
+late, z = directions.from_first(g, who.z, start)  # no edit acts before: those steps are walked once
 rows = {"no edit: G(x_T)": before}
 if who.factors is not None:
     rows = {"the picture": worlds.faces.render(who.factors, model.shape[-1])} | rows
@@ -137,8 +139,8 @@ lesson.record("the theorem's, median", predicted.median());
 # %%
 shown = {
     "no edit": before,
-    "Δh, both terms": g.decode(who.z, rivals.in_both(edit)),
-    "Δh, P only": g.decode(who.z, edit),
+    "Δh, both terms": late.decode(z, rivals.in_both(edit)),
+    "Δh, P only": late.decode(z, edit),
 }
 plots.strips([v.cpu() for v in shown.values()], list(shown), [], next(iter(who.edits)))
 
@@ -159,8 +161,8 @@ for where in ("Δh, both terms", "Δh, P only"):
 def changes(count):
     """rms change of two pictures by the edit, rescaled to this number of steps: (P only, both)."""
     sampler = Sampler(model, steps=count)
-    z = sampler.draw(2, seed=p.seed)
     rescaled = Asyrp(((1.0, edit.terms[0][1]),)).over(sampler.schedule)
+    sampler, z = directions.from_first(sampler, sampler.draw(2, seed=p.seed), start)
     plainly, *edited = (sampler.decode(z, e) for e in (plain, rescaled, rivals.in_both(rescaled)))
     return [metrics.rms(x, plainly).mean().item() for x in edited]
 
@@ -439,7 +441,7 @@ lesson.record("change in the last round, mean of |P edit - P source|", history[-
 # %%
 edits = {"Asyrp, shipped": who.edits[p.learn]} if p.learn in who.edits else {}
 edits["Asyrp, here"] = live
-made = {label: g.decode(who.z, e) for label, e in edits.items()}
+made = {label: late.decode(z, e) for label, e in edits.items()}
 rows = {"no edit": before} | made
 if truth:
     goal = worlds.faces.render({**who.factors, **who.goals[p.learn]}, model.shape[-1])
@@ -501,7 +503,7 @@ for label, row in found.items():
 # %%
 shown, names = [before], ["no edit"]
 for attribute, e in who.edits.items():
-    shown.append(g.decode(who.z, e))
+    shown.append(late.decode(z, e))
     names.append(attribute)
     if attribute in who.goals:
         shown.append(worlds.faces.render({**who.factors, **who.goals[attribute]}, model.shape[-1]))
@@ -544,9 +546,9 @@ for attribute, e in who.edits.items():
 
 # %%
 scales = [-1.5, -1.0, 0.0, 1.0, 1.5]
-some = who.z[:3]
-swept = {label: directions.strip(g, some, e, scales) for label, e in who.edits.items()}
-swept["trained here"] = directions.strip(g, some, live, scales)
+some = z[:3]
+swept = {label: directions.strip(late, some, e, scales) for label, e in who.edits.items()}
+swept["trained here"] = directions.strip(late, some, live, scales)
 rows = [x[:, 0].cpu() for x in swept.values()]
 plots.strips(rows, list(swept), [f"{s:g}" for s in scales], "scale")
 
@@ -678,7 +680,7 @@ for label, row in rows.items():
 upwards = [0.5, 1.0, 2.0]
 curves = {}
 for label, e in edits.items() if truth else ():
-    points = [judged(x) for x in directions.strip(g, who.z, e, upwards)]
+    points = [judged(x) for x in directions.strip(late, z, e, upwards)]
     curves[label] = [rows["no edit"], *points]
 
 # %%
@@ -732,7 +734,7 @@ taught = {"conv (the paper's)": (live, history, live_seconds)}
 taught |= {label: briefly(form, rate) for label, (form, rate) in forms.items()}
 
 # %%
-variants = {label: g.decode(who.z, e) for label, (e, _, _) in taught.items()}
+variants = {label: late.decode(z, e) for label, (e, _, _) in taught.items()}
 plots.strips([before.cpu(), *[v.cpu() for v in variants.values()]], ["no edit", *variants], [])
 
 # %%

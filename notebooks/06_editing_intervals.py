@@ -24,7 +24,7 @@ checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google
 device = "cpu"
 seed = 0
 steps = 20
-n_images = 6
+n_images = 5
 attributes = (
     "smiling, old, tanned"  # directions, or folders of them; the first one is looked at most
 )
@@ -44,6 +44,7 @@ from numpy import interp
 
 from lessons_lib import Sampler, inputs, intervals, load, metrics, plots
 from lessons_lib.counterfactual import manifold_distance, readings
+from lessons_lib.directions import from_first
 from lessons_lib.evaluators import load_clip, load_critic
 from lessons_lib.intervals import Boosted, at_each_end
 from lessons_lib.sampler import plain
@@ -223,12 +224,13 @@ for name in truths:
 first = max(edit.terms[0][1].first for edit in who.edits.values())
 inside = [s.t for s in path if 0 < s.t <= first]
 ends = inside[:: max(1, round(len(inside) / 7))]
+tail, z = from_first(g, who.z, first)  # before it no edit acts: those steps are walked once, for all
 
 
 def ended(name, strength=1.0):
     """The pictures of an edit with each t_edit, (ends, N, 3, H, W)."""
     edit = who.edits[name].within(first, 0) * strength
-    return torch.stack([look(x) for x in at_each_end(g, who.z, edit, ends)])
+    return torch.stack([look(x) for x in at_each_end(tail, z, edit, ends)])
 
 
 edited = {name: ended(name) for name in names}
@@ -443,14 +445,14 @@ boosts = [-1, *late[::-1][:: max(1, round(len(late) / 4))]]
 
 def boosted(steps, z, t, edit=plain):
     """The images of a path with boosting from t; a negative t is none."""
-    sampler = Boosted(g, t)
+    sampler = Boosted(tail, t)
     return look(sampler.from_path(steps, sampler.with_noise(z, p.seed), edit))
 
 
 edit = who.edits[name]
-edited_path = list(g.trajectory(who.z, edit))
-plainly = torch.stack([boosted(path, who.z, t) for t in boosts])
-with_edit = torch.stack([boosted(edited_path, who.z, t, edit) for t in boosts])
+plain_path, edited_path = (list(tail.trajectory(z, e)) for e in (plain, edit))
+plainly = torch.stack([boosted(plain_path, z, t) for t in boosts])
+with_edit = torch.stack([boosted(edited_path, z, t, edit) for t in boosts])
 off = ["off", *map(str, boosts[1:])]
 rows = [torch.stack([v[i] for v in x]) for i in range(2) for x in (plainly, with_edit)]
 plots.strips(rows, ["no edit", name] * 2, [f"t_boost {t}" for t in off])
@@ -612,7 +614,7 @@ def coarse(x, y, blocks=8):
 width = max(1, len(inside) // 4)
 windows = [inside[k : k + width] for k in range(0, 4 * width, width) if inside[k : k + width]]
 acting = [who.edits[name].within(w[0], w[-1]) * 2.0 for w in windows]
-by_window = torch.stack([look(g.decode(who.z, edit)) for edit in acting])
+by_window = torch.stack([look(tail.decode(z, edit)) for edit in acting])
 
 # %%
 labels = [f"{w[0]} to {w[-1]}" for w in windows]
@@ -642,10 +644,10 @@ print(f"Early is coarser than late: {verdict}, by a factor of {kind[0] / kind[-1
 # shortest interval that you would accept; then raise t_boost until somebody becomes somebody else.
 
 # %%
-few, frames = who.z[:4], {}
+few, frames = z[:3], {}
 for end in ends:
     edit = who.edits[name].within(first, end)
-    steps = list(g.trajectory(few, edit))
+    steps = list(tail.trajectory(few, edit))
     frames |= {(end, t): boosted(steps, few, t, edit) for t in boosts}
 
 
