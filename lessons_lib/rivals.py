@@ -168,9 +168,9 @@ def best_delta_h(
 ) -> Edit:  # fmt: skip
     """A free Δh_t of each image and step of an interval, fitted to the pictures it should give.
 
-    No rival, for it is told the answer, but the ceiling of every edit in h: what no Δh_t can do in this
-    interval, no text will teach f_t. goal: x (B, *shape), as of the true counterfactuals. Descends their
-    mean squared error through every step of the interval, at η = 0.
+    No rival, for it is told the answer: about the most that an edit in h can do in this interval. About,
+    for it descends the mean squared error of the pictures, through every step of the interval at η = 0, and
+    not what is scored. goal: x (B, *shape), as of the true counterfactuals.
     """
     late, z = from_first(sampler, z, first, cond)
     with torch.no_grad():

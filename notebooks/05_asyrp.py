@@ -522,8 +522,8 @@ for attribute in who.goals:
 # between a row and the truth under it: drift has a face, too.
 #
 # **Is it f_t that falls short, or h?** Give each picture a free Δh_t of its own and fit it to the *true* counterfactual, through
-# all steps (`rivals.best_delta_h`). No text teaches more than this answer sheet, so what it leaves undone, h cannot do in this
-# interval. It takes minutes, so the directions' cards have it, made by `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
+# all steps (`rivals.best_delta_h`). With this answer sheet h does about the most that it can in this interval (about, for the fit
+# is of pixels, not of what we score, and of 16 pictures, where f_t's figures are of 64). It takes minutes, so the directions' cards have it, made by `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
 
 # %%
 for attribute, e in who.edits.items():
@@ -534,8 +534,9 @@ for attribute, e in who.edits.items():
         lesson.record(f"{attribute}, the best Δh: {what}", best[what])
 
 # %% [markdown]
-# Where the two achieve alike, f_t has found what there is, and the rest of the change goes by the skip connections, around h. Where
-# the best Δh goes much further, two texts have not told f_t enough. And the drift: the answer sheet has hardly any.
+# Where the two achieve alike, f_t has found about what there is in h at these times; what is left may go by the skip connections,
+# around h. Where the best Δh goes much further, two texts have not told f_t enough. Compare the drifts, too: what the answer
+# sheet does without, h did not force on f_t.
 
 # %% [markdown]
 # ## Backwards

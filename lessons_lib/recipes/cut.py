@@ -94,10 +94,9 @@ class Cut(Recipe):
     learning_rate: float = 2e-4
     beta1: float = 0.5
     nce: float = 1.0  # weight of PatchNCE, over the source and, as identity, over the target
-    identity: float = (
-        5.0  # weight of |G(y) - y|, CycleGAN's: PatchNCE compares places of one image, so
-    )
-    # that by itself it lets all backgrounds come out in one colour
+    # Of |G(y) - y|, CycleGAN's, which CUT does not have: PatchNCE compares places of one image, so that by
+    # itself it lets all backgrounds come out in one colour.
+    identity: float = 5.0
     compiled: bool = False
 
     def learns(self) -> tuple[str, ...]:
