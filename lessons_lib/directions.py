@@ -203,7 +203,7 @@ def training(
             f"rounds={rounds!r}, batch={batch!r}: give whole numbers, the batch at most the "
             f"{len(sources.x)} images."
         )
-    edited = edited or (lambda scale: _with_gradient(Asyrp.of(form, 10**9) * scale))
+    edited = edited or (lambda scale: with_gradient(Asyrp.of(form, 10**9) * scale))
     towards, alike = text_direction(clip, source, target)
     gen = torch.Generator().manual_seed(seed)
     form.train().requires_grad_(True)
@@ -213,11 +213,7 @@ def training(
     )
     l1_weight = max(0.0, 3 * alike) if l1_weight is None else l1_weight
     weights = clip_weight, reach_weight, l1_weight
-    order = torch.empty(0, dtype=torch.int64)
-    for number in range(rounds):
-        if len(order) < batch:
-            order = torch.cat([order, torch.randperm(len(sources.x), generator=gen)])
-        rows, order = order[:batch], order[batch:]
+    for number, rows in enumerate(batches(len(sources.x), batch, rounds, gen)):
         scale = scales[0] + (scales[1] - scales[0]) * torch.rand(batch, generator=gen)
         sign = 2 * torch.randint(0, 2, (batch,), generator=gen) - 1
         scale, found = (scale * sign if both_ways else scale).to(sources.x.device), []
@@ -230,6 +226,16 @@ def training(
             found.append([value.item() for value in losses])
         yield Round(number, *torch.tensor(found).mean(0).tolist())
     form.eval().requires_grad_(False)
+
+
+def batches(n: int, size: int, rounds: int, gen: torch.Generator) -> Iterator[Tensor]:
+    """The rows (size,) of each round: all `n` in a random order, then all in another one."""
+    order = torch.empty(0, dtype=torch.int64)
+    for _ in range(rounds):
+        if len(order) < size:
+            order = torch.cat([order, torch.randperm(n, generator=gen)])
+        rows, order = order[:size], order[size:]
+        yield rows
 
 
 def _walk(
@@ -250,7 +256,7 @@ def _walk(
         x = step.x_to.detach()
 
 
-def _with_gradient(edit: Asyrp) -> Edit:
+def with_gradient(edit: Asyrp) -> Edit:
     """The edit's step, in which only Δh and the decoder's pass for P are differentiated."""
 
     def step(denoiser, x, t, cond=None):

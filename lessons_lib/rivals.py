@@ -1,6 +1,7 @@
 """What Asyrp is compared with: the papers' other ways to turn the same texts into an edit.
 
-Those that are trained take the sources, the loss and the settings of `directions.training`.
+Those that are trained take the sources, the loss and the settings of `directions.training`. Two more are
+told the answer, and say what it is that an edit falls short by: `taught_f_t` and `best_delta_h`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from .denoisers import UNet, predict
 from .directions import (
     Sources,
     Texts,
+    batches,
     directional,
     from_first,
+    new_f_t,
     text_direction,
     text_means,
     training,
+    with_gradient,
 )
 from .sampler import Code, Edit, Sampler, plain, predicted_image, shift
 
@@ -192,6 +196,37 @@ def best_delta_h(
     for delta_h in free.values():
         delta_h.requires_grad_(False)
     return edit
+
+
+def taught_f_t(
+    sampler: Sampler, z: Code, goal: Tensor, first: int, last: int = 0, rounds: int = 32,
+    batch: int = 16, rate: float = 6e-3, seed: int = 0,
+) -> Asyrp:  # fmt: skip
+    """Asyrp's f_t, trained as by two texts (`directions.training`), but told the answer: at each step P's
+    mean squared error from the goal. Between it and `best_delta_h` lies what one f_t for all images cannot
+    do, and between it and f_t what the texts do not say. goal: x (B, *shape), of the images of z.
+    """
+    form = new_f_t(sampler, z, seed=seed)
+    late, z = from_first(sampler, z, first)
+    steps = [i for i, t in enumerate(late.schedule.t.tolist()) if t >= last]
+    optimizer = torch.optim.Adam(form.train().parameters(), rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=rounds * len(steps), pct_start=0.1
+    )
+    edit = with_gradient(Asyrp.of(form, 10**9))
+    gen = torch.Generator().manual_seed(seed)
+    for rows in batches(len(z), batch, rounds, gen):
+        x = z.x_T[rows]
+        for i in steps:
+            step = late.step(x, i, torch.zeros_like(x), edit)
+            optimizer.zero_grad()
+            (step.P.float() - goal[rows].to(step.P.device)).square().mean().backward()
+            optimizer.step()
+            schedule.step()
+            x = step.x_to.detach()
+    form.eval().requires_grad_(False)
+    t = late.schedule.t[steps]
+    return Asyrp.of(form, t[0].item(), t[-1].item(), len(steps))
 
 
 def _decoded(sampler: Sampler, x: Tensor, cond: Tensor | None, edit: Edit = plain) -> Tensor:

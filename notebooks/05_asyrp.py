@@ -521,22 +521,33 @@ for attribute in who.goals:
 # f_t sees each image's h, so Δh differs from face to face, but the change is the same in kind. Look at what *else* changes
 # between a row and the truth under it: drift has a face, too.
 #
-# **Is it f_t that falls short, or h?** Give each picture a free Δh_t of its own and fit it to the *true* counterfactual, through
-# all steps (`rivals.best_delta_h`). With this answer sheet h does about the most that it can in this interval (about, for the fit
-# is of pixels, not of what we score, and of 16 pictures, where f_t's figures are of 64). It takes minutes, so the directions' cards have it, made by `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
+# **What falls short: the texts, f_t, or h?** Two edits that are told the answer say. One is an f_t, trained as long on the same
+# pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`): what it does better, the texts did not say. The other is
+# a free Δh_t of each picture's own, fitted to its counterfactual through all steps (`rivals.best_delta_h`): what that does better, one
+# f_t for everybody cannot. It is about the most that h can do in this interval (about, for the fit is of pixels, not of what we
+# score, and of 16 pictures, where the others are of 64). They take minutes, so the directions' cards have them, made by
+# `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
+#
+# **Predict.** Which of the three steps, from texts to truth, from one f_t to a Δh for each, from h to the picture, loses most?
 
 # %%
+TOLD = {"f_t, by two texts": "", "f_t, told the truth": "f_t told the truth", "the best Δh": "any Δh"}
+levels = {}
 for attribute, e in who.edits.items():
     said = e.terms[0][1].card.get("figures", {})
-    best = said.get("any Δh", {})
-    for what in ("achieved, mean", "share with 60 % or more", "drift") if best else ():
-        lesson.record(f"{attribute}, f_t: {what}", said[f"edit: {what}"])
-        lesson.record(f"{attribute}, the best Δh: {what}", best[what])
+    for label, key in TOLD.items():
+        row = said.get(key) if key else {k.removeprefix("edit: "): v for k, v in said.items()}
+        for what in ("achieved, mean", "share with 60 % or more", "drift") if row else ():
+            if what in row:
+                levels.setdefault(f"{attribute}: {label}", {})[what] = row[what]
+                lesson.record(f"{attribute}, {label}: {what}", row[what])
+table(levels) if levels else None
 
 # %% [markdown]
-# Where the two achieve alike, f_t has found about what there is in h at these times; what is left may go by the skip connections,
-# around h. Where the best Δh goes much further, two texts have not told f_t enough. Compare the drifts, too: what the answer
-# sheet does without, h did not force on f_t.
+# Read each attribute's three rows from the top. Where the last row achieves no more than the first, what is left of the way goes by
+# the skip connections, around h. Where the best Δh drifts far less than the f_t that is told the truth, it is the *form* that
+# costs: one small network of 1×1 convolutions has to serve every face. And only what separates the first two rows can better texts,
+# or a better CLIP, mend.
 
 # %% [markdown]
 # ## Backwards

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler
-from lessons_lib.asyrp import Attention, PerTime, asymmetric
+from lessons_lib.asyrp import Asyrp, Attention, PerTime, asymmetric
 from lessons_lib.directions import (
     directional,
     new_delta_h,
@@ -26,6 +26,7 @@ from lessons_lib.rivals import (
     moved_start,
     of_eps,
     random_instead,
+    taught_f_t,
 )
 from lessons_lib.sampler import plain, shift
 from small import randn, tiny_unet
@@ -249,6 +250,18 @@ def test_the_best_delta_h_finds_each_image_its_own_shift(g):
     for e in (plain, found):  # before the interval nothing is moved
         path = [s.x_to for s in g.trajectory(z, e) if s.t in outside]
         assert_close(path, [s.x_to for s in g.trajectory(z) if s.t in outside])
+
+
+def test_an_f_t_that_is_told_the_answer_gives_it_to_others_too(g):
+    """Taught on pictures that a known f_t gave, it goes that way from codes that it never saw."""
+    z, others = g.draw(32, seed=5), g.draw(8, seed=6)
+    form = new_f_t(g, z, seed=3)
+    known = Asyrp.of(form.requires_grad_(False), 100, 0, 1) * 5.0
+    found = taught_f_t(g, z, g.decode(z, known), first=100, rounds=60, batch=16, rate=2e-2)
+    goal = g.decode(others, known)
+    missed = [(g.decode(others, e) - goal).square().mean() for e in (plain, found)]
+    assert missed[1] < missed[0] / 2
+    assert found.terms[0][1].first == 0
 
 
 def test_a_strip_is_each_scale_by_itself(g, edit):

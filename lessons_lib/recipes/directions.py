@@ -39,7 +39,7 @@ from ..metrics import (
     s_dir,
     segmentation_consistency,
 )
-from ..rivals import best_delta_h, random_instead
+from ..rivals import best_delta_h, random_instead, taught_f_t
 from ..sampler import Code, Sampler, plain
 from ..worlds import TRAIN_SEEDS, WORLDS
 
@@ -124,9 +124,9 @@ class Settings:
     change, and no reach.
     """
 
-    images: int = 128
+    images: int = 512
     steps: int = 20
-    rounds: int = 24
+    rounds: int = 32
     batch: int = 16
     rate: float = 6e-3
     clip_weight: float = 0.4
@@ -241,9 +241,29 @@ def against_truth(edited: Tensor, attribute: Attribute, factors: Factors, critic
 def ceiling(
     attribute: Attribute, sampler: Sampler, z: Code, factors: Factors, critic: Critic
 ) -> dict[str, float]:
-    """`against_truth` of the best Δh_t of each image, fitted to its true counterfactual."""
+    """`of_edit` of the best Δh_t of each image, fitted to its true counterfactual."""
     truth = goal(attribute, factors, sampler.denoiser.shape[-1])
     edit = best_delta_h(sampler, z, truth, attribute.first, attribute.last)
+    return of_edit(attribute, sampler, z, edit, factors, critic)
+
+
+def taught(
+    attribute: Attribute, sampler: Sampler, pupils: Code, theirs: Factors, s: Settings,
+    z: Code, factors: Factors, critic: Critic,
+) -> dict[str, float]:  # fmt: skip
+    """`of_edit` of an f_t that was trained as long on the same pictures, but told what they should become."""
+    truth = goal(attribute, theirs, sampler.denoiser.shape[-1])
+    edit = taught_f_t(
+        sampler, pupils, truth, attribute.first, attribute.last, s.rounds, s.batch, s.rate
+    )
+    return of_edit(attribute, sampler, z, edit, factors, critic)
+
+
+@torch.no_grad()
+def of_edit(
+    attribute: Attribute, sampler: Sampler, z: Code, edit, factors: Factors, critic: Critic
+) -> dict[str, float]:
+    """`against_truth` of one edit, without the truth's own scores."""
     found = against_truth(shown(sampler, sampler.decode(z, edit)), attribute, factors, critic)
     return {"images": len(z)} | {
         name.removeprefix("edit: "): round(float(value), 4)
@@ -386,7 +406,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--measure", action="store_true",
                         help="train nothing: measure what is in --out, by the critic of today")  # fmt: skip
     parser.add_argument("--ceiling", type=int, default=0, metavar="N",
-                        help="also fit a Δh of their own to N pictures' true counterfactuals")  # fmt: skip
+                        help="also fit a Δh of their own to N pictures' true counterfactuals, and an f_t "
+                        "to those of the pictures to train on")  # fmt: skip
     for name, value in asdict(Settings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
     return parser.parse_args()
@@ -409,7 +430,8 @@ def main() -> None:
     pupils = WORLDS["faces"].sample(s.images, PICTURES, size)
     test = WORLDS["faces"].sample(args.test_images, HELD_OUT, size)
     of_pupils, cond = told(model, pupils.caption), told(model, test.caption)
-    train = None if args.measure else codes(sampler, pupils.image, cond=of_pupils)
+    unused = args.measure and not args.ceiling
+    train = None if unused else codes(sampler, pupils.image, cond=of_pupils)
     z, shared = codes(sampler, test.image, refine=2, cond=cond), time.monotonic() - start
     print(f"Codes of {s.images} + {len(z)} pictures: {shared:.0f} s", flush=True)
     for name in args.names:
@@ -438,6 +460,9 @@ def main() -> None:
             n = min(args.ceiling, len(z))
             some = {k: v[:n] for k, v in test.factors.items()}
             found["any Δh"] = ceiling(attribute, sampler, z[:n], some, critic)
+            found["f_t told the truth"] = taught(
+                attribute, sampler, train, pupils.factors, s, z, test.factors, critic
+            )
         print("\n".join(f"  {key}: {value}" for key, value in found.items()), flush=True)
         if latent:
             judge = load_clip(args.judge, args.device)
