@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..checkpoints import EMBEDDED
 from .cards import export
 from .clip import Clips
 from .critic import Critics
@@ -72,7 +73,9 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--images", type=int, help="pictures to see in all (default: the recipe's)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, help="where to save (default: data/checkpoints/NAME)")
+    parser.add_argument(
+        "--out", type=Path, help="a folder for NAME and its views, if not data/checkpoints"
+    )
     parser.add_argument("--warm-start", default="", help="begin from another checkpoint's weights")
     parser.add_argument("--export", action="store_true", help="save the run as it is, untrained on")
     args = parser.parse_args()
@@ -82,8 +85,8 @@ def main() -> None:
     run = Run.resume(recipe, folder, args.device, args.warm_start)
     if not args.export:
         train(run, folder, accelerator(args.device, recipe.compiled))
-    home = codec_folder() if recipe.kind == "codec" else ROOT / "data" / "checkpoints" / recipe.name
-    export(run, args.out or home)
+    home = codec_folder() if recipe.kind == "codec" else EMBEDDED / recipe.name
+    export(run, args.out / recipe.name if args.out else home)
 
 
 if __name__ == "__main__":
