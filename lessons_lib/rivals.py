@@ -199,7 +199,7 @@ def best_delta_h(
 
 
 def taught_f_t(
-    sampler: Sampler, z: Code, goal: Tensor, first: int, last: int = 0, rounds: int = 32,
+    sampler: Sampler, z: Code, goal: Tensor, first: int, last: int = 0, rounds: int = 24,
     batch: int = 16, rate: float = 6e-3, seed: int = 0,
 ) -> Asyrp:  # fmt: skip
     """Asyrp's f_t, trained as by two texts (`directions.training`), but told the answer: at each step P's

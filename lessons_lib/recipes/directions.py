@@ -124,9 +124,9 @@ class Settings:
     change, and no reach.
     """
 
-    images: int = 512
+    images: int = 384
     steps: int = 20
-    rounds: int = 32
+    rounds: int = 24
     batch: int = 16
     rate: float = 6e-3
     clip_weight: float = 0.4
