@@ -204,7 +204,8 @@ def taught_f_t(
 ) -> Asyrp:  # fmt: skip
     """Asyrp's f_t, trained as by two texts (`directions.training`), but told the answer: at each step P's
     mean squared error from the goal. Between it and `best_delta_h` lies what one f_t for all images cannot
-    do, and between it and f_t what the texts do not say. goal: x (B, *shape), of the images of z.
+    do, and between it and f_t what the texts do not say; but pixels hardly count what is small, as a
+    smile is, and there it may learn less than from texts. goal: x (B, *shape), of the images of z.
     """
     form = new_f_t(sampler, z, seed=seed)
     late, z = from_first(sampler, z, first)

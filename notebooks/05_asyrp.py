@@ -546,8 +546,9 @@ table(levels) if levels else None
 # %% [markdown]
 # Read each attribute's three rows from the top. Where the last row achieves no more than the first, what is left of the way goes by
 # the skip connections, around h. Where the best Δh drifts far less than the f_t that is told the truth, it is the *form* that
-# costs: one small network of 1×1 convolutions has to serve every face. And only what separates the first two rows can better texts,
-# or a better CLIP, mend.
+# costs: one small network of 1×1 convolutions has to serve every face. And only what the second row achieves beyond the first can
+# better texts, or a better CLIP, mend. It may also achieve *less*: it was told by squared errors of pixels, in which a mouth hardly
+# counts beside a skin. There the texts are the better teachers.
 
 # %% [markdown]
 # ## Backwards
