@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.stats import bootstrap as resampled
-from scipy.stats import kstest
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -61,6 +59,8 @@ def normality(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Of codes (S, B, *shape), per step: the standard deviation and the Kolmogorov-Smirnov distance
     to N(0, 1), (S,) each; a standard normal has 1 and about 0.87/sqrt(values).
     """
+    from scipy.stats import kstest  # a second to import
+
     flat = codes.double().flatten(1)
     distance = [kstest(step.cpu().numpy(), "norm").statistic for step in flat]
     return flat.std(1), torch.tensor(distance)
@@ -289,6 +289,8 @@ def bootstrap(values: Tensor, seed: int = 0, n: int = 1000, level: float = 0.95)
 
     A little narrow for few values: for 20, a 95 % interval holds the true mean about 92 times in 100.
     """
+    from scipy.stats import bootstrap as resampled
+
     values = torch.as_tensor(values).detach().double().cpu()
     if values.ndim != 1 or len(values) < 2 or not values.isfinite().all():
         raise ValueError(
