@@ -127,7 +127,7 @@ def diffusion_clip(
     """DiffusionCLIP (Kim et al. 2022): a copy of the whole network, fine-tuned for one pair of texts.
 
     With the same losses as Asyrp, step by step (their 'GPU-efficient' form), and one way only: it has
-    no scale. Edit by decoding a code with the copy from the interval's first time.
+    no scale. `by_copy` makes the edit of it.
     """
     g = sources.sampler
     model = copy.deepcopy(g.denoiser)
@@ -139,6 +139,15 @@ def diffusion_clip(
     for _ in training(model.net, tuned, clip, source, target, **asked | settings):
         pass
     return model
+
+
+def by_copy(copy: UNet, first: int) -> Edit:
+    """The edit by a fine-tuned copy of the network: its ε, in P and in D, at t ≤ first."""
+
+    def step(denoiser, x, t, cond=None):
+        return plain(copy if t <= first else denoiser, x, t, cond)
+
+    return step
 
 
 def moved_start(

@@ -19,6 +19,7 @@ from lessons_lib.directions import (
 )
 from lessons_lib.rivals import (
     best_delta_h,
+    by_copy,
     classifier_guidance,
     diffusion_clip,
     eps_shift,
@@ -225,7 +226,10 @@ def test_the_rivals_follow_the_texts_too(g, sources):
     assert tuned is not g.denoiser and not torch.equal(
         tuned.net.conv_in.weight, g.denoiser.net.conv_in.weight
     )
-    assert redness(Sampler(tuned, schedule=g.schedule).decode(z)).mean() > plain
+    by_it = Sampler(tuned, schedule=g.schedule).decode(z)
+    assert redness(by_it).mean() > plain
+    assert_close(g.decode(z, by_copy(tuned, first=1000)), by_it)
+    assert_close(g.decode(z, by_copy(tuned, first=-1)), g.decode(z))
     assert_close(redness(g.decode(z)).mean(), plain, rtol=0, atol=0)  # the original is as it was
     short = Sampler(g.denoiser, steps=3)
     moved = moved_start(short, z, TinyClip(), *PAIR, rounds=5, rate=0.1, l1_weight=0.0)

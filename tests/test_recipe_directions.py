@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from lessons_lib import Sampler, load
+from lessons_lib.asyrp import load_edit
 from lessons_lib.directions import text_direction
-from lessons_lib.evaluators import KINDS, load_clip
-from lessons_lib.recipes.directions import ATTRIBUTES, linearity
+from lessons_lib.evaluators import KINDS, load_clip, load_critic
+from lessons_lib.recipes.directions import ATTRIBUTES, at_equal_success, linearity
 from lessons_lib.worlds import faces
 
 
@@ -40,3 +42,14 @@ def test_linearity_is_1_on_a_line_and_less_off_it():
     old, factors = ATTRIBUTES["old"], faces.sample_factors(3, seed=0)
     assert linearity(0.2 * line - 0.7, old, factors, Reader()) == pytest.approx(1)
     assert linearity((line - 2) ** 2, old, factors, Reader()) == pytest.approx(0, abs=1e-6)
+
+
+def test_asyrp_is_compared_with_a_fine_tuned_copy_where_it_achieves_as_much():
+    """A copy that was never tuned achieves what no edit does: Asyrp does so at scale 0."""
+    model, factors = load("faces"), faces.sample_factors(4, seed=1)
+    sampler, edit = Sampler(model, steps=5), load_edit("tanned")
+    z = sampler.draw(4, seed=0)
+    found = at_equal_success(ATTRIBUTES["tanned"], sampler, model, z, edit, factors, load_critic())
+    assert found["Asyrp's scale there"] == 0
+    assert found["Asyrp's identity there"] == found["identity"] == pytest.approx(1)
+    assert found["Asyrp's drift there"] == found["drift"]

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,7 @@ from .. import plots
 from ..asyrp import DIRECTIONS, Asyrp, Attention, Conv, load_edit, save_edit
 from ..checkpoints import card, find, load
 from ..counterfactual import counterfactual_scores, readings
-from ..denoisers import Denoiser
+from ..denoisers import Denoiser, UNet
 from ..directions import Sources, from_first, new_f_t, source_paths, strip, trained, training
 from ..encoder import invert
 from ..evaluators import KINDS, Clip, Critic, load_clip, load_critic
@@ -39,7 +40,7 @@ from ..metrics import (
     s_dir,
     segmentation_consistency,
 )
-from ..rivals import best_delta_h, random_instead, taught_f_t
+from ..rivals import best_delta_h, by_copy, diffusion_clip, random_instead, taught_f_t
 from ..sampler import Code, Sampler, plain
 from ..worlds import TRAIN_SEEDS, WORLDS
 
@@ -69,6 +70,7 @@ class Attribute(NamedTuple):
     l1_weight: float = 5.0
 
 
+TUNING = 1e-4  # DiffusionCLIP's learning rate
 FORMS_OF = {"conv": (Conv, ""), "attention": (Attention, "-attention")}  # and their names' ends
 
 
@@ -259,13 +261,58 @@ def taught(
     return of_edit(attribute, sampler, z, edit, factors, critic)
 
 
+def fine_tuned(attribute: Attribute, sources: Sources, clip: Clip, s: Settings) -> UNet:
+    """DiffusionCLIP's copy of the network, trained as long by the same texts on the same pictures."""
+    return diffusion_clip(
+        sources, clip, attribute.source, attribute.target, rounds=s.rounds, batch=s.batch, rate=TUNING,
+        clip_weight=s.clip_weight, l1_weight=attribute.l1_weight, reach_weight=s.reach_weight,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def at_equal_success(
+    attribute: Attribute, sampler: Sampler, copy: UNet, z: Code, edit: Asyrp, factors: Factors,
+    critic: Critic,
+) -> dict[str, float]:  # fmt: skip
+    """`scored` of DiffusionCLIP and the identity that it keeps, beside the identity that Asyrp keeps and its
+    drift at the scale, of 0 to 2, where it achieves as much; without the last three if it never does."""
+    sampler, z = from_first(sampler, z, attribute.first)
+    before = shown(sampler, sampler.decode(z))
+
+    def said(x: Tensor) -> dict[str, float]:
+        x = shown(sampler, x)
+        alike = identity_similarity(before, x, critic).mean().item()
+        return scored(x, attribute, factors, critic) | {"identity": round(alike, 4)}
+
+    found, scales = said(sampler.decode(z, by_copy(copy, attribute.first))), np.linspace(0, 2, 9)
+    ours = [said(strip(sampler, z, edit, [scale])[0]) for scale in scales]
+    reached, drift, alike = ([o[k] for o in ours] for k in ("achieved, mean", "drift", "identity"))
+    rising = int(np.argmax(reached)) + 1  # beyond it a larger scale achieves less
+    if found["achieved, mean"] > max(reached):
+        return found
+    scale = np.interp(found["achieved, mean"], reached[:rising], scales[:rising])
+    asyrp = {
+        "scale": scale,
+        "identity": np.interp(scale, scales, alike),
+        "drift": np.interp(scale, scales, drift),
+    }
+    return found | {f"Asyrp's {k} there": round(float(v), 4) for k, v in asyrp.items()}
+
+
 @torch.no_grad()
 def of_edit(
     attribute: Attribute, sampler: Sampler, z: Code, edit, factors: Factors, critic: Critic
 ) -> dict[str, float]:
-    """`against_truth` of one edit, without the truth's own scores."""
-    found = against_truth(shown(sampler, sampler.decode(z, edit)), attribute, factors, critic)
-    return {"images": len(z)} | {
+    """`scored` of one edit of the codes."""
+    return scored(shown(sampler, sampler.decode(z, edit)), attribute, factors, critic)
+
+
+def scored(
+    edited: Tensor, attribute: Attribute, factors: Factors, critic: Critic
+) -> dict[str, float]:
+    """`against_truth` of edited pictures, without the truth's own scores."""
+    found = against_truth(edited, attribute, factors, critic)
+    return {"images": len(edited)} | {
         name.removeprefix("edit: "): round(float(value), 4)
         for name, value in found.items() if name.startswith("edit: ")
     }  # fmt: skip
@@ -405,6 +452,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--test-images", type=int, default=64)
     parser.add_argument("--measure", action="store_true",
                         help="train nothing: measure what is in --out, by the critic of today")  # fmt: skip
+    parser.add_argument("--rival", action="store_true",
+                        help="also fine-tune the network by the same texts, to compare with")  # fmt: skip
     parser.add_argument("--ceiling", type=int, default=0, metavar="N",
                         help="also fit a Δh of their own to N pictures' true counterfactuals, and an f_t "
                         "to those of the pictures to train on")  # fmt: skip
@@ -426,25 +475,26 @@ def main() -> None:
     given = {k: v for k, v in vars(args).items() if k in asdict(Settings()) and v is not None}
     s = replace(LATENT_SETTINGS if latent else Settings(), **given)
     network = card(find(args.checkpoint)).get("files")
+    named = {n: f"{args.checkpoint}-{n}{end}" if latent else n + end for n in args.names}
+    there = {n: load_edit(args.out / named[n], args.device) for n in args.names if args.measure}
     sampler, start, paths = Sampler(model, s.steps), time.monotonic(), {}
     pupils = WORLDS["faces"].sample(s.images, PICTURES, size)
     test = WORLDS["faces"].sample(args.test_images, HELD_OUT, size)
     of_pupils, cond = told(model, pupils.caption), told(model, test.caption)
-    unused = args.measure and not args.ceiling
+    unused = args.measure and not args.ceiling and not args.rival
     train = None if unused else codes(sampler, pupils.image, cond=of_pupils)
     z, shared = codes(sampler, test.image, refine=2, cond=cond), time.monotonic() - start
     print(f"Codes of {s.images} + {len(z)} pictures: {shared:.0f} s", flush=True)
-    for name in args.names:
-        called = f"{args.checkpoint}-{name}{end}" if latent else name + end
+    for name, called in named.items():
         print(called, flush=True)
         attribute = LATENT[name] if latent else ATTRIBUTES[name]
         preview = ROOT / "build" / "directions" / f"{called}.png"
         interval = attribute.first, attribute.last
+        if interval not in paths and (args.rival or not args.measure):
+            paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
         if args.measure:
-            edit, said = load_edit(args.out / called, args.device), {}
+            edit, said = there[name], {}
         else:
-            if interval not in paths:
-                paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
             some = None if cond is None else cond[:8]
             edit, seconds = learn(
                 attribute, paths[interval], z[:8], clip, s, preview, 0, form, some
@@ -456,6 +506,11 @@ def main() -> None:
                 "seconds": round(seconds), "network": network,
             }  # fmt: skip
         found = figures(attribute, sampler, z, edit, test.factors, critic, cond)
+        if args.rival and attribute.wanted and not latent:
+            copy = fine_tuned(attribute, paths[interval], clip, s)
+            found["DiffusionCLIP"] = at_equal_success(
+                attribute, sampler, copy, z, edit, test.factors, critic
+            )
         if args.ceiling and attribute.wanted and not latent:
             n = min(args.ceiling, len(z))
             some = {k: v[:n] for k, v in test.factors.items()}
@@ -467,7 +522,8 @@ def main() -> None:
         if latent:
             judge = load_clip(args.judge, args.device)
             found["table"] = table(attribute, sampler, z, edit, test.factors, critic, judge, cond)
-        save_edit(edit, args.out / called, **said, figures=found)
+        kept = edit.terms[0][1].card.get("figures", {}) if args.measure else {}
+        save_edit(edit, args.out / called, **said, figures=kept | found)
 
 
 if __name__ == "__main__":
