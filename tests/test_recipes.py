@@ -16,8 +16,7 @@ from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
 from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
 from lessons_lib.recipes.loop import Run, accelerator, check_gradients, learning_rate
-from lessons_lib.recipes.pixel import Pixel, scheduler, times, velocity
-from lessons_lib.schedule import linear_alpha_bar
+from lessons_lib.recipes.pixel import Pixel, scheduler, velocity
 from lessons_lib.worlds import WORLDS
 
 TINY = Pixel(
@@ -61,19 +60,6 @@ def test_gradients_lost_on_the_way_stop_the_run():
         check_gradients(net)
     net(torch.ones(1, 2)).sum().backward()
     check_gradients(net)
-
-
-@pytest.mark.parametrize("focus", [0.0, 0.5, 1.0])
-def test_the_focus_is_on_the_noise_of_karras(focus):
-    """ln σ ~ N(-1.2, 1.2²) for that share of the times, and all times equally likely for the rest."""
-    t = times(100_000, torch.Generator().manual_seed(0), focus)
-    assert t.min() >= 0 and t.max() <= 999
-    log_sigma = (1 / linear_alpha_bar() - 1).log() / 2
-    edges = torch.tensor([-2.4, -1.2, 0.0])
-    focused = torch.special.ndtr((edges + 1.2) / 1.2)
-    evenly = (log_sigma[None] < edges[:, None]).double().mean(1)
-    below = (log_sigma[t][None] < edges[:, None]).double().mean(1)
-    assert_close(below, focus * focused.double() + (1 - focus) * evenly, rtol=0, atol=0.01)
 
 
 def test_the_target_is_the_velocity():

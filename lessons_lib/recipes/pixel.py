@@ -35,7 +35,6 @@ class Pixel(Recipe):
     attention: tuple[int, ...] = (1, 2)  # levels, counted from the finest
     groups: int = 8  # of the normalizations; each takes a group's mean away, so few of them: with
     # diffusers' 32 the net cannot see a shift of one channel, which leaves a dotted texture
-    focus: float = 0.0  # share of the training times at which details form (see `times`)
     label: str = ""  # factor whose choices, or two halves, are conditions 1, 2, …; 0 is none
     unlabelled: float = 0.5  # share of the batch trained without a condition
     views: tuple[str, ...] = ()  # checkpoints that are this network with label 1, 2, … fixed, each
@@ -82,7 +81,7 @@ class Pixel(Recipe):
             count = pool.grow(min(self.pool, seen + 1))
             x, _, factors = pool.take(picks(n, count, gen))
             x = F.pixel_unshuffle(x, self.unshuffle)
-            batch = [x, torch.randn(x.shape, generator=gen), times(n, gen, self.focus)]
+            batch = [x, torch.randn(x.shape, generator=gen), times(n, gen)]
             if factor is None:
                 return batch
             value = factors[self.label]
@@ -105,16 +104,9 @@ class Pixel(Recipe):
         return load(name).net.state_dict()
 
 
-def times(n: int, gen: torch.Generator, focus: float = 0.0) -> Tensor:
-    """Training times (n,): all equally likely, but for a share `focus` of them, whose noise is as Karras
-    et al. (2022, Table 1) draw it, ln σ ~ N(-1.2, 1.2²) with σ² = (1-ᾱ)/ᾱ: where details form."""
-    t = torch.randint(0, 1000, (n,), generator=gen)
-    if not focus:
-        return t
-    log_sigma = (1 / linear_alpha_bar() - 1).log() / 2
-    drawn = torch.randn(n, generator=gen, dtype=log_sigma.dtype) * 1.2 - 1.2
-    near = torch.searchsorted(log_sigma, drawn).clamp_max(len(log_sigma) - 1)
-    return torch.where(torch.rand(n, generator=gen) < focus, near, t)
+def times(n: int, gen: torch.Generator) -> Tensor:
+    """Training times (n,), all equally likely."""
+    return torch.randint(0, 1000, (n,), generator=gen)
 
 
 def velocity(x: Tensor, eps: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
