@@ -141,11 +141,11 @@ def diffusion_clip(
     return model
 
 
-def by_copy(copy: UNet, first: int) -> Edit:
+def by_copy(tuned: UNet, first: int) -> Edit:
     """The edit by a fine-tuned copy of the network: its ε, in P and in D, at t ≤ first."""
 
     def step(denoiser, x, t, cond=None):
-        return plain(copy if t <= first else denoiser, x, t, cond)
+        return plain(tuned if t <= first else denoiser, x, t, cond)
 
     return step
 

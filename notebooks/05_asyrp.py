@@ -680,9 +680,10 @@ for label, row in rows.items():
 
 # %% [markdown]
 # Fair to compare with the rivals is *Asyrp, here*: trained on the same pictures for the same rounds. Read every row against the
-# two ends: *no edit* (what inversion and the critic's noise make of nothing) and the *truth* (the true counterfactual: the most that this critic grants anyone). A rival may have a high S_dir and nothing achieved: it has moved CLIP,
-# not the face. One that achieves may have changed everything. So hold them against each other at equal success: the curves are
-# Asyrp's, at scales from 0 to 2.
+# two ends: *no edit* (what inversion and the critic's noise make of nothing) and the *truth* (the true counterfactual: the most
+# that this critic grants anyone). A rival may have a high S_dir and nothing achieved: it has moved CLIP, not the face. One that
+# achieves may have changed everything. So hold them against each other at equal success: the curves are Asyrp's, at scales from
+# 0 to 2.
 
 # %%
 upwards = [0.5, 1.0, 2.0]

@@ -157,6 +157,14 @@ def codes(
     return Code(torch.cat(parts))
 
 
+def asked(attribute: Attribute, s: Settings) -> dict:
+    """What `directions.training` is told, whatever form it trains."""
+    return {
+        "rounds": s.rounds, "batch": s.batch, "clip_weight": s.clip_weight,
+        "l1_weight": attribute.l1_weight, "reach_weight": s.reach_weight,
+    }  # fmt: skip
+
+
 def learn(
     attribute: Attribute,
     sources: Sources,
@@ -171,9 +179,8 @@ def learn(
     """The trained edit, and the seconds that training took. z, cond: codes to draw the preview of."""
     form, seconds = new_f_t(sources.sampler, z, kind, cond, seed), 0.0
     rounds = training(
-        form, sources, clip, attribute.source, attribute.target, rounds=s.rounds, batch=s.batch,
-        rate=s.rate, clip_weight=s.clip_weight, l1_weight=attribute.l1_weight, reach_weight=s.reach_weight,
-        seed=seed,
+        form, sources, clip, attribute.source, attribute.target, rate=s.rate, seed=seed,
+        **asked(attribute, s),
     )  # fmt: skip
     edit, start = trained(form, sources), time.monotonic()
     for done in rounds:
@@ -218,26 +225,36 @@ def figures(
     else:
         found |= against_truth(edited, attribute, factors, critic)
         found["linearity R² on -1…1"] = linearity(x, attribute, factors, critic)
-    return {name: round(float(value), 4) for name, value in found.items()}
+    return rounded(found)
 
 
 def against_truth(edited: Tensor, attribute: Attribute, factors: Factors, critic: Critic) -> dict:
-    """Achieved and drift, beside what the true counterfactual itself scores: the critic's ceiling."""
-    faces, found = WORLDS["faces"], {}
-    wanted = attribute.wanted(factors)
-    truth = faces.render({**factors, **wanted}, edited.shape[-1])
-    for name, images in (("edit", edited), ("true counterfactual", truth)):
-        s = counterfactual_scores(
-            images, factors, wanted, "faces", critic, perceptual_distance(critic)
-        )
-        reached = s.achieved[s.achieved.isfinite()]
-        found |= {
-            f"{name}: achieved, mean": reached.mean(),
-            f"{name}: share with 60 % or more": (reached >= 0.6).float().mean(),
-            f"{name}: drift": s.drift.mean(),
-            f"{name}: PSNR to truth": s.psnr.clamp_max(99).mean(),
-        }
-    return found
+    """`scored` of the edit, beside what the true counterfactual itself scores: the critic's ceiling."""
+    truth = goal(attribute, factors, edited.shape[-1])
+    return {
+        f"{name}: {what}": value
+        for name, images in (("edit", edited), ("true counterfactual", truth))
+        for what, value in scored(images, attribute, factors, critic).items()
+    }
+
+
+def scored(images: Tensor, attribute: Attribute, factors: Factors, critic: Critic) -> dict:
+    """Achieved and drift of edited pictures, and how near they come to the truth; means over them."""
+    s = counterfactual_scores(
+        images, factors, attribute.wanted(factors), "faces", critic, perceptual_distance(critic)
+    )
+    reached = s.achieved[s.achieved.isfinite()]
+    return {
+        "achieved, mean": reached.mean(),
+        "share with 60 % or more": (reached >= 0.6).float().mean(),
+        "drift": s.drift.mean(),
+        "PSNR to truth": s.psnr.clamp_max(99).mean(),
+    }
+
+
+def rounded(found: dict) -> dict[str, float]:
+    """Figures for a card."""
+    return {name: round(float(value), 4) for name, value in found.items()}
 
 
 def ceiling(
@@ -263,15 +280,13 @@ def taught(
 
 def fine_tuned(attribute: Attribute, sources: Sources, clip: Clip, s: Settings) -> UNet:
     """DiffusionCLIP's copy of the network, trained as long by the same texts on the same pictures."""
-    return diffusion_clip(
-        sources, clip, attribute.source, attribute.target, rounds=s.rounds, batch=s.batch, rate=TUNING,
-        clip_weight=s.clip_weight, l1_weight=attribute.l1_weight, reach_weight=s.reach_weight,
-    )  # fmt: skip
+    texts = attribute.source, attribute.target
+    return diffusion_clip(sources, clip, *texts, rate=TUNING, **asked(attribute, s))
 
 
 @torch.no_grad()
 def at_equal_success(
-    attribute: Attribute, sampler: Sampler, copy: UNet, z: Code, edit: Asyrp, factors: Factors,
+    attribute: Attribute, sampler: Sampler, tuned: UNet, z: Code, edit: Asyrp, factors: Factors,
     critic: Critic,
 ) -> dict[str, float]:  # fmt: skip
     """`scored` of DiffusionCLIP and the identity that it keeps, beside the identity that Asyrp keeps and its
@@ -281,22 +296,24 @@ def at_equal_success(
 
     def said(x: Tensor) -> dict[str, float]:
         x = shown(sampler, x)
-        alike = identity_similarity(before, x, critic).mean().item()
-        return scored(x, attribute, factors, critic) | {"identity": round(alike, 4)}
+        alike = identity_similarity(before, x, critic).mean()
+        return rounded(scored(x, attribute, factors, critic) | {"identity": alike})
 
-    found, scales = said(sampler.decode(z, by_copy(copy, attribute.first))), np.linspace(0, 2, 9)
+    found, scales = said(sampler.decode(z, by_copy(tuned, attribute.first))), np.linspace(0, 2, 9)
+    found = {"images": len(z)} | found
     ours = [said(strip(sampler, z, edit, [scale])[0]) for scale in scales]
     reached, drift, alike = ([o[k] for o in ours] for k in ("achieved, mean", "drift", "identity"))
     rising = int(np.argmax(reached)) + 1  # beyond it a larger scale achieves less
     if found["achieved, mean"] > max(reached):
         return found
     scale = np.interp(found["achieved, mean"], reached[:rising], scales[:rising])
-    asyrp = {
-        "scale": scale,
-        "identity": np.interp(scale, scales, alike),
-        "drift": np.interp(scale, scales, drift),
-    }
-    return found | {f"Asyrp's {k} there": round(float(v), 4) for k, v in asyrp.items()}
+    return found | rounded(
+        {
+            "Asyrp's scale there": scale,
+            "Asyrp's identity there": np.interp(scale, scales, alike),
+            "Asyrp's drift there": np.interp(scale, scales, drift),
+        }
+    )
 
 
 @torch.no_grad()
@@ -304,18 +321,8 @@ def of_edit(
     attribute: Attribute, sampler: Sampler, z: Code, edit, factors: Factors, critic: Critic
 ) -> dict[str, float]:
     """`scored` of one edit of the codes."""
-    return scored(shown(sampler, sampler.decode(z, edit)), attribute, factors, critic)
-
-
-def scored(
-    edited: Tensor, attribute: Attribute, factors: Factors, critic: Critic
-) -> dict[str, float]:
-    """`against_truth` of edited pictures, without the truth's own scores."""
-    found = against_truth(edited, attribute, factors, critic)
-    return {"images": len(edited)} | {
-        name.removeprefix("edit: "): round(float(value), 4)
-        for name, value in found.items() if name.startswith("edit: ")
-    }  # fmt: skip
+    x = shown(sampler, sampler.decode(z, edit))
+    return {"images": len(z)} | rounded(scored(x, attribute, factors, critic))
 
 
 def goal(attribute: Attribute, factors: Factors, size: int) -> Tensor:
@@ -490,7 +497,9 @@ def main() -> None:
         attribute = LATENT[name] if latent else ATTRIBUTES[name]
         preview = ROOT / "build" / "directions" / f"{called}.png"
         interval = attribute.first, attribute.last
-        if interval not in paths and (args.rival or not args.measure):
+        known = attribute.wanted and not latent
+        rival = args.rival and known
+        if interval not in paths and (rival or not args.measure):
             paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
         if args.measure:
             edit, said = there[name], {}
@@ -506,12 +515,12 @@ def main() -> None:
                 "seconds": round(seconds), "network": network,
             }  # fmt: skip
         found = figures(attribute, sampler, z, edit, test.factors, critic, cond)
-        if args.rival and attribute.wanted and not latent:
-            copy = fine_tuned(attribute, paths[interval], clip, s)
+        if rival:
+            tuned = fine_tuned(attribute, paths[interval], clip, s)
             found["DiffusionCLIP"] = at_equal_success(
-                attribute, sampler, copy, z, edit, test.factors, critic
+                attribute, sampler, tuned, z, edit, test.factors, critic
             )
-        if args.ceiling and attribute.wanted and not latent:
+        if args.ceiling and known:
             n = min(args.ceiling, len(z))
             some = {k: v[:n] for k, v in test.factors.items()}
             found["any Δh"] = ceiling(attribute, sampler, z[:n], some, critic)
