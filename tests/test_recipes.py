@@ -16,7 +16,8 @@ from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
 from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
 from lessons_lib.recipes.loop import Run, accelerator, check_gradients, learning_rate
-from lessons_lib.recipes.pixel import Pixel, scheduler, velocity
+from lessons_lib.recipes.pixel import Pixel, scheduler, times, velocity
+from lessons_lib.schedule import linear_alpha_bar
 from lessons_lib.worlds import WORLDS
 
 TINY = Pixel(
@@ -62,6 +63,19 @@ def test_gradients_lost_on_the_way_stop_the_run():
     check_gradients(net)
 
 
+@pytest.mark.parametrize("focus", [0.0, 0.5, 1.0])
+def test_the_focus_is_on_the_noise_of_karras(focus):
+    """ln σ ~ N(-1.2, 1.2²) for that share of the times, and all times equally likely for the rest."""
+    t = times(100_000, torch.Generator().manual_seed(0), focus)
+    assert t.min() >= 0 and t.max() <= 999
+    log_sigma = (1 / linear_alpha_bar() - 1).log() / 2
+    edges = torch.tensor([-2.4, -1.2, 0.0])
+    focused = torch.special.ndtr((edges + 1.2) / 1.2)
+    evenly = (log_sigma[None] < edges[:, None]).double().mean(1)
+    below = (log_sigma[t][None] < edges[:, None]).double().mean(1)
+    assert_close(below, focus * focused.double() + (1 - focus) * evenly, rtol=0, atol=0.01)
+
+
 def test_the_target_is_the_velocity():
     """v = √ᾱ ε - √(1-ᾱ) x gives x back as √ᾱ x_t - √(1-ᾱ) v."""
     x, eps, t = (
@@ -103,6 +117,35 @@ def test_what_is_exported_loads_samples_and_warms_the_next(quick, tmp_path):
     assert warm.earlier["recipe"]["images"] == 40 and said["earlier"] == {}
     for a, b in zip(warm.net.parameters(), model.net.parameters(), strict=True):
         assert_close(a, b)
+
+
+def test_a_grown_network_keeps_what_fits_and_first_learns_only_the_rest(quick, tmp_path):
+    small = load(trained(TINY, tmp_path)).net
+    large = replace(
+        TINY, name="large", unshuffle=1, channels=(16, 32, 32), attention=(2,), embedding=128
+    )
+    assert large.network().sample_size == 16 and small.sample_size == 8
+    run = Run.resume(
+        replace(large, held=2, images=16), tmp_path / "large", warm_start=tmp_path / "tiny"
+    )
+    before = {k: v.clone() for k, v in run.net.state_dict().items()}
+    inner = {"mid_block.resnets.0.conv1.weight": "mid_block.resnets.0.conv1.weight",
+             "down_blocks.2.resnets.0.conv1.weight": "down_blocks.1.resnets.0.conv1.weight",
+             "up_blocks.0.resnets.0.conv1.weight": "up_blocks.0.resnets.0.conv1.weight",
+             "class_embedding.weight": "class_embedding.weight"}  # fmt: skip
+    for name, its in inner.items():
+        assert name in run.parts
+        assert_close(before[name], small.state_dict()[its])
+    t = torch.tensor([0, 7, 500, 999])
+    assert_close(run.net.time_proj(t), small.time_proj(t)[:, ::2])  # the frequencies that stay
+    assert {"conv_in.weight", "conv_out.weight"}.isdisjoint(run.parts)
+    train(run, tmp_path / "large")
+    same = {k for k, v in run.net.state_dict().items() if torch.equal(v, before[k])}
+    assert same == set(run.parts)
+    again = Run.resume(replace(large, held=2, images=24), tmp_path / "large")
+    assert again.parts == run.parts
+    train(again, tmp_path / "large")
+    assert not any(torch.equal(again.net.state_dict()[k], before[k]) for k in inner)
 
 
 def test_a_shorter_caption_is_a_part_of_it_and_keeps_its_subject():

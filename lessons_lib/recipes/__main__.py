@@ -22,7 +22,21 @@ from .text_to_image import Codecs, TextToImage, codec_folder
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Pixel("faces", world="faces", label="glasses"),
+        # faces begins from faces-half: --warm-start the folder that faces-half was written to.
+        Pixel("faces-half", images=850_000, world="faces", label="glasses"),
+        Pixel(
+            "faces",
+            images=300_000,
+            learning_rate=3e-4,
+            held=300,
+            world="faces",
+            unshuffle=1,
+            channels=(32, 64, 128, 192),
+            attention=(2, 3),
+            embedding=256,
+            focus=0.5,
+            label="glasses",
+        ),
         Pixel(
             "animals",
             world="animals",

@@ -33,6 +33,7 @@ class Recipe:
     learning_rate: float = 4e-4
     beta1: float = 0.9  # Adam's memory of the gradient
     warmup: int = 300  # steps
+    held: int = 0  # steps in which, if a warm start brings only parts, those do not learn
     cooldown: float = 0.3  # share of the run in which the rate falls linearly to zero
     ema: float = 0.999
     weight_decay: float = 0.0
@@ -105,6 +106,7 @@ class Run:
     curve: list  # [pictures seen, mean loss since the last entry]
     began_from: str = ""
     earlier: dict = field(default_factory=dict)  # what `began_from`'s card said of its training
+    parts: list = field(default_factory=list)  # names of what it brought, if that was not all
 
     @classmethod
     def resume(cls, recipe: Recipe, folder: Path, device="cpu", warm_start: str = "") -> Run:
@@ -117,8 +119,10 @@ class Run:
         torch.manual_seed(recipe.seed)
         net = recipe.network().to(device)
         fresh = not (folder / "state.pt").exists()
-        if warm_start and fresh:
-            net.load_state_dict(recipe.weights(warm_start))
+        brought = recipe.weights(warm_start) if warm_start and fresh else {}
+        own = net.state_dict()
+        net.load_state_dict(own | brought)
+        parts = list(brought) if len(brought) < len(own) else []
         ema = EMAModel(
             net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True
         )
@@ -129,20 +133,21 @@ class Run:
             weight_decay=recipe.weight_decay,
             fused=True,
         )
-        run = cls(recipe, net, ema, optimizer, 0, 0.0, [], str(warm_start), told(warm_start))
+        run = cls(recipe, net, ema, optimizer, 0, 0.0, [], str(warm_start), told(warm_start), parts)
         if not fresh:
             saved = torch.load(folder / "state.pt", map_location=device, weights_only=True)
             for name in ("net", "ema", "optimizer"):
                 getattr(run, name).load_state_dict(saved[name])
             run.step, run.seconds, run.curve = saved["step"], saved["seconds"], saved["curve"]
-            run.began_from, run.earlier = saved.get("began_from", ""), saved.get("earlier", {})
+            for name in ("began_from", "earlier", "parts"):
+                setattr(run, name, saved.get(name, getattr(run, name)))
         return run
 
     def save(self, folder: Path) -> None:
         """Write the state; a kill in the middle leaves the last one whole."""
         folder.mkdir(parents=True, exist_ok=True)
         parts = {name: getattr(self, name).state_dict() for name in ("net", "ema", "optimizer")}
-        names = ("step", "seconds", "curve", "began_from", "earlier")
+        names = ("step", "seconds", "curve", "began_from", "earlier", "parts")
         plain = {name: getattr(self, name) for name in names}
         torch.save(parts | plain, folder / "state.tmp")
         (folder / "state.tmp").rename(folder / "state.pt")
@@ -180,6 +185,9 @@ def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
         machine.backward(loss)
         if run.step == bar.initial:
             check_gradients(net)
+        if step < recipe.held:
+            for name, parameter in run.net.named_parameters():
+                parameter.grad = None if name in run.parts else parameter.grad
         machine.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

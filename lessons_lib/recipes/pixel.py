@@ -8,6 +8,7 @@ is multiplied by sqrt(1-ᾱ)/sqrt(ᾱ) = 157 in the predicted image.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Pixel(Recipe):
     attention: tuple[int, ...] = (1, 2)  # levels, counted from the finest
     groups: int = 8  # of the normalizations; each takes a group's mean away, so few of them: with
     # diffusers' 32 the net cannot see a shift of one channel, which leaves a dotted texture
+    embedding: int | None = None  # width of the time's embedding; None is four times channels[0]
+    focus: float = 0.0  # share of the training times at which details form (see `times`)
     label: str = ""  # factor whose choices, or two halves, are conditions 1, 2, …; 0 is none
     unlabelled: float = 0.5  # share of the batch trained without a condition
     views: tuple[str, ...] = ()  # checkpoints that are this network with label 1, 2, … fixed, each
@@ -60,6 +63,7 @@ class Pixel(Recipe):
             up_block_types=up,
             attention_head_dim=32,
             norm_num_groups=self.groups,
+            time_embedding_dim=self.embedding,
             num_class_embeds=1 + self.labels if self.label else None,
         )
 
@@ -81,7 +85,7 @@ class Pixel(Recipe):
             count = pool.grow(min(self.pool, seen + 1))
             x, _, factors = pool.take(picks(n, count, gen))
             x = F.pixel_unshuffle(x, self.unshuffle)
-            batch = [x, torch.randn(x.shape, generator=gen), times(n, gen)]
+            batch = [x, torch.randn(x.shape, generator=gen), times(n, gen, self.focus)]
             if factor is None:
                 return batch
             value = factors[self.label]
@@ -101,12 +105,35 @@ class Pixel(Recipe):
         scheduler().save_pretrained(target / "scheduler")
 
     def weights(self, name: str) -> dict[str, Tensor]:
-        return load(name).net.state_dict()
+        net = load(name).net
+        return net.state_dict() if len(net.down_blocks) == len(self.channels) else self.grown(net)
+
+    def grown(self, small: nn.Module) -> dict[str, Tensor]:
+        """What a network that sees this one's images unshuffled brings to this one, whose further level,
+        the finest, lies around its own (as Karras et al. 2018 grow theirs): all that still fits.
+
+        The times' embedding has half of its frequencies, so each counts twice.
+        """
+        own, brought = self.network().state_dict(), {}
+        for name, value in small.state_dict().items():
+            name = re.sub(r"^down_blocks\.(\d+)", lambda m: f"down_blocks.{int(m[1]) + 1}", name)
+            if name == "time_embedding.linear_1.weight":
+                value = 2 * value[:, ::2]
+            if name in own and own[name].shape == value.shape:
+                brought[name] = value
+        return brought
 
 
-def times(n: int, gen: torch.Generator) -> Tensor:
-    """Training times (n,), all equally likely."""
-    return torch.randint(0, 1000, (n,), generator=gen)
+def times(n: int, gen: torch.Generator, focus: float = 0.0) -> Tensor:
+    """Training times (n,): all equally likely, but for a share `focus` of them, whose noise is as Karras
+    et al. (2022, Table 1) draw it, ln σ ~ N(-1.2, 1.2²) with σ² = (1-ᾱ)/ᾱ: where details form."""
+    t = torch.randint(0, 1000, (n,), generator=gen)
+    if not focus:
+        return t
+    log_sigma = (1 / linear_alpha_bar() - 1).log() / 2
+    drawn = torch.randn(n, generator=gen, dtype=log_sigma.dtype) * 1.2 - 1.2
+    near = torch.searchsorted(log_sigma, drawn).clamp_max(len(log_sigma) - 1)
+    return torch.where(torch.rand(n, generator=gen) < focus, near, t)
 
 
 def velocity(x: Tensor, eps: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
