@@ -157,6 +157,7 @@ class UNet:
         self.channels = config.in_channels
         side = config.sample_size * unshuffle
         self.shape = torch.Size((config.in_channels // unshuffle**2, side, side))
+        self.to()
 
     @property
     def device(self) -> torch.device:
@@ -167,6 +168,8 @@ class UNet:
         for part in (self.net, self.codec, self.prompts):
             if part is not None:
                 part.to(*where)
+        last = self.device.type == "cpu"  # there a pass is a tenth faster with the channels last
+        self.net.to(memory_format=torch.channels_last if last else torch.contiguous_format)
         return self
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
@@ -207,7 +210,7 @@ class UNet:
             skips = skips[:-n]
         out = net.conv_out(net.conv_act(net.conv_norm_out(sample)))
         out = out[:, : self.channels]  # a learned variance in further channels is not used
-        out = F.pixel_shuffle(out, self.unshuffle).to(b.x.dtype)
+        out = F.pixel_shuffle(out, self.unshuffle).to(b.x.dtype).contiguous()
         return self.to_eps(out, b.x, signal(self, b.x, b.t))
 
     def embedding(self, label: int) -> Tensor:
