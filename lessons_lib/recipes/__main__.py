@@ -26,7 +26,7 @@ RECIPES = {
         Pixel("faces-half", images=850_000, world="faces", label="glasses"),
         Pixel(
             "faces",
-            images=300_000,
+            images=560_000,
             learning_rate=3e-4,
             held=300,
             world="faces",

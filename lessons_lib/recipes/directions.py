@@ -91,7 +91,8 @@ def tanned(factors: Factors) -> Factors:
 
 
 LATE = 350, 0, 5.0  # mouths and brows, which are drawn last
-STRONG = 600, 100, 3.0  # what is not there at all before
+ADDED = 600, 100, 8.0  # what is not there at all before
+STRONG = 600, 100, 3.0  # and what is unlike any face
 ATTRIBUTES = {
     "smiling": Attribute(*pairs("a frowning person", "a smiling person"), to("smile", 1.0), "", *LATE),
     "sad": Attribute(*pairs("a happy person", "a sad person"), to("smile", -1.0), "", *LATE),
@@ -103,10 +104,10 @@ ATTRIBUTES = {
     "old": Attribute(*pairs("a young person", "an old person"), to("age", 1.0)),
     "young": Attribute(*pairs("an old person", "a young person"), to("age", 0.0)),
     "glasses": Attribute(
-        *pairs("a person with no glasses", "a person with glasses"), to("glasses", 1.0), "", *STRONG
+        *pairs("a person with no glasses", "a person with glasses"), to("glasses", 1.0), "", *ADDED
     ),
     "beard": Attribute(
-        *pairs("a person with no beard", "a person with a full beard"), to("beard", 1.0), "", *STRONG
+        *pairs("a person with no beard", "a person with a full beard"), to("beard", 1.0), "", *ADDED
     ),
     "robot": Attribute(*pairs("a person", "a robot"), None, "robots", *STRONG),
     "zombie": Attribute(*pairs("a person", "a zombie"), None, "zombies", *STRONG),
