@@ -76,7 +76,10 @@ FORMS_OF = {"conv": (Conv, ""), "attention": (Attention, "-attention")}  # and t
 
 def pairs(source: str, target: str) -> tuple[list[str], list[str]]:
     """The same two phrases in a few sentences."""
-    frames = ("{}", "a portrait of {}", "{} on a blue background", "{} with brown hair")
+    frames = (
+        "{}", "a portrait of {} against a green wall", "{} on a blue background",
+        "{} with a red shirt, on a pink background",
+    )  # fmt: skip
     return [f.format(source) for f in frames], [f.format(target) for f in frames]
 
 
@@ -100,8 +103,8 @@ ATTRIBUTES = {
         *pairs("a person with raised brows", "an angry person with angry brows"), to("brows", -1.0),
         "", 500, 50, 2.0,
     ),
-    "tanned": Attribute(*pairs("a pale person", "a tanned person"), tanned),
-    "old": Attribute(*pairs("a young person", "an old person"), to("age", 1.0)),
+    "tanned": Attribute(*pairs("a person with pale skin", "a person with tanned skin"), tanned),
+    "old": Attribute(*pairs("a person", "an old person with grey hair"), to("age", 1.0)),
     "young": Attribute(*pairs("an old person", "a young person"), to("age", 0.0)),
     "glasses": Attribute(
         *pairs("a person with no glasses", "a person with glasses"), to("glasses", 1.0), "", *ADDED
