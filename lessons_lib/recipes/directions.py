@@ -103,8 +103,10 @@ ATTRIBUTES = {
         *pairs("a person with raised brows", "an angry person with angry brows"), to("brows", -1.0),
         "", 500, 50, 2.0,
     ),
-    "tanned": Attribute(*pairs("a person with pale skin", "a person with tanned skin"), tanned),
-    "old": Attribute(*pairs("a person", "an old person with grey hair"), to("age", 1.0)),
+    "tanned": Attribute(
+        *pairs("a person with pale skin", "a person with tanned skin"), tanned, l1_weight=4.0
+    ),
+    "old": Attribute(*pairs("a person", "an old person with grey hair"), to("age", 1.0), l1_weight=3.0),
     "young": Attribute(*pairs("an old person", "a young person"), to("age", 0.0)),
     "glasses": Attribute(
         *pairs("a person with no glasses", "a person with glasses"), to("glasses", 1.0), "", *ADDED
