@@ -136,6 +136,8 @@ def test_a_grown_network_keeps_what_fits_and_first_learns_only_the_rest(quick, t
     for name, its in inner.items():
         assert name in run.parts
         assert_close(before[name], small.state_dict()[its])
+    first = "time_embedding.linear_1.weight"
+    assert_close(before[first], 2 * small.state_dict()[first][:, ::2])
     t = torch.tensor([0, 7, 500, 999])
     assert_close(run.net.time_proj(t), small.time_proj(t)[:, ::2])  # the frequencies that stay
     assert {"conv_in.weight", "conv_out.weight"}.isdisjoint(run.parts)
@@ -146,6 +148,12 @@ def test_a_grown_network_keeps_what_fits_and_first_learns_only_the_rest(quick, t
     assert again.parts == run.parts
     train(again, tmp_path / "large")
     assert not any(torch.equal(again.net.state_dict()[k], before[k]) for k in inner)
+    for other in (
+        large,
+        replace(TINY, held=2, channels=(32, 32, 32, 32)),
+    ):  # not told to; two levels more
+        with pytest.raises(RuntimeError, match="Error\\(s\\) in loading"):
+            Run.resume(other, tmp_path / "other", warm_start=tmp_path / "tiny")
 
 
 def test_a_shorter_caption_is_a_part_of_it_and_keeps_its_subject():

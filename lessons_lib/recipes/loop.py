@@ -119,10 +119,11 @@ class Run:
         torch.manual_seed(recipe.seed)
         net = recipe.network().to(device)
         fresh = not (folder / "state.pt").exists()
-        brought = recipe.weights(warm_start) if warm_start and fresh else {}
-        own = net.state_dict()
-        net.load_state_dict(own | brought)
-        parts = list(brought) if len(brought) < len(own) else []
+        parts = []
+        if warm_start and fresh:
+            brought, own = recipe.weights(warm_start), net.state_dict()
+            net.load_state_dict(own | brought if recipe.held else brought)
+            parts = list(brought) if len(brought) < len(own) else []
         ema = EMAModel(
             net.parameters(), decay=recipe.ema, use_ema_warmup=True, power=0.75, foreach=True
         )
@@ -146,10 +147,10 @@ class Run:
     def save(self, folder: Path) -> None:
         """Write the state; a kill in the middle leaves the last one whole."""
         folder.mkdir(parents=True, exist_ok=True)
-        parts = {name: getattr(self, name).state_dict() for name in ("net", "ema", "optimizer")}
+        states = {name: getattr(self, name).state_dict() for name in ("net", "ema", "optimizer")}
         names = ("step", "seconds", "curve", "began_from", "earlier", "parts")
         plain = {name: getattr(self, name) for name in names}
-        torch.save(parts | plain, folder / "state.tmp")
+        torch.save(states | plain, folder / "state.tmp")
         (folder / "state.tmp").rename(folder / "state.pt")
 
 

@@ -3,7 +3,8 @@
 v-prediction (Salimans & Ho 2022, Appendix D) on `pixel_unshuffle`d images: the unshuffle only
 permutes pixels, so the noise stays white and no equation changes, while the network works at half
 the resolution with four times the channels. ε-prediction needs far longer: at t=999 an error in ε
-is multiplied by sqrt(1-ᾱ)/sqrt(ᾱ) = 157 in the predicted image.
+is multiplied by sqrt(1-ᾱ)/sqrt(ᾱ) = 157 in the predicted image. Such a network may then grow a level at full
+resolution around it (`Pixel.grown`), which draws what the half lacks.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class Pixel(Recipe):
 
     def weights(self, name: str) -> dict[str, Tensor]:
         net = load(name).net
-        return net.state_dict() if len(net.down_blocks) == len(self.channels) else self.grown(net)
+        one_less = len(net.down_blocks) + 1 == len(self.channels)
+        return self.grown(net) if one_less else net.state_dict()
 
     def grown(self, small: nn.Module) -> dict[str, Tensor]:
         """What a network that sees this one's images unshuffled brings to this one, whose further level,
