@@ -148,6 +148,8 @@ def test_a_grown_network_keeps_what_fits_and_first_learns_only_the_rest(quick, t
     assert again.parts == run.parts
     train(again, tmp_path / "large")
     assert not any(torch.equal(again.net.state_dict()[k], before[k]) for k in inner)
+    with pytest.raises(ValueError, match="large-half"):
+        Run.resume(replace(large, held=2), tmp_path / "alone")
     for other in (
         large,
         replace(TINY, held=2, channels=(32, 32, 32, 32)),

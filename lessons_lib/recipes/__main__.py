@@ -96,7 +96,10 @@ def main() -> None:
     recipe = RECIPES[args.name]
     recipe = replace(recipe, images=args.images or recipe.images)
     folder = ROOT / "build" / "recipes" / recipe.name
-    run = Run.resume(recipe, folder, args.device, args.warm_start)
+    try:
+        run = Run.resume(recipe, folder, args.device, args.warm_start)
+    except ValueError as problem:
+        parser.error(str(problem))
     if not args.export:
         train(run, folder, accelerator(args.device, recipe.compiled))
     home = codec_folder() if recipe.kind == "codec" else EMBEDDED / recipe.name

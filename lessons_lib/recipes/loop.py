@@ -112,13 +112,19 @@ class Run:
     def resume(cls, recipe: Recipe, folder: Path, device="cpu", warm_start: str = "") -> Run:
         """The run that `folder` holds, or a new one, from another checkpoint's weights if named.
 
-        warm_start: a checkpoint of the same kind of network: an embedded name, a folder or a hub id.
+        warm_start: a checkpoint of the same kind of network: an embedded name, a folder or a hub id. A
+        recipe that holds parts needs one, or ValueError.
         """
         from diffusers.training_utils import EMAModel
 
         torch.manual_seed(recipe.seed)
         net = recipe.network().to(device)
         fresh = not (folder / "state.pt").exists()
+        if recipe.held and fresh and not warm_start:
+            raise ValueError(
+                f"{recipe.name} is grown around a smaller network: train that first, by the recipe "
+                f"{recipe.name}-half with --out FOLDER, then give --warm-start FOLDER/{recipe.name}-half."
+            )
         parts = []
         if warm_start and fresh:
             brought, own = recipe.weights(warm_start), net.state_dict()
