@@ -6,12 +6,13 @@
 
 Each step of the editing interval is trained by itself: the edited path takes its asymmetric step, the
 pictures of P with and without Δh are compared, and the path goes on from there, detached. So only
-the decoder's pass for P is differentiated.
+the decoder's pass for P is differentiated. With `through`, the path is differentiated whole, and
+the pictures are compared where the interval ends: what a step does is then judged by what becomes of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .asyrp import Asyrp, Attention, Conv, PerTime
-from .sampler import Code, Edit, Sampler
+from .sampler import Code, Edit, Sampler, Step
 from .schedule import Schedule, whole
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def training(
     scales: tuple[float, float] = (0.5, 1.5),
     both_ways: bool = True,
     seed: int = 0,
+    through: bool = False,
     edited: Callable[[Tensor], Edit] | None = None,
 ) -> Iterator[Round]:
     """Train `form` in place, a round at a time.
@@ -196,6 +198,8 @@ def training(
     s, a random number from `scales` for each image, negative for half of them if `both_ways`, also
     scales its Δh, so that the direction works at other scales too; the paper trains at s = 1.
 
+    through: the loss is that of the interval's last step alone, and its gradient goes back through all of
+    them, a round being one step of the optimizer. The paper trains each step by itself.
     edited: the edit that `form` makes at scales (B,), where it is not Asyrp's (see `rivals`).
     """
     if not whole(rounds, 1) or not whole(batch, 1, len(sources.x)):
@@ -203,28 +207,51 @@ def training(
             f"rounds={rounds!r}, batch={batch!r}: give whole numbers, the batch at most the "
             f"{len(sources.x)} images."
         )
-    edited = edited or (lambda scale: with_gradient(Asyrp.of(form, 10**9) * scale))
+    asyrp = Asyrp.of(form, 10**9)
+    edited = edited or (lambda scale: asyrp * scale if through else with_gradient(asyrp * scale))
     towards, alike = text_direction(clip, source, target)
+    l1_weight = max(0.0, 3 * alike) if l1_weight is None else l1_weight
     gen = torch.Generator().manual_seed(seed)
+
+    def walks() -> Iterator[Iterator[tuple[Tensor, ...]]]:
+        for rows in batches(len(sources.x), batch, rounds, gen):
+            scale = scales[0] + (scales[1] - scales[0]) * torch.rand(batch, generator=gen)
+            sign = 2 * torch.randint(0, 2, (batch,), generator=gen) - 1
+            scale = (scale * sign if both_ways else scale).to(sources.x.device)
+            along, cond = (
+                scale[:, None] * towards,
+                None if sources.cond is None else sources.cond[rows],
+            )
+            walk = path(
+                sources.sampler, sources.x[rows], sources.steps, edited(scale), cond, through
+            )
+            yield (_losses(sources, clip, rows, along, weights, step) for step in walk)
+
+    weights = clip_weight, reach_weight, l1_weight
+    total = rounds * (1 if through else len(sources.steps))
+    for number, found in enumerate(descent(form, walks(), rate, total)):
+        yield Round(number, *found)
+
+
+def descent(
+    form: nn.Module, walks: Iterable[Iterable[tuple[Tensor, ...]]], rate: float, total: int
+) -> Iterator[list[float]]:
+    """Train `form` by Adam, a step down the first of each walk's tuples of losses; a walk's means, walk by
+    walk. total: the number of steps in all, for the rate's one cycle."""
     form.train().requires_grad_(True)
     optimizer = torch.optim.Adam(form.parameters(), rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=rounds * len(sources.steps), pct_start=0.1
+        optimizer, rate, total_steps=total, pct_start=0.1
     )
-    l1_weight = max(0.0, 3 * alike) if l1_weight is None else l1_weight
-    weights = clip_weight, reach_weight, l1_weight
-    for number, rows in enumerate(batches(len(sources.x), batch, rounds, gen)):
-        scale = scales[0] + (scales[1] - scales[0]) * torch.rand(batch, generator=gen)
-        sign = 2 * torch.randint(0, 2, (batch,), generator=gen) - 1
-        scale, found = (scale * sign if both_ways else scale).to(sources.x.device), []
-        walk = _walk(edited(scale), sources, clip, rows, scale[:, None] * towards, weights)
+    for walk in walks:
+        found = []
         for losses in walk:
             optimizer.zero_grad()
             losses[0].backward()
             optimizer.step()
             schedule.step()
             found.append([value.item() for value in losses])
-        yield Round(number, *torch.tensor(found).mean(0).tolist())
+        yield torch.tensor(found).mean(0).tolist()
     form.eval().requires_grad_(False)
 
 
@@ -238,22 +265,28 @@ def batches(n: int, size: int, rounds: int, gen: torch.Generator) -> Iterator[Te
         yield rows
 
 
-def _walk(
-    edit: Edit, sources: Sources, clip: Clip, rows: Tensor, along: Tensor, weights
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """(loss, cosine, change) at each step of the interval, of the edited paths of some images."""
-    g, x = sources.sampler, sources.x[rows]
-    cond = None if sources.cond is None else sources.cond[rows]
-    for k, i in enumerate(sources.steps):
-        step = g.step(x, i, torch.zeros_like(x), edit, cond)
-        P = sources.look(step.P).float()
-        before, after = sources.seen[k, rows], clip.image(P)
-        cosine = directional(before, after, along).mean()
-        missed = 1 - F.cosine_similarity(after, before + along).mean()
-        change = (P - sources.P[k, rows]).abs().mean()
-        loss = weights[0] * (1 - cosine) + weights[1] * missed + weights[2] * change
-        yield loss, cosine, change
-        x = step.x_to.detach()
+def path(
+    sampler: Sampler, x: Tensor, steps: list[int], edit: Edit, cond: Tensor | None, through: bool
+) -> Iterator[Step]:
+    """The steps of an edited path from x, each with a gradient of its own; `through` gives the last alone,
+    with the gradient of all."""
+    for i in steps:
+        step = sampler.step(x, i, torch.zeros_like(x), edit, cond)
+        if not through or i == steps[-1]:
+            yield step
+        x = step.x_to if through else step.x_to.detach()
+
+
+def _losses(
+    sources: Sources, clip: Clip, rows: Tensor, along: Tensor, weights, step: Step
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(loss, cosine, change) of the pictures of an edited step's P, whose rows of the sources these are."""
+    k, P = sources.steps.index(step.i), sources.look(step.P).float()
+    before, after = sources.seen[k, rows], clip.image(P)
+    cosine = directional(before, after, along).mean()
+    missed = 1 - F.cosine_similarity(after, before + along).mean()
+    change = (P - sources.P[k, rows]).abs().mean()
+    return weights[0] * (1 - cosine) + weights[1] * missed + weights[2] * change, cosine, change
 
 
 def with_gradient(edit: Asyrp) -> Edit:

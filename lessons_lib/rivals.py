@@ -10,7 +10,7 @@ import copy
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .asyrp import Asyrp, PerTime, asymmetric
 from .denoisers import UNet, predict
@@ -18,11 +18,13 @@ from .directions import (
     Sources,
     Texts,
     batches,
+    descent,
     directional,
     from_first,
-    new_f_t,
+    path,
     text_direction,
     text_means,
+    trained,
     training,
     with_gradient,
 )
@@ -208,35 +210,27 @@ def best_delta_h(
 
 
 def taught_f_t(
-    sampler: Sampler, z: Code, goal: Tensor, first: int, last: int = 0, rounds: int = 24,
-    batch: int = 16, rate: float = 6e-3, seed: int = 0,
+    form: nn.Module, sources: Sources, goal: Tensor, rounds: int = 24, batch: int = 16,
+    rate: float = 6e-3, through: bool = False, seed: int = 0,
 ) -> Asyrp:  # fmt: skip
-    """Asyrp's f_t, trained as by two texts (`directions.training`), but told the answer: at each step P's
-    mean squared error from the goal. Between it and `best_delta_h` lies what one f_t for all images cannot
+    """The edit by Asyrp's f_t, trained as by two texts (`directions.training`), but told the answer: P's mean
+    squared error from the goal. Between it and `best_delta_h` lies what one f_t for all images cannot
     do, and between it and f_t what the texts do not say; but pixels hardly count what is small, as a
-    smile is, and there it may learn less than from texts. goal: x (B, *shape), of the images of z.
+    smile is, and there it may learn less than from texts. goal: (N, 3, H, W), of the images of the sources.
     """
-    form = new_f_t(sampler, z, seed=seed)
-    late, z = from_first(sampler, z, first)
-    steps = [i for i, t in enumerate(late.schedule.t.tolist()) if t >= last]
-    optimizer = torch.optim.Adam(form.train().parameters(), rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=rounds * len(steps), pct_start=0.1
-    )
-    edit = with_gradient(Asyrp.of(form, 10**9))
-    gen = torch.Generator().manual_seed(seed)
-    for rows in batches(len(z), batch, rounds, gen):
-        x = z.x_T[rows]
-        for i in steps:
-            step = late.step(x, i, torch.zeros_like(x), edit)
-            optimizer.zero_grad()
-            (step.P.float() - goal[rows].to(step.P.device)).square().mean().backward()
-            optimizer.step()
-            schedule.step()
-            x = step.x_to.detach()
-    form.eval().requires_grad_(False)
-    t = late.schedule.t[steps]
-    return Asyrp.of(form, t[0].item(), t[-1].item(), len(steps))
+    g, gen = sources.sampler, torch.Generator().manual_seed(seed)
+    edit = Asyrp.of(form, 10**9)
+    edit = edit if through else with_gradient(edit)
+
+    def walks():
+        for rows in batches(len(sources.x), batch, rounds, gen):
+            wanted = goal[rows].to(sources.x.device)
+            walk = path(g, sources.x[rows], sources.steps, edit, None, through)
+            yield (((step.P.float() - wanted).square().mean(),) for step in walk)
+
+    for _ in descent(form, walks(), rate, rounds * (1 if through else len(sources.steps))):
+        pass
+    return trained(form, sources)
 
 
 def _decoded(sampler: Sampler, x: Tensor, cond: Tensor | None, edit: Edit = plain) -> Tensor:

@@ -10,6 +10,7 @@ from lessons_lib.directions import (
     directional,
     new_delta_h,
     new_f_t,
+    path,
     source_paths,
     strip,
     text_direction,
@@ -29,7 +30,7 @@ from lessons_lib.rivals import (
     random_instead,
     taught_f_t,
 )
-from lessons_lib.sampler import plain, shift
+from lessons_lib.sampler import plain, predicted_image, shift
 from small import randn, tiny_unet
 
 PAIR = "dark", "bright"
@@ -261,11 +262,38 @@ def test_an_f_t_that_is_told_the_answer_gives_it_to_others_too(g):
     z, others = g.draw(32, seed=5), g.draw(8, seed=6)
     form = new_f_t(g, z, seed=3)
     known = Asyrp.of(form.requires_grad_(False), 100, 0, 1) * 5.0
-    found = taught_f_t(g, z, g.decode(z, known), first=100, rounds=60, batch=16, rate=2e-2)
-    goal = g.decode(others, known)
+    sources, goal = source_paths(g, z, TinyClip(), 100, 0), g.decode(others, known)
+    asked = dict(rounds=60, batch=16, rate=2e-2)
+    found = taught_f_t(new_f_t(g, z), sources, g.decode(z, known), **asked)
     missed = [(g.decode(others, e) - goal).square().mean() for e in (plain, found)]
     assert missed[1] < missed[0] / 2
     assert found.terms[0][1].first == 0
+
+
+def test_through_the_interval_the_gradient_is_that_of_its_last_picture(g, sources):
+    """Against the same path written out, differentiated by autograd."""
+    form = new_f_t(g, g.draw(1, seed=0))
+    edit, x = Asyrp.of(form, 10**9), sources.x[:2]
+    (last,) = path(g, x, sources.steps, edit, None, through=True)
+    found = torch.autograd.grad(last.P.square().sum(), list(form.parameters()))
+    for i in sources.steps:
+        a, a_to = g.schedule.a[i].item(), g.schedule.a_to[i].item()
+        eps_P, eps_D, _ = edit(g.denoiser, x, g.schedule.t[i].item())
+        P = predicted_image(x, eps_P, a)
+        x = a_to**0.5 * P + (1 - a_to) ** 0.5 * eps_D
+    for one, other in zip(
+        found, torch.autograd.grad(P.square().sum(), list(form.parameters())), strict=True
+    ):
+        assert_close(one, other)
+
+
+def test_through_the_interval_training_teaches_and_counts_a_step_of_the_rate_each_round(g, sources):
+    form = new_f_t(g, g.draw(1, seed=0))
+    asked = dict(rounds=15, batch=4, rate=0.03, l1_weight=0.0, reach_weight=1.0, through=True)
+    rounds = list(training(form, sources, TinyClip(), *PAIR, **asked))
+    assert len(rounds) == 15 and rounds[-1].towards > max(0.5, rounds[0].towards)
+    z = g.draw(4, seed=5)
+    assert (redness(g.decode(z, trained(form, sources))) > redness(g.decode(z))).all()
 
 
 def test_a_strip_is_each_scale_by_itself(g, edit):
