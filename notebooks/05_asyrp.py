@@ -521,17 +521,22 @@ for attribute in who.goals:
 # f_t sees each image's h, so Δh differs from face to face, but the change is the same in kind. Look at what *else* changes
 # between a row and the truth under it: drift has a face, too.
 #
-# **What falls short: the texts, f_t, or h?** Two edits that are told the answer say. One is an f_t, trained as long on the same
-# pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`): what it does better, the texts did not say. The other is
-# a free Δh_t of each picture's own, fitted to its counterfactual through all steps (`rivals.best_delta_h`): what that does better, one
-# f_t for everybody cannot. It is about the most that h can do in this interval (about, for the fit is of pixels, not of what we
-# score, and of 16 pictures, where the others are of 64). They take minutes, so the directions' cards have them, made by
+# **What falls short: the texts, the training, f_t, or h?** Three edits that are told the answer say. One is an f_t, trained as long on
+# the same pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`): what it does better, the texts did not say. The
+# second is the same f_t, trained on with `through=True`: not each step by itself, but the interval's last picture, differentiated
+# through all steps. What that does better, the paper's way of training costs. The third is a free Δh_t of each picture's own, fitted
+# to its counterfactual through all steps (`rivals.best_delta_h`): what that does better, one f_t for everybody cannot. It is about the
+# most that h can do in this interval (about, for the fit is of pixels, not of what we score, and of 16 pictures, where the others are
+# of 64). They take minutes, so the directions' cards have them, made by
 # `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
 #
-# **Predict.** Which of the three steps, from texts to truth, from one f_t to a Δh for each, from h to the picture, loses most?
+# **Predict.** Which loses most: two texts in place of the truth, a step by itself in place of all, or one f_t in place of a Δh for each?
 
 # %%
-TOLD = {"f_t, by two texts": "", "f_t, told the truth": "f_t told the truth", "the best Δh": "any Δh"}
+TOLD = {
+    "f_t, by two texts": "", "f_t, told the truth": recipe.TOLD,
+    "f_t, told through all steps": recipe.TOLD_THROUGH, "the best Δh": "any Δh",
+}  # fmt: skip
 levels = {}
 for attribute, e in who.edits.items():
     said = e.terms[0][1].card.get("figures", {})
