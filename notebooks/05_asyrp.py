@@ -549,11 +549,15 @@ for attribute, e in who.edits.items():
 table(levels) if levels else None
 
 # %% [markdown]
-# Read each attribute's three rows from the top. Where the last row achieves no more than the first, what is left of the way goes by
-# the skip connections, around h. Where the best Δh drifts far less than the f_t that is told the truth, it is the *form* that
-# costs: one small network of 1×1 convolutions has to serve every face. And only what the second row achieves beyond the first can
-# better texts, or a better CLIP, mend. It may also achieve *less*: it was told by squared errors of pixels, in which a mouth hardly
-# counts beside a skin. There the texts are the better teachers.
+# Read each attribute's four rows from the top. Where the last row achieves no more than the first, what is left of the way goes by
+# the skip connections, around h. What the third row drifts less than the second is the price of training each step by itself:
+# a step that does not know what the later ones make of it overdoes. What the best Δh drifts less than the third row, one small
+# network for every face costs. And only what the second row achieves beyond the first can better texts, or a better CLIP,
+# mend. It may also achieve *less*: it was told by squared errors of pixels, in which a mouth hardly counts beside a skin. There
+# the texts are the better teachers.
+#
+# Does training through all steps help with two texts as well? Put `"through": True` into `ALIKE`, above, and compare at equal
+# success. (A round is then one step of the optimizer, not one for each step of the interval: give it more rounds.)
 
 # %% [markdown]
 # ## Backwards
