@@ -132,6 +132,16 @@ def test_a_heavier_l1_keeps_pictures_nearer_to_their_sources(g, sources):
     assert changes[1] < 0.5 * changes[0]
 
 
+def test_decay_leaves_a_shorter_delta_h(g, sources):
+    b, lengths = g.denoiser.encode(sources.x, 666), []
+    for decay in (0.0, 5.0):
+        form = new_f_t(g, g.draw(1, seed=0))
+        asked = dict(rounds=10, batch=4, rate=0.02, l1_weight=0.0, decay=decay)
+        assert list(training(form, sources, TinyClip(), *PAIR, **asked))[-1].towards > 0.5
+        lengths.append(form(b.h, 666, b.temb).norm())
+    assert lengths[1] < 0.8 * lengths[0]
+
+
 def test_lists_of_texts_give_their_mean_direction():
     one, alike = text_direction(TinyClip(), *PAIR)
     many, _ = text_direction(TinyClip(), ["dark", "dark"], ["bright", "bright"])
