@@ -214,6 +214,7 @@ def training(
     edited = edited or (lambda scale: asyrp * scale if through else with_gradient(asyrp * scale))
     towards, alike = text_direction(clip, source, target)
     l1_weight = max(0.0, 3 * alike) if l1_weight is None else l1_weight
+    weights = clip_weight, reach_weight, l1_weight
     gen = torch.Generator().manual_seed(seed)
 
     def walks() -> Iterator[Iterator[tuple[Tensor, ...]]]:
@@ -221,16 +222,9 @@ def training(
             scale = scales[0] + (scales[1] - scales[0]) * torch.rand(batch, generator=gen)
             sign = 2 * torch.randint(0, 2, (batch,), generator=gen) - 1
             scale = (scale * sign if both_ways else scale).to(sources.x.device)
-            along, cond = (
-                scale[:, None] * towards,
-                None if sources.cond is None else sources.cond[rows],
-            )
-            walk = path(
-                sources.sampler, sources.x[rows], sources.steps, edited(scale), cond, through
-            )
+            along, walk = scale[:, None] * towards, path(sources, rows, edited(scale), through)
             yield (_losses(sources, clip, rows, along, weights, step) for step in walk)
 
-    weights = clip_weight, reach_weight, l1_weight
     total = rounds * (1 if through else len(sources.steps))
     for number, found in enumerate(descent(form, walks(), rate, total, decay)):
         yield Round(number, *found)
@@ -272,14 +266,13 @@ def batches(n: int, size: int, rounds: int, gen: torch.Generator) -> Iterator[Te
         yield rows
 
 
-def path(
-    sampler: Sampler, x: Tensor, steps: list[int], edit: Edit, cond: Tensor | None, through: bool
-) -> Iterator[Step]:
-    """The steps of an edited path from x, each with a gradient of its own; `through` gives the last alone,
-    with the gradient of all."""
-    for i in steps:
-        step = sampler.step(x, i, torch.zeros_like(x), edit, cond)
-        if not through or i == steps[-1]:
+def path(sources: Sources, rows: Tensor, edit: Edit, through: bool) -> Iterator[Step]:
+    """The interval's steps on the edited paths of some images, each with a gradient of its own; `through`
+    gives the last alone, with the gradient of all."""
+    x, cond = sources.x[rows], None if sources.cond is None else sources.cond[rows]
+    for i in sources.steps:
+        step = sources.sampler.step(x, i, torch.zeros_like(x), edit, cond)
+        if not through or i == sources.steps[-1]:
             yield step
         x = step.x_to if through else step.x_to.detach()
 

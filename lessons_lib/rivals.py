@@ -218,15 +218,14 @@ def taught_f_t(
     do, and between it and f_t what the texts do not say; but pixels hardly count what is small, as a
     smile is, and there it may learn less than from texts. goal: (N, 3, H, W), of the images of the sources.
     """
-    g, gen = sources.sampler, torch.Generator().manual_seed(seed)
-    edit = Asyrp.of(form, 10**9)
+    edit, gen = Asyrp.of(form, 10**9), torch.Generator().manual_seed(seed)
     edit = edit if through else with_gradient(edit)
 
     def walks():
         for rows in batches(len(sources.x), batch, rounds, gen):
             wanted = goal[rows].to(sources.x.device)
-            walk = path(g, sources.x[rows], sources.steps, edit, None, through)
-            yield (((step.P.float() - wanted).square().mean(),) for step in walk)
+            pictures = (sources.look(step.P).float() for step in path(sources, rows, edit, through))
+            yield (((P - wanted).square().mean(),) for P in pictures)
 
     for _ in descent(form, walks(), rate, rounds * (1 if through else len(sources.steps))):
         pass

@@ -524,8 +524,8 @@ for attribute in who.goals:
 # **What falls short: the texts, the training, f_t, or h?** Three edits that are told the answer say. One is an f_t, trained as long on
 # the same pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`): what it does better, the texts did not say. The
 # second is the same f_t, trained on with `through=True`: not each step by itself, but the interval's last picture, differentiated
-# through all steps. What that does better, the paper's way of training costs. The third is a free Δh_t of each picture's own, fitted
-# to its counterfactual through all steps (`rivals.best_delta_h`): what that does better, one f_t for everybody cannot. It is about the
+# through all steps. What that does better, the paper's way of training costs, or its shortness. The third is a free Δh_t of each
+# picture's own, fitted to its counterfactual through all steps (`rivals.best_delta_h`): what that does better, one f_t for everybody cannot. It is about the
 # most that h can do in this interval (about, for the fit is of pixels, not of what we score, and of 16 pictures, where the others are
 # of 64). They take minutes, so the directions' cards have them, made by
 # `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
@@ -550,8 +550,9 @@ table(levels) if levels else None
 
 # %% [markdown]
 # Read each attribute's four rows from the top. Where the last row achieves no more than the first, what is left of the way goes by
-# the skip connections, around h. What the third row drifts less than the second is the price of training each step by itself:
-# a step that does not know what the later ones make of it overdoes. What the best Δh drifts less than the third row, one small
+# the skip connections, around h. The third row drifts less than the second. Part of that is only a shorter edit, so hold their
+# ratios of drift to achieved against each other; what is left is the price of a training that takes each step by itself, and of
+# one that ends sooner: the third was trained on. What the best Δh drifts less than the third row, one small
 # network for every face costs. And only what the second row achieves beyond the first can better texts, or a better CLIP,
 # mend. It may also achieve *less*: it was told by squared errors of pixels, in which a mouth hardly counts beside a skin. There
 # the texts are the better teachers.

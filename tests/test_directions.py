@@ -284,7 +284,7 @@ def test_through_the_interval_the_gradient_is_that_of_its_last_picture(g, source
     """Against the same path written out, differentiated by autograd."""
     form = new_f_t(g, g.draw(1, seed=0))
     edit, x = Asyrp.of(form, 10**9), sources.x[:2]
-    (last,) = path(g, x, sources.steps, edit, None, through=True)
+    (last,) = path(sources, torch.arange(2), edit, through=True)
     found = torch.autograd.grad(last.P.square().sum(), list(form.parameters()))
     for i in sources.steps:
         a, a_to = g.schedule.a[i].item(), g.schedule.a_to[i].item()

@@ -93,14 +93,12 @@ def test_a_translator_learns_a_colour():
     recipe = replace(TINY, nce=0.1)
     net, gen = Rivals(TranslatorNet((8, 8, 16), 1), width=16), torch.Generator().manual_seed(1)
     optimizer = torch.optim.Adam(net.parameters(), 2e-3, (0.5, 0.99))
-    means = []  # which swing, as those of two rivals do
     for _ in range(100):
         x, y = (torch.rand(4, 3, 16, 16, generator=gen) * 0.6 + low for low in (-0.8, 0.2))
         recipe.loss(net, x, y, torch.rand(16, generator=gen)).backward()
         optimizer.step()
         optimizer.zero_grad()
-        means.append(net.generator(x).mean().item())
-    assert x.mean() < -0.4 and abs(sum(means[50:]) / 50 - y.mean()) < 0.2
+    assert x.mean() < -0.4 and (net.generator(x).mean() - y.mean()).abs() < 0.25
 
 
 def test_a_classifier_is_trained_saved_and_guides(tmp_path):
