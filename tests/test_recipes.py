@@ -15,7 +15,7 @@ from lessons_lib.recipes.__main__ import RECIPES
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
 from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
-from lessons_lib.recipes.loop import Run, accelerator, check_gradients, learning_rate
+from lessons_lib.recipes.loop import Run, accelerator, check_gradients, learning_rate, precision
 from lessons_lib.recipes.pixel import Pixel, scheduler, times, velocity
 from lessons_lib.schedule import linear_alpha_bar
 from lessons_lib.worlds import WORLDS
@@ -52,6 +52,14 @@ def test_the_rate_rises_rests_and_falls_to_zero():
     assert rates[10] == rates[699] == recipe.learning_rate
     assert rates[850] == pytest.approx(recipe.learning_rate / 2)
     assert rates[1000] == 0
+
+
+@pytest.mark.parametrize("has", [{"amx_bf16": True}, {"avx512_bf16": True}, {"bf16": True}])
+def test_bf16_is_for_processors_that_compute_in_it(has, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert precision("cpu") == "bf16"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(has, False))
+    assert (precision("cpu"), precision("cuda")) == ("no", "bf16")
 
 
 def test_gradients_lost_on_the_way_stop_the_run():

@@ -30,6 +30,7 @@ from ..worlds.scenes_words import COLORS, OBJECTS
 from ..worlds.words import article
 from .cards import write
 from .clip import TOLD, across
+from .loop import precision
 
 HELD_OUT = 900_000  # the first seed of the pictures that figures are measured on
 STEPS = 50
@@ -55,10 +56,11 @@ def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]
 def decoded(g: Sampler, model: Denoiser, z: Code, captions: list[str]) -> Tensor:
     """The pictures of codes, of these captions if there are any.
 
-    The network runs under bfloat16 autocast, which is faster on CPU; the sampler does not.
+    The network runs under bfloat16 autocast where that is fast; the sampler does not.
     """
     cond = model.prompts(captions) if captions else None
-    with torch.autocast(model.device.type, torch.bfloat16):
+    device = model.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=precision(device) == "bf16"):
         x = g.decode(z, cond=cond).float()
     return look(model, x).clamp(-1, 1)
 

@@ -69,11 +69,21 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def accelerator(device: str = "cpu", compiled: bool = True):
-    """Hugging Face's Accelerator: bf16 autocast, torch.compile, as many processes as launched."""
+    """Hugging Face's Accelerator: bf16 autocast where that is fast, torch.compile, as many processes as
+    launched."""
     from accelerate import Accelerator
 
     backend = "inductor" if compiled else "no"
-    return Accelerator(cpu=device == "cpu", mixed_precision="bf16", dynamo_backend=backend)
+    return Accelerator(
+        cpu=device == "cpu", mixed_precision=precision(device), dynamo_backend=backend
+    )
+
+
+def precision(device: str) -> str:
+    """bf16, or none on a processor without instructions for it, where it would take twice as long."""
+    has = torch.cpu.get_capabilities()
+    native = any(has.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return "bf16" if native or device != "cpu" else "no"
 
 
 def attention(device: torch.device):
