@@ -48,7 +48,18 @@ RECIPES = {
         Critics(
             "critic", images=400_000, pool=32_768, batch=128, learning_rate=1e-3, weight_decay=0.02
         ),
-        Clips("clip", images=600_000, pool=32_768, batch=256, learning_rate=1e-3, weight_decay=0.1),
+        Clips(
+            "clip",
+            images=400_000,
+            pool=16_384,
+            batch=128,
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            patch=8,
+            width=160,
+            text_width=96,
+            seed=2,
+        ),
         Clips(
             "clip-judge",
             images=600_000,
