@@ -525,9 +525,8 @@ for attribute in who.goals:
 # the same pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`): what it does better, the texts did not say. The
 # second is the same f_t, trained on with `through=True`: not each step by itself, but the interval's last picture, differentiated
 # through all steps. What that does better, the paper's way of training costs, or its shortness. The third is a free Δh_t of each
-# picture's own, fitted to its counterfactual through all steps (`rivals.best_delta_h`): what that does better, one f_t for everybody cannot. It is about the
-# most that h can do in this interval (about, for the fit is of pixels, not of what we score, and of 16 pictures, where the others are
-# of 64). They take minutes, so the directions' cards have them, made by
+# picture's own, fitted to its counterfactual through all steps (`rivals.best_delta_h`): what that does better, one f_t for everybody
+# cannot. (It is of 16 pictures, the others of 64.) They take minutes, so the directions' cards have them, made by
 # `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
 #
 # **Predict.** Which loses most: two texts in place of the truth, a step by itself in place of all, or one f_t in place of a Δh for each?
@@ -549,13 +548,14 @@ for attribute, e in who.edits.items():
 table(levels) if levels else None
 
 # %% [markdown]
-# Read each attribute's four rows from the top. Where the last row achieves no more than the first, what is left of the way goes by
-# the skip connections, around h. The third row drifts less than the second. Part of that is only a shorter edit, so hold their
-# ratios of drift to achieved against each other; what is left is the price of a training that takes each step by itself, and of
-# one that ends sooner: the third was trained on. What the best Δh drifts less than the third row, one small
-# network for every face costs. And only what the second row achieves beyond the first can better texts, or a better CLIP,
-# mend. It may also achieve *less*: it was told by squared errors of pixels, in which a mouth hardly counts beside a skin. There
-# the texts are the better teachers.
+# Read each attribute's four rows from the top. Where the last row achieves no more than the first, two things can be the cause:
+# what is left of the way goes by the skip connections, around h; or the fit does not ask for it. The last three rows were told by
+# squared errors of *pixels*, in which a mouth hardly counts beside a skin, so there an f_t that learnt from texts can be ahead of
+# them all: no row is a ceiling of anything but its own loss. The third row drifts less than the second. Part of that is only a
+# shorter edit, so hold their ratios of drift to achieved against each other; what is left is the price of a training that takes
+# each step by itself, and of one that ends sooner: the third was trained on. What the best Δh drifts less than the third row, one
+# small network for every face costs. What the second row achieves beyond the first, better texts or a better CLIP can mend.
+# Where it achieves *less*, the texts are the better teachers.
 #
 # Does training through all steps help with two texts as well? Put `"through": True` into `ALIKE`, above, and compare at equal
 # success. (A round is then one step of the optimizer, not one for each step of the interval: give it more rounds.)

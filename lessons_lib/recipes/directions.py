@@ -97,7 +97,7 @@ def tanned(factors: Factors) -> Factors:
     return {"skin": factors["skin"].clamp_min(0.6)}
 
 
-LATE = 350, 0, 5.0  # mouths and brows, which are drawn last
+LATE = 350, 0, 5.0, 1.0  # mouths and brows, which are drawn last
 ADDED = 600, 100, 8.0  # what is not there at all before
 STRONG = 600, 100, 3.0  # and what is unlike any face
 ATTRIBUTES = {
@@ -105,12 +105,15 @@ ATTRIBUTES = {
     "sad": Attribute(*pairs("a happy person", "a sad person"), to("smile", -1.0), "", *LATE),
     "angry": Attribute(
         *pairs("a person with raised brows", "an angry person with angry brows"), to("brows", -1.0),
-        "", 500, 50, 2.0,
+        "", *LATE,
     ),
     "tanned": Attribute(
         *pairs("a person with pale skin", "a person with tanned skin"), tanned, l1_weight=2.9, decay=1.0
     ),
-    "old": Attribute(*pairs("a person", "an old person with grey hair"), to("age", 1.0), l1_weight=3.0),
+    "old": Attribute(
+        *pairs("a young person", "an elderly person with grey hair"), to("age", 1.0), l1_weight=4.3,
+        decay=1.0,
+    ),
     "young": Attribute(*pairs("an old person", "a young person"), to("age", 0.0)),
     "glasses": Attribute(
         *pairs("a person with no glasses", "a person with glasses"), to("glasses", 1.0), "", *ADDED
