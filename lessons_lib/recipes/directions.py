@@ -108,7 +108,8 @@ ATTRIBUTES = {
         "", *LATE,
     ),
     "tanned": Attribute(
-        *pairs("a person with pale skin", "a person with tanned skin"), tanned, l1_weight=2.9, decay=1.0
+        *pairs("a person with pale skin", "a person with dark tanned skin"), tanned, l1_weight=6.5,
+        decay=1.0,
     ),
     "old": Attribute(
         *pairs("a young person", "an elderly person with grey hair"), to("age", 1.0), l1_weight=4.3,
