@@ -97,7 +97,7 @@ ax.plot(c.t, c.P, "o-", color=plots.P, label="d(x_0, P_t)")
 ax.plot(c.t, c.x, "o-", color=plots.SOURCE, label="γ_t = d(x_0, x_t)")
 ax.plot(c.t, c.strength, "--", color=plots.EDITED, label="ξ_t = d(x_0, P_T) - d(x_0, P_t)")
 ax.set(xlabel="t", ylabel="perceptual distance (critic)", xlim=(1000, 0))
-ax.legend()
+ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
 fig
 
 # %%
