@@ -13,7 +13,7 @@
 # # 05 · Asyrp: shift h in P alone
 #
 # **Afterwards you can say** where Asyrp puts its shift and why not in both terms, what a step costs inside and
-# outside the editing interval, how f_t is trained from two texts, what a short training gives and what it does not,
+# outside the editing interval, how f_t is trained from two texts, what a short training gives and what it costs,
 # and how the result compares with seven other ways to make the same edit, judged by the *true* edited picture.
 #
 # 55 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960) Theorem 1, eqs. 6 and 7, Figure 2. They write α_t for
@@ -434,7 +434,8 @@ lesson.record("change in the last round, mean of |P edit - P source|", history[-
 
 # %% [markdown]
 # Compare the second and the third curve: where the cosine is settled while the change still grows, the direction is found, and it
-# is the *size* that training takes its time for. That is why a short training is a weak one, and what the third term is for.
+# is the *size* that training takes its time for: that is what the third term is for. The second term is the brake. Here it is weak,
+# so that a short training goes far at all; the shipped directions were trained longer, under a stronger one.
 #
 # **Predict.** The same faces, by what you have just trained and by the shipped direction. Which is stronger, which cleaner?
 
@@ -541,7 +542,7 @@ for attribute, e in who.edits.items():
     said = e.terms[0][1].card.get("figures", {})
     for label, key in TOLD.items():
         row = said.get(key) if key else {k.removeprefix("edit: "): v for k, v in said.items()}
-        for what in ("achieved, mean", "share with 60 % or more", "drift") if row else ():
+        for what in ("achieved, mean", "share with 60 % or more", "drift", "PSNR to truth") if row else ():
             if what in row:
                 levels.setdefault(f"{attribute}: {label}", {})[what] = row[what]
                 lesson.record(f"{attribute}, {label}: {what}", row[what])
@@ -556,6 +557,10 @@ table(levels) if levels else None
 # each step by itself, and of one that ends sooner: the third was trained on. What the best Δh drifts less than the third row, one
 # small network for every face costs. What the second row achieves beyond the first, better texts or a better CLIP can mend.
 # Where it achieves *less*, the texts are the better teachers.
+#
+# Then compare the first column with the last. The critic reads *one* number from the whole picture, and grants *tanned* all of the
+# way; look at its row above, at a pale face and its neck, and at the PSNR to the truth beside that of the best Δh. What is achieved
+# by a reading need not be achieved everywhere: ask for both.
 #
 # Does training through all steps help with two texts as well? Put `"through": True` into `ALIKE`, above, and compare at equal
 # success. (A round is then one step of the optimizer, not one for each step of the interval: give it more rounds.)
