@@ -98,7 +98,7 @@ def tanned(factors: Factors) -> Factors:
 
 
 LATE = 350, 0, 5.0, 1.0  # mouths and brows, which are drawn last
-ADDED = 600, 100, 8.0  # what is not there at all before
+ADDED = 600, 100, 8.0, 1.0  # what is not there at all before
 STRONG = 600, 100, 3.0  # and what is unlike any face
 ATTRIBUTES = {
     "smiling": Attribute(*pairs("a frowning person", "a smiling person"), to("smile", 1.0), "", *LATE),
