@@ -70,3 +70,11 @@ def test_told_the_truth_an_f_t_nears_it_and_nearer_through_the_interval(clip, mo
     one, two, three = (row["PSNR to truth"] for row in rows)
     assert three > two > one + 1
     assert all(row["achieved, mean"] > 0.3 for row in rows[1:])
+
+
+def test_of_a_look_the_critic_says_whether_it_is_one():
+    factors, robot, critic = faces.sample_factors(8, seed=3), ATTRIBUTES["robot"], load_critic()
+    pictures = recipe.goal(robot, factors, 32), faces.render(factors, 32)
+    truth, person = (recipe.scored(x, robot, factors, critic) for x in pictures)
+    assert truth["critic calls it so"] > 0.9 and person["critic calls it so"] < 0.1
+    assert truth["PSNR to truth"] == 99 and person["PSNR to truth"] < 30

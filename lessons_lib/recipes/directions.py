@@ -37,6 +37,7 @@ from ..metrics import (
     identity_similarity,
     kid,
     perceptual_distance,
+    psnr,
     s_dir,
     segmentation_consistency,
 )
@@ -233,11 +234,11 @@ def figures(
         "images": len(z),
         "identity similarity": identity_similarity(source, edited, critic).mean(),
     }
+    found |= against_truth(edited, attribute, factors, critic)
     if attribute.look:
-        kinds = [critic.world(v)[:, KINDS.index(attribute.look)].mean() for v in (source, edited)]
-        found |= {"critic calls it so before": kinds[0], "and after": kinds[1]}
+        unedited = scored(source, attribute, factors, critic)
+        found |= {f"no edit: {what}": value for what, value in unedited.items()}
     else:
-        found |= against_truth(edited, attribute, factors, critic)
         found["linearity R² on -1…1"] = linearity(x, attribute, factors, critic)
     return rounded(found)
 
@@ -253,7 +254,13 @@ def against_truth(edited: Tensor, attribute: Attribute, factors: Factors, critic
 
 
 def scored(images: Tensor, attribute: Attribute, factors: Factors, critic: Critic) -> dict:
-    """Achieved and drift of edited pictures, and how near they come to the truth; means over them."""
+    """Achieved and drift of edited pictures, and how near they come to the truth; means over them. Of a look,
+    which has no factor, how sure the critic is of its kind stands for the first two."""
+    truth = goal(attribute, factors, images.shape[-1]).to(images)
+    near = {"PSNR to truth": psnr(images, truth).clamp_max(99).mean()}
+    if attribute.look:
+        kind = critic.world(images)[:, KINDS.index(attribute.look)]
+        return {"critic calls it so": kind.mean()} | near
     s = counterfactual_scores(
         images, factors, attribute.wanted(factors), "faces", critic, perceptual_distance(critic)
     )
@@ -262,8 +269,7 @@ def scored(images: Tensor, attribute: Attribute, factors: Factors, critic: Criti
         "achieved, mean": reached.mean(),
         "share with 60 % or more": (reached >= 0.6).float().mean(),
         "drift": s.drift.mean(),
-        "PSNR to truth": s.psnr.clamp_max(99).mean(),
-    }
+    } | near
 
 
 def rounded(found: dict) -> dict[str, float]:
@@ -516,7 +522,7 @@ def main() -> None:
         interval = attribute.first, attribute.last
         known = attribute.wanted and not latent
         rival = args.rival and known
-        told_too = args.ceiling and known
+        told_too = args.ceiling and not latent
         if interval not in paths and (rival or told_too or not args.measure):
             paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
         if args.measure:
