@@ -602,6 +602,16 @@ plots.strips([v.cpu() for v in strange], called, []) if unseen else None
 levels(unseen, ("critic calls it so", "PSNR to truth"))
 
 # %% [markdown]
+# How to read it: the second row is the edit that we ship, the next two are f_t that were told the true pictures, and the last is a
+# Δh of each picture's own (of 6 pictures, the others of 64). Where a told f_t is called a robot far more often than ours, h *can*
+# be led there, and what is missing the texts did not say: these directions are weak, and it is not h that makes them so.
+#
+# Then hold the columns against each other. The Δh nearest in pixels need not be the one that the critic believes: squared errors
+# pay for the large, plain parts, skin and hair, and a robot is known by its lamps, seams and teeth. The f_t that is trained a step
+# at a time overshoots, is farther from the truth than the one trained through all steps, and is believed more often. Neither
+# column alone says *a good robot*; your eyes, in the strips above, are the third.
+
+# %% [markdown]
 # ## Backwards
 #
 # -Δh should undo what Δh does: frown for smile, young for old. f_t never saw the opposite text.
