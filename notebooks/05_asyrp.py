@@ -581,7 +581,7 @@ levels(who.edits, ("achieved, mean", "share with 60 % or more", "drift", "PSNR t
 # %% [markdown]
 # ## What the network has never seen
 #
-# CLIP has read of robots, zombies and clowns, and has seen them; the network that draws has seen neither. Kwon et al. (Figure 5)
+# CLIP has read of robots, zombies and clowns, and has seen them; the network that draws has seen none. Kwon et al. (Figure 5)
 # edit faces into such unseen looks. Here the true picture is known: the same face, drawn as a robot.
 #
 # **Predict.** A zombie is green, and no face ever was. Can any Δh draw green skin?
