@@ -42,8 +42,8 @@ from lessons_lib.recipes import directions as recipe
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 2**31), steps=(4, 1000),
-    n_images=(1, 64), attributes=str, looks=str, learn=list(recipe.ATTRIBUTES), n_train=(4, 1000), rounds=(1, 1000),
-    batch=(1, 64), first=(1, 999), last=(0, 998),
+    n_images=(1, 64), attributes=str, looks=str, learn=list(recipe.ATTRIBUTES), n_train=(4, 1000),
+    rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998),
 )  # fmt: skip
 
 # %%
