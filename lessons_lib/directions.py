@@ -241,8 +241,9 @@ def descent(
     walk. total: the number of steps in all, for the rate's one cycle."""
     form.train().requires_grad_(True)
     optimizer = torch.optim.AdamW(form.parameters(), rate, weight_decay=decay)
+    rising = 0.1 + 1e-9  # a share that is one step exactly makes OneCycleLR divide by zero
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=total, pct_start=0.1
+        optimizer, rate, total_steps=total, pct_start=rising
     )
     for walk in walks:
         found = []

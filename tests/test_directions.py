@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from lessons_lib import Code, Sampler
 from lessons_lib.asyrp import Asyrp, Attention, PerTime, asymmetric
 from lessons_lib.directions import (
+    descent,
     directional,
     new_delta_h,
     new_f_t,
@@ -323,3 +324,10 @@ def test_every_form_of_delta_h_can_be_trained(g, sources):
         asked = dict(rounds=8, batch=4, rate=0.03, l1_weight=0.0)
         rounds = list(training(form, sources, TinyClip(), *PAIR, **asked))
         assert rounds[-1].towards > max(0.5, rounds[0].towards)
+
+
+def test_a_descent_of_any_number_of_steps_takes_them_all():
+    for total in (1, 5, 10, 20):
+        form = torch.nn.Linear(1, 1)
+        walks = ([(form.weight.square().sum(),)] for _ in range(total))
+        assert len(list(descent(form, walks, 1e-2, total))) == total
