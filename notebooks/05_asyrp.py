@@ -584,7 +584,7 @@ levels(who.edits, ("achieved, mean", "share with 60 % or more", "drift", "PSNR t
 # CLIP has read of robots, zombies and clowns, and has seen them; the network that draws has seen none. Kwon et al. (Figure 5)
 # edit faces into such unseen looks. Here the true picture is known: the same face, drawn as a robot.
 #
-# **Predict.** A zombie is green, and no face ever was. Can any Δh draw green skin?
+# **Predict.** A zombie is green, and no face ever was. If f_t is told the true pictures, will the critic call its edits zombies?
 
 # %%
 unseen = subjects(g, name, p.looks, 1, p.seed).edits if truth else {}

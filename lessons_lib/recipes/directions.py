@@ -256,11 +256,10 @@ def against_truth(edited: Tensor, attribute: Attribute, factors: Factors, critic
 def scored(images: Tensor, attribute: Attribute, factors: Factors, critic: Critic) -> dict:
     """Achieved and drift of edited pictures, and how near they come to the truth; means over them. Of a look,
     which has no factor, how sure the critic is of its kind stands for the first two."""
-    truth = goal(attribute, factors, images.shape[-1]).to(images)
-    near = {"PSNR to truth": psnr(images, truth).clamp_max(99).mean()}
     if attribute.look:
         kind = critic.world(images)[:, KINDS.index(attribute.look)]
-        return {"critic calls it so": kind.mean()} | near
+        near = psnr(images, goal(attribute, factors, images.shape[-1]).to(images))
+        return {"critic calls it so": kind.mean(), "PSNR to truth": near.clamp_max(99).mean()}
     s = counterfactual_scores(
         images, factors, attribute.wanted(factors), "faces", critic, perceptual_distance(critic)
     )
@@ -269,7 +268,8 @@ def scored(images: Tensor, attribute: Attribute, factors: Factors, critic: Criti
         "achieved, mean": reached.mean(),
         "share with 60 % or more": (reached >= 0.6).float().mean(),
         "drift": s.drift.mean(),
-    } | near
+        "PSNR to truth": s.psnr.clamp_max(99).mean(),
+    }
 
 
 def rounded(found: dict) -> dict[str, float]:
@@ -520,8 +520,7 @@ def main() -> None:
         attribute = LATENT[name] if latent else ATTRIBUTES[name]
         preview = ROOT / "build" / "directions" / f"{called}.png"
         interval = attribute.first, attribute.last
-        known = attribute.wanted and not latent
-        rival = args.rival and known
+        rival = args.rival and attribute.wanted and not latent
         told_too = args.ceiling and not latent
         if interval not in paths and (rival or told_too or not args.measure):
             paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
