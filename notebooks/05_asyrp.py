@@ -162,7 +162,8 @@ for where in ("Δh, both terms", "Δh, P only"):
 def changes(count):
     """rms change of two pictures by the edit, rescaled to this number of steps: (P only, both)."""
     sampler = Sampler(model, steps=count)
-    rescaled = Asyrp(((1.0, edit.terms[0][1]),)).over(sampler.schedule)
+    there = sum(edit.terms[0][1].acts(t) for t in sampler.schedule.t.tolist())
+    rescaled = edit * (len(inside) / there)
     sampler, z = directions.from_first(sampler, sampler.draw(2, seed=p.seed), start)
     plainly, *edited = (sampler.decode(z, e) for e in (plain, rescaled, rivals.in_both(rescaled)))
     return [metrics.rms(x, plainly).mean().item() for x in edited]
@@ -436,7 +437,10 @@ lesson.record("change in the last round, mean of |P edit - P source|", history[-
 # %% [markdown]
 # Compare the second and the third curve: where the cosine is settled while the change still grows, the direction is found, and it
 # is the *size* that training takes its time for: that is what the third term is for. The second term is the brake. Here it is weak,
-# so that a short training goes far at all; the shipped directions were trained longer, under a stronger one.
+# so that a short training goes far at all; the shipped directions were trained longer, under a stronger one. And *smiling*, *old* and
+# *tanned* were trained on, under a price of change so high that the edit is clean, and short, with the loss of the interval's last
+# picture alone, differentiated through all of its steps (`through=True`; a card's `l1_through`). What is short can be made longer: their
+# Δh are then multiplied by a number (`strength`), so that scale 1 goes as far as it should.
 #
 # **Predict.** The same faces, by what you have just trained and by the shipped direction. Which is stronger, which cleaner?
 
@@ -523,7 +527,27 @@ for attribute in who.goals:
 # f_t sees each image's h, so Δh differs from face to face, but the change is the same in kind. Look at what *else* changes
 # between a row and the truth under it: drift has a face, too.
 #
-# **What falls short: the texts, the training, f_t, or h?** Three edits that are told the answer say. One is an f_t, trained as long on
+# **What falls short: the texts, the training, f_t, or h?** The texts can be asked at once: here the true change of the picture is known,
+# and CLIP sees it as a ΔI of its own. Its cosine with ΔT says how well the two texts *point*, before anything is trained.
+
+
+# %%
+def pointing(called):
+    """cos(ΔT, ΔI of the true change), to the CLIP that teaches, mean over the faces."""
+    wanted = recipe.ATTRIBUTES[called]
+    pair = (
+        worlds.faces.render(who.factors, model.shape[-1]),
+        recipe.goal(wanted, who.factors, model.shape[-1]),
+    )
+    delta, _ = directions.text_direction(clip, wanted.source, wanted.target)
+    return directions.directional(*(clip.image(x.to(before)) for x in pair), delta).mean()
+
+
+for attribute in who.goals:
+    lesson.record(f"{attribute}: cos(ΔT, ΔI of the true change)", pointing(attribute))
+
+# %% [markdown]
+# For the rest, three edits are told the answer. One is an f_t, trained as the others are, each step by itself, on
 # the same pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`): what it does better, the texts did not say. The
 # second is the same f_t, trained on with `through=True`: not each step by itself, but the interval's last picture, differentiated
 # through all steps. What that does better, the paper's way of training costs, or its shortness. The third is a free Δh_t of each
@@ -575,8 +599,9 @@ levels(who.edits, ("achieved, mean", "share with 60 % or more", "drift", "PSNR t
 # way; look at its row above, at a pale face and its neck, and at the PSNR to the truth beside that of the best Δh. What is achieved
 # by a reading need not be achieved everywhere: ask for both.
 #
-# Does training through all steps help with two texts as well? Put `"through": True` into `ALIKE`, above, and compare at equal
-# success. (A round is then one step of the optimizer, not one for each step of the interval: give it more rounds.)
+# The first row was trained on, too, for much longer than the third, and by two texts. Does that help? Put `"through": True` into
+# `ALIKE`, above, and compare at equal success. (A round is then one step of the optimizer, not one for each step of the interval:
+# give it more rounds.)
 
 # %% [markdown]
 # ## What the network has never seen
@@ -596,6 +621,7 @@ for look, e in unseen.items():
     if look in recipe.ATTRIBUTES:
         strange.append(recipe.goal(recipe.ATTRIBUTES[look], who.factors, model.shape[-1]))
         called.append("truth")
+        lesson.record(f"{look}: cos(ΔT, ΔI of the true change)", pointing(look))
 plots.strips([v.cpu() for v in strange], called, []) if unseen else None
 
 # %%
@@ -787,8 +813,8 @@ for label, points in curves.items():
 #
 # **With as much training as the shipped directions had**, which of the two keeps more of a person at equal success: a whole network,
 # fine-tuned for this one edit, or Δh? That takes minutes, so the directions' cards have it, for 64 faces that neither saw, made by
-# `python -m lessons_lib.recipes.directions NAME --measure --rival`: DiffusionCLIP by the same texts on the same pictures, and Asyrp
-# at the scale at which it achieves as much.
+# `python -m lessons_lib.recipes.directions NAME --measure --rival`: DiffusionCLIP by the same texts on the same pictures, each step by
+# itself, and Asyrp at the scale at which it achieves as much. Of *smiling*, *old* and *tanned*, Asyrp had the second training besides.
 #
 # **Predict.** Which drifts less, and whose identity is nearer to 1?
 

@@ -5,7 +5,7 @@ import torch
 
 from lessons_lib import Sampler, load
 from lessons_lib.asyrp import load_edit
-from lessons_lib.directions import source_paths, text_direction
+from lessons_lib.directions import source_paths, strip, text_direction
 from lessons_lib.evaluators import KINDS, load_clip, load_critic
 from lessons_lib.recipes import directions as recipe
 from lessons_lib.recipes.directions import ATTRIBUTES, at_equal_success, linearity
@@ -63,7 +63,8 @@ def test_told_the_truth_an_f_t_nears_it_and_nearer_through_the_interval(clip, mo
     z = recipe.codes(sampler, faces.render(factors, 32))
     sources = source_paths(sampler, z, clip, tanned.first, tanned.last)
     settings = recipe.Settings(rounds=30, batch=4, rate=2e-2)
-    monkeypatch.setattr(recipe, "THROUGH", recipe.THROUGH | {"rounds": 30, "batch": 4})
+    monkeypatch.setattr(recipe, "THROUGH", recipe.THROUGH | {"batch": 4})
+    monkeypatch.setattr(recipe, "TOLD_ROUNDS", 30)
     found = recipe.taught(tanned, sources, factors, settings, sampler, z, factors, critic)
     plainly = recipe.of_edit(tanned, sampler, z, recipe.plain, factors, critic)
     rows = plainly, found[recipe.TOLD], found[recipe.TOLD_THROUGH]
@@ -78,3 +79,25 @@ def test_of_a_look_the_critic_says_whether_it_is_one():
     truth, person = (recipe.scored(x, robot, factors, critic) for x in pictures)
     assert truth["critic calls it so"] > 0.9 and person["critic calls it so"] < 0.1
     assert truth["PSNR to truth"] == 99 and person["PSNR to truth"] < 30
+
+
+def test_an_attribute_may_ask_for_a_second_training_and_for_a_strength(clip, monkeypatch, tmp_path):
+    """Under a price that nothing is worth, the second training takes back what the first one did."""
+    monkeypatch.setattr(recipe, "THROUGH", recipe.THROUGH | {"batch": 4})
+    sampler = Sampler(load("faces"), steps=5)
+    z = sampler.draw(4, seed=0)
+    once = ATTRIBUTES["tanned"]._replace(l1_weight=0.0, l1_through=0.0, strength=1.0)
+    sources = source_paths(sampler, z, clip, once.first, once.last)
+    settings = recipe.Settings(rounds=10, batch=4, rounds_through=20)
+
+    def change(attribute):
+        edit, seconds = recipe.learn(
+            attribute, sources, z, clip, settings, tmp_path / "preview.png"
+        )
+        assert edit.terms[0][0] == attribute.strength and seconds > 0
+        before, after = strip(sampler, z, edit, [0.0, 1.0])
+        return (after - before).abs().mean().item()
+
+    plainly = change(once)
+    assert change(once._replace(l1_through=300.0)) < 0.5 * plainly
+    assert change(once._replace(strength=2.0)) > 1.3 * plainly

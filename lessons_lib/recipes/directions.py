@@ -12,21 +12,30 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import plots
 from ..asyrp import DIRECTIONS, Asyrp, Attention, Conv, load_edit, save_edit
 from ..checkpoints import card, find, load
 from ..counterfactual import counterfactual_scores, readings
 from ..denoisers import Denoiser, UNet
-from ..directions import Sources, from_first, new_f_t, source_paths, strip, trained, training
+from ..directions import (
+    Round,
+    Sources,
+    from_first,
+    new_f_t,
+    source_paths,
+    strip,
+    trained,
+    training,
+)
 from ..encoder import invert
 from ..evaluators import KINDS, Clip, Critic, load_clip, load_critic
 from ..hspace import r_squared
@@ -60,7 +69,8 @@ class Attribute(NamedTuple):
     wanted: the factors of the true counterfactual, from the source's; or look, the kind of picture
     that it should become. first, last: the editing interval in training times; l1_weight: of the
     pictures' change, against 2 for the reach. As in the paper, both are found for each attribute. decay: of
-    f_t's weights.
+    f_t's weights. l1_through: the price of change in a second training, THROUGH the interval; 0 for none.
+    strength: what Δh is multiplied by at the end. A high price makes an edit clean, and short.
     """
 
     source: list[str]
@@ -71,10 +81,14 @@ class Attribute(NamedTuple):
     last: int = 50
     l1_weight: float = 5.0
     decay: float = 0.0
+    l1_through: float = 0.0
+    strength: float = 1.0
 
 
+CHOSEN = "l1_weight", "decay", "l1_through", "strength"  # for each attribute, as its card says
 TUNING = 1e-4  # DiffusionCLIP's learning rate
-THROUGH = {"rounds": 48, "batch": 8, "rate": 2e-3, "through": True}  # of an f_t told the truth
+THROUGH = {"batch": 8, "rate": 2e-3, "through": True}  # of a second training, whoever teaches
+TOLD_ROUNDS = 48  # of it, for an f_t told the truth
 TOLD, TOLD_THROUGH = "f_t told the truth", "f_t told the truth, through the interval"
 FORMS_OF = {"conv": (Conv, ""), "attention": (Attention, "-attention")}  # and their names' ends
 
@@ -98,23 +112,28 @@ def tanned(factors: Factors) -> Factors:
     return {"skin": factors["skin"].clamp_min(0.6)}
 
 
-LATE = 350, 0, 5.0, 1.0  # mouths and brows, which are drawn last
+LATE = 350, 0, 5.0, 1.0, 4.5  # mouths and brows, which are drawn last
 ADDED = 600, 100, 8.0, 1.0  # what is not there at all before
 STRONG = 600, 100, 3.0  # and what is unlike any face
 ATTRIBUTES = {
-    "smiling": Attribute(*pairs("a frowning person", "a smiling person"), to("smile", 1.0), "", *LATE),
-    "sad": Attribute(*pairs("a happy person", "a sad person"), to("smile", -1.0), "", *LATE),
+    "smiling": Attribute(
+        *pairs("a frowning person", "a smiling person"), to("smile", 1.0), "", *LATE,
+        strength=1.7,
+    ),
+    "sad": Attribute(
+        *pairs("a happy person", "a sad person"), to("smile", -1.0), "", *LATE, strength=1.6
+    ),
     "angry": Attribute(
         *pairs("a person with raised brows", "an angry person with angry brows"), to("brows", -1.0),
         "", *LATE,
     ),
     "tanned": Attribute(
         *pairs("a person with pale skin", "a person with dark tanned skin"), tanned, l1_weight=6.5,
-        decay=1.0,
+        decay=1.0, l1_through=6.0, strength=1.75,
     ),
     "old": Attribute(
         *pairs("a young person", "an elderly person with grey hair"), to("age", 1.0), l1_weight=4.3,
-        decay=1.0,
+        decay=1.0, l1_through=4.0, strength=2.0,
     ),
     "young": Attribute(*pairs("an old person", "a young person"), to("age", 0.0)),
     "glasses": Attribute(
@@ -129,7 +148,9 @@ ATTRIBUTES = {
 }  # fmt: skip
 
 # In the h of a latent model, where other intervals serve: what differs.
-WIDE = {"first": 800, "last": 150, "l1_weight": 2.5, "decay": 0.0}
+WIDE = {
+    "first": 800, "last": 150, "l1_weight": 2.5, "decay": 0.0, "l1_through": 0.0, "strength": 1.0,
+}  # fmt: skip
 LATENT = {name: attribute._replace(**WIDE) for name, attribute in ATTRIBUTES.items()}
 
 
@@ -138,7 +159,7 @@ class Settings:
     """How every direction is trained; see `lessons_lib.directions.training`.
 
     The paper's own: 40 steps, 1,000 images once, from T on, 0.8 and 3 cos(texts) for the pictures'
-    change, and no reach.
+    change, no reach, and no second training. rounds_through: of that, where an attribute asks for it.
     """
 
     images: int = 384
@@ -148,6 +169,7 @@ class Settings:
     rate: float = 6e-3
     clip_weight: float = 0.4
     reach_weight: float = 2.0
+    rounds_through: int = 200
 
 
 # For a latent model: each step's loss goes through the codec's decoder, which costs more than the rest.
@@ -193,19 +215,27 @@ def learn(
 ) -> tuple[Asyrp, float]:
     """The trained edit, and the seconds that training took. z, cond: codes to draw the preview of."""
     form, seconds = new_f_t(sources.sampler, z, kind, cond, seed), 0.0
-    rounds = training(
-        form, sources, clip, attribute.source, attribute.target, rate=s.rate, seed=seed,
-        decay=attribute.decay, **asked(attribute, s),
-    )  # fmt: skip
-    edit, start = trained(form, sources), time.monotonic()
-    for done in rounds:
+    rounds = both_trainings(form, attribute, sources, clip, s, seed)
+    edit, start = trained(form, sources) * attribute.strength, time.monotonic()
+    for n, done in enumerate(rounds, start=1):
         seconds += time.monotonic() - start
-        if done.number % 5 == 4 or done.number == s.rounds - 1:
-            print(f"  round {done.number + 1} of {s.rounds}: loss {done.loss:.3f}, "
-                  f"towards {done.towards:.2f}, change {done.change:.3f}", flush=True)  # fmt: skip
+        if n % 5 == 0 or n == s.rounds:
+            print(f"  round {n}: loss {done.loss:.3f}, towards {done.towards:.2f}, "
+                  f"change {done.change:.3f}", flush=True)  # fmt: skip
             draw(sources.sampler, z, edit, preview, cond)
         start = time.monotonic()
     return edit, seconds
+
+
+def both_trainings(
+    form: nn.Module, attribute: Attribute, sources: Sources, clip: Clip, s: Settings, seed: int
+) -> Iterator[Round]:
+    """Train `form` each step of the interval by itself, and then, if the attribute asks, THROUGH it."""
+    texts, asks = (attribute.source, attribute.target), asked(attribute, s) | {"seed": seed}
+    yield from training(form, sources, clip, *texts, **asks, rate=s.rate, decay=attribute.decay)
+    if attribute.l1_through:
+        asks |= THROUGH | {"rounds": s.rounds_through, "l1_weight": attribute.l1_through}
+        yield from training(form, sources, clip, *texts, **asks)
 
 
 def draw(sampler: Sampler, z: Code, edit: Asyrp, path: Path, cond: Tensor | None = None) -> None:
@@ -296,13 +326,13 @@ def taught(
     form, found = new_f_t(sampler, z), {}
     edit = taught_f_t(form, sources, truth, s.rounds, s.batch, s.rate)
     found[TOLD] = of_edit(attribute, sampler, z, edit, factors, critic)
-    edit = taught_f_t(form, sources, truth, **THROUGH)
+    edit = taught_f_t(form, sources, truth, TOLD_ROUNDS, **THROUGH)
     found[TOLD_THROUGH] = of_edit(attribute, sampler, z, edit, factors, critic)
     return found
 
 
 def fine_tuned(attribute: Attribute, sources: Sources, clip: Clip, s: Settings) -> UNet:
-    """DiffusionCLIP's copy of the network, trained as long by the same texts on the same pictures."""
+    """DiffusionCLIP's copy of the network: by the same texts, pictures and rounds, each step by itself."""
     texts = attribute.source, attribute.target
     return diffusion_clip(sources, clip, *texts, rate=TUNING, **asked(attribute, s))
 
@@ -534,8 +564,7 @@ def main() -> None:
             said = {
                 "name": name, "source": attribute.source, "target": attribute.target,
                 "checkpoint": args.checkpoint, "clip": args.clip,
-                "settings": asdict(s)
-                | {"l1_weight": attribute.l1_weight, "decay": attribute.decay},
+                "settings": asdict(s) | {k: getattr(attribute, k) for k in CHOSEN},
                 "seconds": round(seconds), "network": network,
             }  # fmt: skip
         found = figures(attribute, sampler, z, edit, test.factors, critic, cond)
