@@ -88,7 +88,7 @@ def test_an_attribute_may_ask_for_a_second_training_and_for_a_strength(clip, mon
     z = sampler.draw(4, seed=0)
     once = ATTRIBUTES["tanned"]._replace(l1_weight=0.0, l1_through=0.0, strength=1.0)
     sources = source_paths(sampler, z, clip, once.first, once.last)
-    settings = recipe.Settings(rounds=10, batch=4, rounds_through=20)
+    settings = recipe.Settings(rounds=5, batch=4, rounds_through=8)
 
     def change(attribute):
         edit, seconds = recipe.learn(
