@@ -135,7 +135,9 @@ ATTRIBUTES = {
         *pairs("a young person", "an elderly person with grey hair"), to("age", 1.0), l1_weight=4.3,
         decay=1.0, l1_through=4.0, strength=2.0,
     ),
-    "young": Attribute(*pairs("an old person", "a young person"), to("age", 0.0)),
+    "young": Attribute(
+        *pairs("an old person", "a young person"), to("age", 0.0), decay=1.0, l1_through=4.0, strength=1.75,
+    ),
     "glasses": Attribute(
         *pairs("a person with no glasses", "a person with glasses"), to("glasses", 1.0), "", *ADDED
     ),
