@@ -811,8 +811,8 @@ for label, points in curves.items():
 # picture, and at T, where the others begin with the interval (*edits, s*); guidance pays a backward pass at each step; f_t is small,
 # and works for every picture and scale.
 #
-# **With as much training as the shipped directions had**, which of the two keeps more of a person at equal success: a whole network,
-# fine-tuned for this one edit, or Δh? That takes minutes, so the directions' cards have it, for 64 faces that neither saw, made by
+# **With minutes of training in place of seconds**, which of the two keeps more of a person at equal success: a whole network,
+# fine-tuned for this one edit, or Δh? The directions' cards have it, for 64 faces that neither saw, made by
 # `python -m lessons_lib.recipes.directions NAME --measure --rival`: DiffusionCLIP by the same texts on the same pictures, each step by
 # itself, and Asyrp at the scale at which it achieves as much. Of *smiling*, *old* and *tanned*, Asyrp had the second training besides.
 #
