@@ -302,8 +302,10 @@ if len(found) > 1:
 
 
 # %% [markdown]
-# Where it says 'does not serve', one threshold for all attributes is too blunt for these edits: an expression
-# is decided later than a colour. That is what δ is there to correct, and here the ground truth does it.
+# Where it says 'does not serve', one threshold for all attributes is too blunt for these edits: the curves above
+# say which of them is done early, and which needs its last steps. That is what δ is there to correct, and here
+# the ground truth does it. (How early is not the attribute's alone: under a high price of change, an f_t that is
+# trained through the whole interval may do its work where it costs least.)
 
 # %% [markdown]
 # ### Exercise 2 · the shortest sufficient interval <small>(medium · 5 minutes)</small>
