@@ -162,8 +162,7 @@ for where in ("Δh, both terms", "Δh, P only"):
 def changes(count):
     """rms change of two pictures by the edit, rescaled to this number of steps: (P only, both)."""
     sampler = Sampler(model, steps=count)
-    there = sum(edit.terms[0][1].acts(t) for t in sampler.schedule.t.tolist())
-    rescaled = edit * (len(inside) / there)
+    rescaled = Asyrp(((1.0, edit.terms[0][1]),)).over(sampler.schedule)
     sampler, z = directions.from_first(sampler, sampler.draw(2, seed=p.seed), start)
     plainly, *edited = (sampler.decode(z, e) for e in (plain, rescaled, rivals.in_both(rescaled)))
     return [metrics.rms(x, plainly).mean().item() for x in edited]

@@ -219,14 +219,17 @@ def learn(
     form, seconds = new_f_t(sources.sampler, z, kind, cond, seed), 0.0
     rounds = both_trainings(form, attribute, sources, clip, s, seed)
     total = s.rounds + (s.rounds_through if attribute.l1_through else 0)
-    edit, start = trained(form, sources) * attribute.strength, time.monotonic()
+    edit, start = trained(form, sources), time.monotonic()
     for n, done in enumerate(rounds, start=1):
         seconds += time.monotonic() - start
         if n % 5 == 0 or n == total:
             print(f"  round {n} of {total}: loss {done.loss:.3f}, towards {done.towards:.2f}, "
                   f"change {done.change:.3f}", flush=True)  # fmt: skip
-            draw(sources.sampler, z, edit, preview, cond)
+            draw(sources.sampler, z, edit * attribute.strength, preview, cond)
         start = time.monotonic()
+    with torch.no_grad():  # the edit's own scale stays 1, as every other's
+        for weights in form.last.parameters():
+            weights.mul_(attribute.strength)
     return edit, seconds
 
 
