@@ -6,7 +6,7 @@ the wanted change it reaches, and how much else it changes. Images are (B, 3, S,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LEAST = 0.1  # of a factor's range: a smaller wanted change is lost in the critic's errors
 
 Factors = Mapping[str, Tensor | float]
+Reader = Callable[[Tensor, str, "Critic"], Mapping[str, Tensor]]
 
 
 class Scores(NamedTuple):
@@ -111,14 +112,58 @@ def baselines(
 
 
 @torch.no_grad()
-def manifold_distance(x: Tensor, world: str, critic: Critic) -> Tensor:
+def manifold_distance(x: Tensor, world: str, critic: Critic, read: Reader | None = None) -> Tensor:
     """PSNR of images (B, 3, S, S) with the world's drawing of the factors read from them, (B,) in dB.
 
     Higher is more like a picture of the world; the world's own held-out pictures give the ceiling,
-    which the critic's errors set.
+    which the reading's errors set: read is `readings`, the critic's, if it is None, or `nearest_factors`.
     """
-    x = _square(x, "x")
-    return psnr(x, _world(world).render(readings(x, world, critic), x.shape[-1]).to(x))
+    x, read = _square(x, "x"), read or readings
+    return psnr(x, _world(world).render(read(x, world, critic), x.shape[-1]).to(x))
+
+
+def nearest_factors(
+    x: Tensor, world: str, critic: Critic, steps: int = 60, rate: float = 0.03
+) -> dict[str, Tensor]:
+    """The factors whose drawing comes nearest to each image (B, 3, S, S), name -> (B,).
+
+    Found by descending the logarithm of the squared error from the factors that the critic reads (Adam,
+    its rate in units of a factor's range and falling to 0); the nearest drawing on the way counts, so none
+    is further than that of the reading. Choices, as a species, stay as they are read. It takes seconds
+    an image on a processor, where the critic takes milliseconds.
+    """
+    x, known, found = _square(x, "x"), _world(world), []
+    read = readings(x, world, critic)
+    for i in range(0, len(x), AT_ONCE):
+        part = {name: value[i : i + AT_ONCE] for name, value in read.items()}
+        found.append(_descended(x[i : i + AT_ONCE], known, part, steps, rate))
+    return {name: torch.cat([part[name] for part in found]) for name in read}
+
+
+@torch.enable_grad()
+def _descended(x: Tensor, known: World, read: Factors, steps: int, rate: float) -> Factors:
+    free = [f for f in known.factors if not f.choices and f.name not in known.fixed]
+    low, high = (x.new_tensor([getattr(f, end) for f in free]) for end in ("low", "high"))
+    values = torch.stack([read[f.name] for f in free], 1)  # (B, factors)
+    place = ((values - low) / (high - low)).requires_grad_()
+    best, least = dict(read), torch.full((len(x),), torch.inf, device=x.device)
+    optimizer = torch.optim.Adam([place], rate)
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
+    for _ in range(steps):
+        now = (low + (high - low) * place).unbind(1)
+        factors = read | dict(zip((f.name for f in free), now, strict=True))
+        error = (known.render(factors, x.shape[-1]) - x).square().flatten(1).mean(1)
+        better = error.detach() < least
+        least = torch.where(better, error.detach(), least)
+        best = {name: torch.where(better, v.detach(), best[name]) for name, v in factors.items()}
+        optimizer.zero_grad()
+        error.clamp_min(1e-9).log().sum().backward()
+        place.grad.nan_to_num_(0, 0, 0)  # a distance has no slope in the middle of a shape
+        optimizer.step()
+        falling.step()
+        with torch.no_grad():
+            place.clamp_(0, 1)
+    return best
 
 
 @torch.no_grad()

@@ -14,7 +14,13 @@ from torch import nn
 from torch.testing import assert_close
 
 from lessons_lib import metrics
-from lessons_lib.counterfactual import baselines, counterfactual_scores, manifold_distance
+from lessons_lib.counterfactual import (
+    baselines,
+    counterfactual_scores,
+    manifold_distance,
+    nearest_factors,
+)
+from lessons_lib.evaluators import load_critic
 from lessons_lib.worlds import WORLDS, Factor, World
 from small import randn
 
@@ -448,6 +454,31 @@ def test_manifold_distance_of_the_world_and_off_it():
     for noise in (0.1, 0.2):
         off = manifold_distance(x + noise * randn(*x.shape, dtype=torch.float32), "bands", Reader())
         assert_close(off, torch.full((3,), 20 * math.log10(2 / noise)), atol=0.3, rtol=0)
+
+
+def test_nearest_factors_mend_a_reading_and_never_spoil_it():
+    f = BANDS.sample_factors(3, 0) | {"a": torch.tensor([-0.5, 0.1, 0.4])}
+    x = BANDS.render(f, 32)
+    found = nearest_factors(x, "bands", Reader(bias=0.4))
+    assert_close(found["a"], f["a"], atol=0.02, rtol=0)
+    assert_close(found["kind"], f["kind"])
+    noise = 0.1 * randn(*x.shape, dtype=torch.float32)
+    read, nearest = (
+        manifold_distance(x + noise, "bands", Reader(bias=0.4), r) for r in (None, nearest_factors)
+    )
+    assert_close(nearest, torch.full((3,), 20 * math.log10(2 / 0.1)), atol=0.3, rtol=0)
+    assert (nearest > read).all()
+    best = manifold_distance(x, "bands", Reader(), lambda *a: nearest_factors(*a, steps=1))
+    assert (best > 100).all()
+
+
+def test_a_world_s_own_picture_has_a_drawing_that_is_all_but_itself():
+    critic, drawn = load_critic(), WORLDS["cats"].sample(4, 77, 32)
+    found = nearest_factors(drawn.image, "cats", critic)
+    assert (manifold_distance(drawn.image, "cats", critic) < 40).all()
+    assert (metrics.psnr(WORLDS["cats"].render(found, 32), drawn.image) > 50).all()
+    for name in ("yaw", "zoom", "fur", "light", "background"):
+        assert_close(found[name], drawn.factors[name], atol=0.01, rtol=0)
 
 
 def test_counterfactuals_of_faces_are_drawn():

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import metrics, plots
 from ..checkpoints import EMBEDDED, card, load
-from ..counterfactual import manifold_distance, readings
+from ..counterfactual import manifold_distance, nearest_factors, readings
 from ..denoisers import Denoiser, Guided
 from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
 from ..inputs import pictures as look
@@ -35,6 +35,7 @@ from .loop import precision
 HELD_OUT = 900_000  # the first seed of the pictures that figures are measured on
 STEPS = 50
 AT_ONCE = 64
+NEAREST = 256  # samples whose nearest drawing is sought
 OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world that has several
 
 
@@ -122,12 +123,22 @@ def fidelity(x: Tensor, data: Tensor, critic: Critic) -> dict:
 
 
 def manifold(x: Tensor, data: Tensor, world: str, critic: Critic) -> dict:
-    """Manifold distance in dB, of samples and of held-out data."""
+    """Manifold distance in dB, of samples and of held-out data: to the drawing of what the critic reads, and
+    to the nearest drawing that a descent from there finds."""
     of_samples, of_data = (manifold_distance(v, world, critic) for v in (x[:1024], data))
+    nearest = manifold_distance(x[:NEAREST], world, critic, nearest_factors)
+    nearest_data = manifold_distance(data[: NEAREST // 4], world, critic, nearest_factors)
     return {
         "manifold distance, dB: mean": round(of_samples.mean().item(), 2),
         "manifold distance, dB: 5th percentile": round(of_samples.quantile(0.05).item(), 2),
         "manifold distance of held-out data, dB: mean": round(of_data.mean().item(), 2),
+        f"nearest drawing of {NEAREST}, dB: mean": round(nearest.mean().item(), 2),
+        f"nearest drawing of {NEAREST}, dB: 5th percentile": round(
+            nearest.quantile(0.05).item(), 2
+        ),
+        f"nearest drawing of held-out data, of {NEAREST // 4}, dB: mean": round(
+            nearest_data.mean().item(), 2
+        ),
     }
 
 
