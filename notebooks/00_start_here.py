@@ -37,7 +37,7 @@ import torch
 from IPython.display import Markdown
 
 from lessons_lib import Sampler, checkpoints, doctor, inputs, load, metrics, plots, worlds, zoo
-from lessons_lib.counterfactual import manifold_distance, readings
+from lessons_lib.counterfactual import manifold_distance, nearest_factors, readings
 from lessons_lib.evaluators import load_critic
 from lessons_lib.widgets import explore_factors
 
@@ -391,6 +391,31 @@ for name, images in groups.items():
 # Noise of a tenth of a unit, which the eye forgives, costs several dB, so the measure is strict. What the
 # samples lack to the data is what the network has not learnt, and the lower row shows where: there are the
 # clean eyes and whiskers that the sample should have had.
+#
+# But is all of that the sample's? The critic may misread it as well. The world can tell: begin at the reading, and
+# change the factors, downhill, until their drawing is as near to the picture as it gets (`nearest_factors`).
+#
+# **Predict.** How many dB will that add for the data, how many for the samples?
+
+# %%
+name = next(iter(groups))
+data, _, x = (images[:4] for images in groups[name])
+both, known = torch.cat([data, x]), worlds.WORLDS[name]
+factors = [read(both, name, critic) for read in (readings, nearest_factors)]
+drawn = [known.render(f, both.shape[-1]) for f in factors]
+columns = ["data"] * len(data) + ["sample"] * len(x)
+plots.strips([both, *drawn], [name, "drawn as read", "nearest drawing"], columns)
+
+# %%
+for label, v in zip(("as read", "nearest"), drawn, strict=True):
+    of_data, of_samples = metrics.psnr(v, both).split(len(data))
+    lesson.record(f"dB, {name}, {label}: data", of_data.mean())
+    lesson.record(f"dB, {name}, {label}: samples", of_samples.mean())
+
+# %% [markdown]
+# A picture of the world has a drawing that is all but itself, so for data the whole gap was the critic's. A sample has none:
+# its gap to the nearest drawing is its own. The cards say both; where lessons print manifold distance, it is the
+# critic's, which takes milliseconds.
 #
 # ## Your own checkpoint
 #
