@@ -94,10 +94,10 @@ class Conv(nn.Module):
     def forward(self, h: Tensor, t: int | Tensor, temb: Tensor) -> Tensor:
         """Δh (B, C_h, H_h, W_h) for each image's h."""
         inner = self.one(h) + self.time(F.silu(temb))[:, :, None, None]
-        return self.last(F.silu(self.norm(inner)))
+        return self.two(F.silu(self.norm(inner)))
 
     @property
-    def last(self) -> nn.Conv2d:
+    def output(self) -> nn.Conv2d:
         """The last layer: Δh is proportional to its weights."""
         return self.two
 
@@ -127,12 +127,7 @@ class Attention(nn.Module):
         inner = self.norm(h.contiguous()) + self.time(F.silu(temb))[:, :, None, None]
         split = self.inputs(inner).flatten(2).unflatten(1, (3, self.heads, -1)).mT  # (B,3,n,HW,C/n)
         seen = F.scaled_dot_product_attention(*split.unbind(1))
-        return self.last(seen.mT.reshape(h.shape))
-
-    @property
-    def last(self) -> nn.Conv2d:
-        """The last layer: Δh is proportional to its weights."""
-        return self.output
+        return self.output(seen.mT.reshape(h.shape))
 
 
 class PerTime(nn.Module):

@@ -392,8 +392,9 @@ for name, images in groups.items():
 # samples lack to the data is what the network has not learnt, and the lower row shows where: there are the
 # clean eyes and whiskers that the sample should have had.
 #
-# But is all of that the sample's? The critic may misread it as well. The world can tell: begin at the reading, and
-# change the factors, downhill, until their drawing is as near to the picture as it gets (`nearest_factors`).
+# But is all of that the sample's? The critic may misread it as well. The world can tell: begin at the reading,
+# and change the factors, downhill, until their drawing is as near to the picture as it gets
+# (`nearest_factors`).
 #
 # **Predict.** How many dB will that add for the data, how many for the samples?
 
@@ -413,9 +414,10 @@ for label, v in zip(("as read", "nearest"), drawn, strict=True):
     lesson.record(f"dB, {name}, {label}: samples", of_samples.mean())
 
 # %% [markdown]
-# A picture of the world has a drawing that is all but itself, so for data the whole gap was the critic's. A sample has none:
-# its gap to the nearest drawing is its own. The cards say both; where lessons print manifold distance, it is the
-# critic's, which takes milliseconds.
+# A picture of the world has a drawing that is all but itself, so for data the whole gap was the critic's. A
+# sample has none: its gap to the nearest drawing is its own, unless the critic misread a choice, as the
+# species or the pattern, which the descent leaves as it is. `recipes.figures` measures both distances; where
+# lessons print manifold distance, it is the critic's, which takes milliseconds.
 #
 # ## Your own checkpoint
 #

@@ -228,7 +228,7 @@ def learn(
             draw(sources.sampler, z, edit * attribute.strength, preview, cond)
         start = time.monotonic()
     with torch.no_grad():  # the edit's own scale stays 1, as every other's
-        for weights in form.last.parameters():
+        for weights in form.output.parameters():
             weights.mul_(attribute.strength)
     return edit, seconds
 
