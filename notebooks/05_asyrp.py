@@ -27,7 +27,7 @@ device = "cpu"
 seed = 0
 steps = 10
 n_images = 4
-attributes = "smiling, old, tanned"  # trained directions, or folders of them, with commas between
+attributes = "old, smiling, tanned"  # trained directions, or folders of them, with commas between
 looks = "robot, zombie, clown"  # trained directions towards what the network has never seen
 learn = "smiling"  # the one that is trained here, and compared with its rivals
 n_train = 24  # pictures to train on; the paper has 1,000
@@ -439,7 +439,8 @@ lesson.record("change in the last round, mean of |P edit - P source|", history[-
 # so that a short training goes far at all; the shipped directions were trained longer, under a stronger one. And *smiling*, *old* and
 # *tanned* were trained on, under a price of change so high that the edit is clean, and short, with the loss of the interval's last
 # picture alone, differentiated through all of its steps (`through=True`; a card's `l1_through`). What is short can be made longer: their
-# Δh are then multiplied by a number (`strength`), so that scale 1 goes as far as it should.
+# Δh are then multiplied by a number (`strength`), so that scale 1 goes as far as it should. Its interval is not yours either: *smiling*
+# acts from t = 130 down, in the last three of 20 steps. How such an interval is found is lesson 06's question.
 #
 # **Predict.** The same faces, by what you have just trained and by the shipped direction. Which is stronger, which cleaner?
 

@@ -347,10 +347,11 @@ for what in ("mean of strangers", "the first picture's"):
 # **Predict.** What will each kind of picture look like?
 
 # %%
-length = torch.stack([d.norm() for e in mean.values() for d in e.terms[0][1].form.delta]).mean()
+each = [e.terms[0][1].form.delta.flatten(1).norm(dim=1).sum() for e in mean.values()]
+length = torch.stack(each).mean() / sum(first >= t >= last for t in times)
 gen = torch.Generator().manual_seed(p.seed)
 h_noise = torch.randn((p.n_images, *middle.h.shape[1:]), generator=gen).to(model.device)
-h_noise *= length / h_noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)  # as long as a trained Δh
+h_noise *= length / h_noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)  # in all steps, as long as a trained Δh
 eps_noise = torch.randn((p.n_images, *model.shape), generator=gen).to(model.device)
 
 
