@@ -283,10 +283,21 @@ def _losses(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(loss, cosine, change) of the pictures of an edited step's P, whose rows of the sources these are."""
     k, P = sources.steps.index(step.i), sources.look(step.P).float()
-    before, after = sources.seen[k, rows], clip.image(P)
-    cosine = directional(before, after, along).mean()
-    missed = 1 - F.cosine_similarity(after, before + along).mean()
-    change = (P - sources.P[k, rows]).abs().mean()
+    return text_losses(clip, sources.P[k, rows], sources.seen[k, rows], P, along, weights)
+
+
+def text_losses(
+    clip: Clip, pictures: Tensor, seen: Tensor, edited: Tensor, along: Tensor, weights
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(loss, cosine, change) of edited pictures (B, 3, H, W): see `training`, means over them.
+
+    seen: the encoder's vectors (B, E) of the pictures; along: (B, E) or (1, E), where their change should
+    point and how far; weights: of the cosine, of the reach, and of the change.
+    """
+    after = clip.image(edited)
+    cosine = directional(seen, after, along).mean()
+    missed = 1 - F.cosine_similarity(after, seen + along).mean()
+    change = (edited - pictures).abs().mean()
     return weights[0] * (1 - cosine) + weights[1] * missed + weights[2] * change, cosine, change
 
 

@@ -7,6 +7,7 @@ told the answer, and say what it is that an edit falls short by: `taught_f_t` an
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -178,14 +179,15 @@ def moved_start(
 
 
 def best_delta_h(
-    sampler: Sampler, z: Code, goal: Tensor, first: int, last: int = 0, rounds: int = 40,
-    rate: float = 0.3, cond: Tensor | None = None,
+    sampler: Sampler, z: Code, missed: Callable[[Tensor], Tensor], first: int, last: int = 0,
+    rounds: int = 40, rate: float = 0.3, cond: Tensor | None = None,
 ) -> Edit:  # fmt: skip
-    """A free Δh_t of each image and step of an interval, fitted to the pictures it should give.
+    """A free Δh_t of each image and step of an interval, by which the final images miss least.
 
-    No rival, for it is told the answer: about the most that an edit in h can do in this interval. About,
-    for it descends the mean squared error of the pictures, through every step of the interval at η = 0, and
-    not what is scored. goal: x (B, *shape), as of the true counterfactuals.
+    missed: the loss of x (B, *shape), through every step of the interval at η = 0. With the squared error
+    from the true counterfactuals it is told the answer, and no rival: about the most that an edit in h can do
+    in this interval (about, for that is not what is scored). With a loss of two texts it is what they ask
+    for, where no f_t has to serve other images as well.
     """
     late, z = from_first(sampler, z, first, cond)
     with torch.no_grad():
@@ -199,9 +201,8 @@ def best_delta_h(
     optimizer = torch.optim.Adam(free.values(), rate)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, rounds)
     for _ in range(rounds):
-        missed = _decoded(late, z.x_T.to(h), cond, edit) - goal.to(h)
         optimizer.zero_grad()
-        missed.square().sum().backward()
+        missed(_decoded(late, z.x_T.to(h), cond, edit)).backward()
         optimizer.step()
         schedule.step()
     for delta_h in free.values():

@@ -56,7 +56,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lessons_lib import Sampler, directions, load, metrics, plots, rivals, worlds
 from lessons_lib.asyrp import Asyrp, Attention, Conv
 from lessons_lib.bench import ratios
-from lessons_lib.counterfactual import readings
+from lessons_lib.counterfactual import manifold_distance, readings
 from lessons_lib.evaluators import load_clip, load_critic
 from lessons_lib.sampler import plain, predicted_image
 from lessons_lib.schedule import Schedule, kappa, linear_alpha_bar, p_only
@@ -473,6 +473,7 @@ def judged(x):
         "achieved": s.achieved.nanmean(), "drift": s.drift.mean(),
         "PSNR to truth": s.psnr.clamp_max(99).mean(), "distance to truth": s.distance.mean(),
         "identity": metrics.identity_similarity(before, x, critic).mean(),
+        "quality, dB": manifold_distance(x, "faces", critic).mean(),
     }  # fmt: skip
     return {k: v.item() for k, v in means.items()} | row
 
@@ -498,8 +499,13 @@ for label, row in found.items():
 # %% [markdown]
 # *Achieved*: the share of the way from the source to the counterfactual, read by a critic that training never saw. *Drift*: how
 # far the other factors moved, in units of their ranges (a few hundredths are the critic's own noise: see 'no edit' below).
-# *Identity*: the cosine of the critic's identities. *S_dir*: the cosine of eq. 7 by an encoder that did not train. Some papers
-# print 1 - cosine under the same name: ask which, and what no edit scores, before you compare.
+# *Identity*: the cosine of the critic's identities. *Quality*: the manifold distance of lesson 00, how near the picture is to one
+# that the world could have drawn. *S_dir*: the cosine of eq. 7 by an encoder that did not train. Some papers print 1 - cosine
+# under the same name: ask which, and what no edit scores, before you compare.
+#
+# And look again: the shipped *smiling* is a smear beside yours. It acts late, and with as few steps as here it has little more than the
+# last one, in which P becomes the picture, and nothing comes after to sharpen what Δh began. `-p steps 20`, for which it was made, gives
+# it one step more. No column but *quality* sees that, and that one hardly: a number is never the whole of a picture.
 
 # %% [markdown]
 # ## The shipped directions
@@ -768,9 +774,10 @@ for label, row in rows.items():
 # %% [markdown]
 # Fair to compare with the rivals is *Asyrp, here*: trained on the same pictures for the same rounds. Read every row against the
 # two ends: *no edit* (what inversion and the critic's noise make of nothing) and the *truth* (the true counterfactual: the most
-# that this critic grants anyone). A rival may have a high S_dir and nothing achieved: it has moved CLIP, not the face. One that
-# achieves may have changed everything. So hold them against each other at equal success: the curves are Asyrp's, at scales from
-# 0 to 2.
+# that this critic grants anyone). A rival may have a high S_dir and nothing achieved: it has moved CLIP, not the face. *Δh in both*
+# loses little of an edit that acts in the last steps alone: there D's √(1-ᾱ') is almost 0, so there is nothing left to cancel with (the
+# left end of this lesson's second figure). One that achieves may have changed everything. So hold them against each other at equal
+# success: the curves are Asyrp's, at scales from 0 to 2.
 
 # %%
 upwards = [0.5, 1.0, 2.0]

@@ -259,7 +259,7 @@ def test_the_best_delta_h_finds_each_image_its_own_shift(g):
         return asymmetric(denoiser, denoiser.encode(x, t, cond), own.get(t))
 
     goal = g.decode(z, known)
-    found = best_delta_h(g, z, goal, first=700, rounds=60)
+    found = best_delta_h(g, z, lambda x: (x - goal).square().sum(), first=700, rounds=60)
     missed = [(g.decode(z, e) - goal).square().mean() for e in (plain, found)]
     assert missed[1] < missed[0] / 10
     outside = [t for t in g.schedule.t.tolist() if t > 700]

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
 from lessons_lib.asyrp import load_edit
@@ -71,6 +73,25 @@ def test_told_the_truth_an_f_t_nears_it_and_nearer_through_the_interval(clip, mo
     one, two, three = (row["PSNR to truth"] for row in rows)
     assert three > two > one + 1
     assert all(row["achieved, mean"] > 0.3 for row in rows[1:])
+
+
+def test_a_delta_h_of_its_own_misses_less_by_the_texts_and_less_of_the_truth_if_told(clip):
+    factors = faces.sample_factors(2, seed=2) | {"skin": torch.zeros(2)}
+    tanned, sampler, critic = ATTRIBUTES["tanned"], Sampler(load("faces"), steps=4), load_critic()
+    z, s = recipe.codes(sampler, faces.render(factors, 32)), recipe.Settings()
+    missed = recipe.by_texts(tanned, sampler, z, clip, s)
+    own = recipe.best_delta_h(sampler, z, missed, tanned.first, tanned.last, rounds=10)
+    unedited, edited = (sampler.decode(z, e).float() for e in (recipe.plain, own))
+    assert missed(edited) < 0.9 * missed(unedited)
+
+    (towards, _), seen = text_direction(clip, tanned.source, tanned.target), clip.image(unedited)
+    reach = 1 - F.cosine_similarity(seen, seen + towards).mean()
+    assert_close(missed(unedited), s.clip_weight + s.reach_weight * reach)  # nothing has moved
+
+    found = recipe.ceiling(tanned, sampler, z, factors, critic, clip, s)
+    plainly = recipe.of_edit(tanned, sampler, z, recipe.plain, factors, critic)
+    assert found[recipe.ANY_BY_TEXTS]["achieved, mean"] > plainly["achieved, mean"] + 0.2
+    assert found[recipe.ANY]["PSNR to truth"] > found[recipe.ANY_BY_TEXTS]["PSNR to truth"] + 1
 
 
 def test_of_a_look_the_critic_says_whether_it_is_one():
