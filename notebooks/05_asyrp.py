@@ -439,8 +439,8 @@ lesson.record("change in the last round, mean of |P edit - P source|", history[-
 # so that a short training goes far at all; the shipped directions were trained longer, under a stronger one. And *smiling*, *old* and
 # *tanned* were trained on, under a price of change so high that the edit is clean, and short, with the loss of the interval's last
 # picture alone, differentiated through all of its steps (`through=True`; a card's `l1_through`). What is short can be made longer: their
-# Δh are then multiplied by a number (`strength`), so that scale 1 goes as far as it should. Its interval is not yours either: *smiling*
-# acts from t = 130 down, in the last three of 20 steps. How such an interval is found is lesson 06's question.
+# Δh are then multiplied by a number (`strength`), so that scale 1 goes as far as it should. Nor are their intervals yours: *smiling*
+# acts from t = 130 down, in the last three of 20 steps, *old* from 600 to 200. How an interval is found is lesson 06's question.
 #
 # **Predict.** The same faces, by what you have just trained and by the shipped direction. Which is stronger, which cleaner?
 

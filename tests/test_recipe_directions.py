@@ -122,3 +122,8 @@ def test_an_attribute_may_ask_for_a_second_training_and_for_a_strength(clip, mon
     plainly = change(once)
     assert change(once._replace(l1_through=300.0)) < 0.5 * plainly
     assert change(once._replace(strength=2.0)) > 1.3 * plainly
+
+    elsewhere = once._replace(used=(800, 400))  # trained at 250, used at 750 and 500
+    edit, _ = recipe.learn(elsewhere, sources, z, clip, settings, tmp_path / "preview.png")
+    _, d = edit.terms[0]
+    assert (d.first, d.last, d.visits) == (800, 400, 2)

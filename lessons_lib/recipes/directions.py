@@ -35,7 +35,6 @@ from ..directions import (
     strip,
     text_direction,
     text_losses,
-    trained,
     training,
 )
 from ..encoder import invert
@@ -72,7 +71,8 @@ class Attribute(NamedTuple):
     that it should become. first, last: the editing interval in training times; l1_weight: of the
     pictures' change, against 2 for the reach. As in the paper, both are found for each attribute. decay: of
     f_t's weights. l1_through: the price of change in a second training, THROUGH the interval; 0 for none.
-    strength: what Δh is multiplied by at the end. A high price makes an edit clean, and short.
+    strength: what Δh is multiplied by at the end. A high price makes an edit clean, and short. used: the
+    interval of use, where another one than that of the training serves better (lesson 06 finds it).
     """
 
     source: list[str]
@@ -85,9 +85,11 @@ class Attribute(NamedTuple):
     decay: float = 0.0
     l1_through: float = 0.0
     strength: float = 1.0
+    used: tuple[int, int] | None = None
 
 
-CHOSEN = "l1_weight", "decay", "l1_through", "strength"  # for each attribute, as its card says
+# Of each attribute, for its card.
+CHOSEN = "first", "last", "l1_weight", "decay", "l1_through", "strength"
 TUNING = 1e-4  # DiffusionCLIP's learning rate
 THROUGH = {"batch": 8, "rate": 2e-3, "through": True}  # of a second training, whoever teaches
 TOLD_ROUNDS = 48  # of it, for an f_t told the truth
@@ -137,7 +139,7 @@ ATTRIBUTES = {
     ),
     "old": Attribute(
         *pairs("a young person", "an elderly person with grey hair"), to("age", 1.0), l1_weight=4.3,
-        decay=1.0, l1_through=4.0, strength=2.0,
+        decay=1.0, l1_through=4.0, strength=2.4, used=(600, 200),
     ),
     "young": Attribute(
         *pairs("an old person", "a young person"), to("age", 0.0), decay=1.0, l1_through=4.0, strength=1.75,
@@ -156,6 +158,7 @@ ATTRIBUTES = {
 # In the h of a latent model, where other intervals serve: what differs.
 WIDE = {
     "first": 800, "last": 150, "l1_weight": 2.5, "decay": 0.0, "l1_through": 0.0, "strength": 1.0,
+    "used": None,
 }  # fmt: skip
 LATENT = {name: attribute._replace(**WIDE) for name, attribute in ATTRIBUTES.items()}
 
@@ -223,7 +226,9 @@ def learn(
     form, seconds = new_f_t(sources.sampler, z, kind, cond, seed), 0.0
     rounds = both_trainings(form, attribute, sources, clip, s, seed)
     total = s.rounds + (s.rounds_through if attribute.l1_through else 0)
-    edit, start = trained(form, sources).within(attribute.first, attribute.last), time.monotonic()
+    first, last = attribute.used or (attribute.first, attribute.last)
+    visits = sum(first >= t >= last for t in sources.sampler.schedule.t.tolist())
+    edit, start = Asyrp.of(form, first, last, visits), time.monotonic()
     for n, done in enumerate(rounds, start=1):
         seconds += time.monotonic() - start
         if n % 5 == 0 or n == total:
@@ -374,7 +379,7 @@ def at_equal_success(
 ) -> dict[str, float]:  # fmt: skip
     """`scored` of DiffusionCLIP and the identity that it keeps, beside the identity that Asyrp keeps and its
     drift at the scale, of 0 to 2, where it achieves as much; without the last three if it never does."""
-    sampler, z = from_first(sampler, z, attribute.first)
+    sampler, z = from_first(sampler, z, max(attribute.first, edit.terms[0][1].first))
     before = shown(sampler, sampler.decode(z))
 
     def said(x: Tensor) -> dict[str, float]:
