@@ -617,7 +617,8 @@ def coarse(x, y, blocks=8):
 
 own = [t for t in inside if t <= firsts[name]] or [0]
 width = max(1, len(own) // 4)
-windows = [own[k : k + width] for k in range(0, 4 * width, width) if own[k : k + width]]
+begins = sorted({round(i * (len(own) - width) / 3) for i in range(4)})  # from the first to the last
+windows = [own[k : k + width] for k in begins]
 acting = [who.edits[name].within(w[0], w[-1]) * 2.0 for w in windows]
 by_window = torch.stack([look(tail.decode(z, edit)) for edit in acting])
 
