@@ -592,16 +592,15 @@ def levels(edits, measures):
 levels(who.edits, ("achieved, mean", "share with 60 % or more", "drift", "PSNR to truth"))
 
 # %% [markdown]
-# Begin with the two last rows of each attribute. *Told the truth*, a Δh of its own is far ahead of an f_t that is told the same: so much
-# one small network for every face costs. *By two texts* it is the other way round: its drift, for what it achieves, is larger than f_t's.
-# What is free to please CLIP on one picture finds changes that CLIP rewards and no face makes; an f_t that must serve hundreds of
-# faces cannot. So a better f_t alone would help little: it is the teacher, a small CLIP and its two texts, that sets the limit here, and
-# h, by the last row, does not.
+# Hold each row's *ratio* of drift to achieved against the others', for some are only shorter edits. The last row is far ahead: h can do
+# it. Now change one thing at a time. A better *teacher* alone, f_t told the truth through all steps: it drifts, for what it achieves, no less
+# than the f_t that has two texts. A better *learner* alone, a Δh of each picture's own by the texts: it drifts more. What is free to
+# please CLIP on one picture finds changes that CLIP rewards and no face makes; an f_t that must serve hundreds of faces cannot. Only
+# both together help. So it is neither the texts nor f_t by itself that falls short here; and it is not h.
 #
-# Then the f_t that were told. Both were told by squared errors of *pixels*, in which a mouth hardly counts beside a skin, so there an f_t
-# that learnt from texts can be ahead of them; no row is a ceiling of anything but its own loss. The one trained through all steps
-# drifts less than the one trained a step at a time. Part of that is only a shorter edit, so hold their ratios of drift to achieved
-# against each other; what is left is the price of a training that takes each step by itself, and of one that ends sooner.
+# Two cautions. Told means told by squared errors of *pixels*, in which a mouth hardly counts beside a skin: there an f_t that learnt from
+# texts can be ahead, and no row is a ceiling of anything but its own loss. And a training that takes each step by itself drifts more
+# than one through all steps; that much is the paper's way of training, or its shortness.
 #
 # Then compare the first column with the last. The critic reads *one* number from the whole picture, and grants *tanned* all of the
 # way; look at its row above, at a pale face and its neck, and at the PSNR to the truth beside that of the last row. What is achieved
