@@ -191,6 +191,18 @@ def _has_card(folder: Path) -> bool:
     return (folder / "card.json").is_file()
 
 
+def fingerprint(name: str) -> str:
+    """The first 12 digits of a digest of a checkpoint's weights and its fixed label, by which cats and
+    wild differ; its name where it has no card."""
+    folder = find(name)
+    if not _has_card(folder):
+        return name
+    known = card(folder)
+    weights = {k: v for k, v in known["files"].items() if k.endswith(".safetensors")}
+    own = [str(known.get("label", "")), *(sha for _, sha in sorted(weights.items()))]
+    return hashlib.sha256("".join(own).encode()).hexdigest()[:12]
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

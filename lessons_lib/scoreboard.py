@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import lesson, metrics, plots
-from .checkpoints import CheckpointError, card, find, load
+from .checkpoints import CheckpointError, fingerprint, load
 from .counterfactual import counterfactual_scores, manifold_distance, readings
 from .denoisers import UNet
 from .editing import (
@@ -443,18 +443,6 @@ def remembered(folder: Path | None, key: Mapping, make: Callable[[], Made]) -> M
     folder.mkdir(parents=True, exist_ok=True)
     torch.save((made.images.half().cpu(), made.seconds), path)
     return Made(made.images.half().float(), made.seconds)
-
-
-def fingerprint(name: str) -> str:
-    """The first 12 digits of a digest of a checkpoint's weights and its fixed label, by which cats and
-    wild differ; its name where it has no card."""
-    folder = find(name)
-    if not (folder / "card.json").is_file():
-        return name
-    known = card(folder)
-    weights = {k: v for k, v in known["files"].items() if k.endswith(".safetensors")}
-    own = [str(known.get("label", "")), *(sha for _, sha in sorted(weights.items()))]
-    return sha256("".join(own).encode()).hexdigest()[:12]
 
 
 def optional(load_it: Callable, name: str, device: str):

@@ -10,7 +10,7 @@ from lessons_lib import Sampler, load
 from lessons_lib.checkpoints import CheckpointError, card, verify
 from lessons_lib.denoisers import labels_of
 from lessons_lib.evaluators import HEADS, columns, load_clip, load_critic
-from lessons_lib.recipes import clip, critic, loop, pools, text_to_image
+from lessons_lib.recipes import clip, critic, figures, loop, pools, text_to_image
 from lessons_lib.recipes.__main__ import RECIPES
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
@@ -315,3 +315,24 @@ def test_a_card_lists_the_worlds_learnt():
     assert TINY.learns() == ("faces",)
     assert text_to_image.TextToImage("t2i").learns() == ("animals", "faces", "scenes")
     assert Critics("critic").learns() == tuple(sorted(WORLDS))
+
+
+def test_what_a_stopped_measurement_had_drawn_is_not_drawn_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(figures, "STEPS", 2)
+    monkeypatch.setattr(figures, "AT_ONCE", 2)
+    whole, _ = figures.samples("cats", 5, kept=tmp_path / "whole")
+    drawn, decoded = [], figures.decoded
+
+    def stopped(g, model, z, captions):
+        if len(drawn) == 2:
+            raise KeyboardInterrupt
+        drawn.append(len(z))
+        return decoded(g, model, z, captions)
+
+    monkeypatch.setattr(figures, "decoded", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        figures.samples("cats", 5, kept=tmp_path)
+    drawn.clear()
+    resumed, _ = figures.samples("cats", 5, kept=tmp_path)
+    assert drawn == [1]
+    assert_close(resumed, whole)

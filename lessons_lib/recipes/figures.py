@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics, plots
-from ..checkpoints import EMBEDDED, card, load
+from ..checkpoints import EMBEDDED, card, fingerprint, load
 from ..counterfactual import manifold_distance, nearest_factors, readings
 from ..denoisers import Denoiser, Guided
 from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
@@ -36,20 +36,29 @@ HELD_OUT = 900_000  # the first seed of the pictures that figures are measured o
 STEPS = 50
 AT_ONCE = 64
 NEAREST = 256  # samples whose nearest drawing is sought
+KEPT = Path(__file__).resolve().parents[2] / "build" / "figures"  # samples, until all is measured
 OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world that has several
 
 
-def samples(name: str, n: int, guidance: float = 3.0) -> tuple[Tensor, list[str]]:
+def samples(
+    name: str, n: int, guidance: float = 3.0, kept: Path = KEPT
+) -> tuple[Tensor, list[str]]:
     """`n` uncurated images of a generator by DDIM (η=0, 50 steps), and the captions of a
-    text-conditioned one, which are of held-out pictures of all its worlds."""
+    text-conditioned one, which are of held-out pictures of all its worlds. What a stopped call had drawn
+    is in `kept`, and the next one goes on from there."""
     model = load(name)
     captions = held_out_captions(n) if model.prompts else []
     g, parts = Sampler(model, STEPS), []
     if model.prompts:
         g = Sampler(Guided(model, guidance, model.prompts.empty), STEPS)
-    z = g.draw(n, seed=0)
-    for i in range(0, n, AT_ONCE):
+    z, file = g.draw(n, seed=0), kept / f"{name}-{fingerprint(name)}-{guidance:g}-{STEPS}-{n}.pt"
+    if file.is_file():
+        parts.append(torch.load(file, weights_only=True))
+    kept.mkdir(parents=True, exist_ok=True)
+    for i in range(sum(map(len, parts)), n, AT_ONCE):
         parts.append(decoded(g, model, z[i : i + AT_ONCE], captions[i : i + AT_ONCE]))
+        torch.save(torch.cat(parts), file.with_suffix(".tmp"))
+        file.with_suffix(".tmp").replace(file)
         print(f"{name}: {min(i + AT_ONCE, n)} of {n} samples", flush=True)
     return torch.cat(parts), captions
 
@@ -362,6 +371,8 @@ def main() -> None:
     figures = measured(args.name, args.samples)
     figures["measured in seconds"] = round(time.monotonic() - start)
     print(json.dumps(figures, indent=1))
+    for file in KEPT.glob(f"{args.name}-*.pt"):
+        file.unlink()
     folder: Path = EMBEDDED / args.name
     write(folder, card(folder) | {"figures": figures})
 
