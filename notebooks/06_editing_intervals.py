@@ -644,6 +644,11 @@ verdict = "confirmed" if kind[0] > kind[-1] else "not confirmed here"
 print(f"Early is coarser than late: {verdict}, by a factor of {kind[0] / kind[-1]:.2f}.")
 
 # %% [markdown]
+# Look at the last window once more. An edit that acts until the end has no steps after it in which the
+# network could draw what it began: its change is fine, and may be a smear. Ending an interval early is also a
+# way to have the network tidy up.
+
+# %% [markdown]
 # ## The two knobs
 #
 # All pictures are computed before the control is attached, so that it only has to show them. Find the
