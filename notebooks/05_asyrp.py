@@ -777,8 +777,8 @@ for label, row in rows.items():
 # two ends: *no edit* (what inversion and the critic's noise make of nothing) and the *truth* (the true counterfactual: the most
 # that this critic grants anyone). A rival may have a high S_dir and nothing achieved: it has moved CLIP, not the face. *Δh in both*
 # loses little of an edit that acts in the last steps alone: there D's √(1-ᾱ') is almost 0, so there is nothing left to cancel with (the
-# left end of this lesson's second figure). One that achieves may have changed everything. So hold them against each other at equal
-# success: the curves are Asyrp's, at scales from 0 to 2.
+# theorem's ratio, in this lesson's second figure, goes to 1 as t goes to 0). One that achieves may have changed everything. So hold
+# them against each other at equal success: the curves are Asyrp's, at scales from 0 to 2.
 
 # %%
 upwards = [0.5, 1.0, 2.0]

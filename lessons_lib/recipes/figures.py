@@ -371,10 +371,10 @@ def main() -> None:
     figures = measured(args.name, args.samples)
     figures["measured in seconds"] = round(time.monotonic() - start)
     print(json.dumps(figures, indent=1))
-    for file in KEPT.glob(f"{args.name}-*.pt"):
-        file.unlink()
     folder: Path = EMBEDDED / args.name
     write(folder, card(folder) | {"figures": figures})
+    for file in KEPT.glob(f"{args.name}-*.pt"):
+        file.unlink()
 
 
 if __name__ == "__main__":
