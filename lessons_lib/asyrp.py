@@ -266,14 +266,7 @@ def _per_image(scale: Scale) -> Scale:
 
 
 def _rescaling(d: Direction, schedule: Schedule) -> float:
-    if d.visits is None:
-        return 1.0
-    now = sum(d.acts(t) for t in schedule.t.tolist())
-    if not now:
-        raise ValueError(
-            f"No step of this schedule is in the interval from {d.first} to {d.last}: use more steps."
-        )
-    return d.visits / now
+    return 1.0 if d.visits is None else d.visits / len(schedule.within(d.first, d.last))
 
 
 # ---------------------------------------------------------------- files

@@ -70,11 +70,7 @@ def source_paths(
         raise ValueError(
             f"eta is {sampler.eta}: a direction is trained on deterministic paths, eta=0."
         )
-    steps = [i for i, t in enumerate(sampler.schedule.t.tolist()) if first >= t >= last]
-    if not steps:
-        raise ValueError(
-            f"No step of this schedule is in the interval from {first} to {last}: use more steps."
-        )
+    steps = sampler.schedule.within(first, last)
     look, rows = look or _as_it_is, []
     for i in range(0, len(z), at_once):
         part = None if cond is None else cond.expand(len(z), *cond.shape[1:])[i : i + at_once]

@@ -112,6 +112,15 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.t)
 
+    def within(self, first: int, last: int) -> list[int]:
+        """The steps of an editing interval, first ≥ t ≥ last: indices into `t`, one at the least."""
+        steps = [i for i, t in enumerate(self.t.tolist()) if first >= t >= last]
+        if not steps:
+            raise ValueError(
+                f"No step of this schedule is in the interval from {first} to {last}: use more steps."
+            )
+        return steps
+
     def sigma(self, eta: float) -> Tensor:
         """σ_t(η), (S,)."""
         return sigma(self.a, self.a_to, eta)

@@ -348,7 +348,7 @@ for what in ("mean of strangers", "the first picture's"):
 
 # %%
 each = [e.terms[0][1].form.delta.flatten(1).norm(dim=1).sum() for e in mean.values()]
-length = torch.stack(each).mean() / sum(first >= t >= last for t in times)
+length = torch.stack(each).mean() / len(g.schedule.within(first, last))
 gen = torch.Generator().manual_seed(p.seed)
 h_noise = torch.randn((p.n_images, *middle.h.shape[1:]), generator=gen).to(model.device)
 h_noise *= length / h_noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)  # in all steps, as long as a trained Δh

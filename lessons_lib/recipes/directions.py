@@ -227,7 +227,7 @@ def learn(
     rounds = both_trainings(form, attribute, sources, clip, s, seed)
     total = s.rounds + (s.rounds_through if attribute.l1_through else 0)
     first, last = attribute.used or (attribute.first, attribute.last)
-    visits = sum(first >= t >= last for t in sources.sampler.schedule.t.tolist())
+    visits = len(sources.sampler.schedule.within(first, last))
     edit, start = Asyrp.of(form, first, last, visits), time.monotonic()
     for n, done in enumerate(rounds, start=1):
         seconds += time.monotonic() - start
