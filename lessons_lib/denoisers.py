@@ -44,6 +44,13 @@ def predict(
     return denoiser.decode(b), b.h
 
 
+def half_is_fast(device: str) -> bool:
+    """Whether to run networks in bfloat16 on a device: not on a processor without instructions for it,
+    where they would take twice as long."""
+    has = torch.cpu.get_capabilities()
+    return device != "cpu" or any(has.get(k, False) for k in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
 def signal(denoiser: Denoiser, x: Tensor, t: int | Tensor) -> Tensor:
     """ᾱ_t in float64 (1-ᾱ_t cancels in less), shaped to broadcast against x: (B or 1, 1, …)."""
     a = denoiser.alpha_bar.double().to(x.device)[torch.as_tensor(t, device=x.device)]

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from . import lesson, metrics, plots
 from .checkpoints import CheckpointError, fingerprint, load
 from .counterfactual import counterfactual_scores, manifold_distance, readings
-from .denoisers import UNet
+from .denoisers import UNet, half_is_fast
 from .editing import (
     cycle_diffusion,
     ddib,
@@ -415,12 +415,15 @@ class Made(NamedTuple):
 
 
 @torch.no_grad()
-def in_batches(edit: Edit, x: Tensor, *lists: list, seed: int = 0, half: bool = True) -> Made:
+def in_batches(
+    edit: Edit, x: Tensor, *lists: list, seed: int = 0, half: bool | None = None
+) -> Made:
     """The edit of all images, `AT_ONCE` at a time, each batch by its own seed.
 
-    half: run the networks under bfloat16 autocast, as the command does; the sampler's state stays in
-        its own precision.
+    half: run the networks under bfloat16 autocast; None where that is fast. The sampler's state stays
+        in its own precision.
     """
+    half = half_is_fast(x.device.type) if half is None else half
     parts, start = [], time.process_time()
     for i in range(0, len(x), AT_ONCE):
         part = slice(i, i + AT_ONCE)
@@ -470,7 +473,9 @@ def unpaired_board(
     )
     held_out = WORLDS["dogs"].sample(HELD_OUT, SEEDS["held out"], size, device).image
     used = {"source": fingerprint(source), "dogs": fingerprint("dogs"), "steps": steps}
+    used |= {"precision": precision(device)}
     board = {"images": n, "chosen on": CHOOSING, "steps": steps, "tried": {}, "rows": {}}
+    board["precision"] = precision(device)
     board["networks"] = {name: fingerprint(name) for name in (source, "dogs", "critic")}
 
     def row(name: str, made: Made, setting: str = "") -> None:
@@ -514,6 +519,7 @@ def text_board(
     known = readable(model, triplets())
     cases = pictured(taken_in_turn(known, n), model.codec.factor * model.shape[-1], device)
     board = {"images": len(cases.x), "refused": len(triplets()) - len(known), "steps": steps}
+    board["precision"] = precision(device)
     board["networks"] = {k: fingerprint(k) for k in ("t2i", "clip", "clip-judge", "critic")}
     board["rows"] = {}
 
@@ -531,9 +537,15 @@ def text_board(
         for setting, edit in tqdm(settings.items(), f"text, {method}"):
             key = {"t2i": fingerprint("t2i"), "method": method, "setting": setting}
             make = partial(in_batches, edit, cases.x, *cases.texts)
-            made = remembered(cache, key | {"steps": steps, "images": len(cases.x)}, make)
+            key |= {"steps": steps, "images": len(cases.x), "precision": precision(device)}
+            made = remembered(cache, key, make)
             row(f"{method}, {setting}", made, method, setting)
     return board
+
+
+def precision(device: str) -> str:
+    """What the networks of a table run in."""
+    return "bfloat16" if half_is_fast(torch.device(device).type) else "float32"
 
 
 def autocast_change(steps: int, device: str) -> dict[str, float]:

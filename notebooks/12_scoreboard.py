@@ -69,14 +69,16 @@ torch.set_grad_enabled(False)
 # %%
 boards = sb.read()
 for name, board in sb.tables_of(boards).items():
-    print(f"{name}: {board['images']} images, {board['steps']} steps, {len(board['rows'])} rows")
+    size = f"{board['images']} images, {board['steps']} steps, {len(board['rows'])} rows"
+    print(f"{name}: {size}, networks in {board['precision']}")
 for what, value in boards["bfloat16"].items():
     lesson.record(f"networks in bfloat16, {what}", value)
 
 
 # %% [markdown]
-# The full tables were made with the networks under bfloat16, the samplers in float64. The three numbers
-# say what that costs: how near CycleDiffusion's dogs are to those of float32, and what it does to a score.
+# A full table is made with the networks in bfloat16 where the machine has instructions for it, and the
+# samplers in float64. The three numbers say what bfloat16 costs: how near CycleDiffusion's dogs are to
+# those of float32, and what it does to a score.
 #
 # **Fair settings.** SDEdit, ILVR, EGSDE, DDIB and CycleDiffusion each have a knob (where to start, which
 # frequencies to keep). For each method and source, all settings were tried on *other* pictures. Taken is,

@@ -188,6 +188,19 @@ def test_batches_keep_their_order_lists_and_seeds():
     assert seeds == [5, 5 + sb.AT_ONCE] and texts == words and made.seconds >= 0
 
 
+@pytest.mark.parametrize(("fast", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_networks_run_in_half_precision_where_that_is_fast(fast, dtype, monkeypatch):
+    monkeypatch.setattr(sb, "half_is_fast", lambda device: fast)
+    ran_in = []
+
+    def edit(x, seed):
+        ran_in.append((x @ x).dtype)
+        return x
+
+    sb.in_batches(edit, torch.randn(3, 4, 4))
+    assert ran_in == [dtype] and sb.precision("cpu") == str(dtype).removeprefix("torch.")
+
+
 def test_what_was_made_is_found_again_by_its_key(tmp_path):
     made = []
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from .. import metrics, plots
 from ..checkpoints import EMBEDDED, card, fingerprint, load
 from ..counterfactual import manifold_distance, nearest_factors, readings
-from ..denoisers import Denoiser, Guided
+from ..denoisers import Denoiser, Guided, half_is_fast
 from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
 from ..inputs import pictures as look
 from ..sampler import Code, Sampler
@@ -30,7 +30,6 @@ from ..worlds.scenes_words import COLORS, OBJECTS
 from ..worlds.words import article
 from .cards import write
 from .clip import TOLD, across
-from .loop import precision
 
 HELD_OUT = 900_000  # the first seed of the pictures that figures are measured on
 STEPS = 50
@@ -70,7 +69,7 @@ def decoded(g: Sampler, model: Denoiser, z: Code, captions: list[str]) -> Tensor
     """
     cond = model.prompts(captions) if captions else None
     device = model.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=precision(device) == "bf16"):
+    with torch.autocast(device, torch.bfloat16, enabled=half_is_fast(device)):
         x = g.decode(z, cond=cond).float()
     return look(model, x).clamp(-1, 1)
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from .. import _torchvision  # noqa: F401
 from ..checkpoints import card, find
+from ..denoisers import half_is_fast
 from ..worlds import WORLDS
 
 
@@ -80,10 +81,8 @@ def accelerator(device: str = "cpu", compiled: bool = True):
 
 
 def precision(device: str) -> str:
-    """bf16, or none on a processor without instructions for it, where it would take twice as long."""
-    has = torch.cpu.get_capabilities()
-    native = any(has.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
-    return "bf16" if native or device != "cpu" else "no"
+    """accelerate's word for the precision that networks are trained in."""
+    return "bf16" if half_is_fast(device) else "no"
 
 
 def attention(device: torch.device):
