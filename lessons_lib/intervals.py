@@ -1,4 +1,4 @@
-"""When to edit, and when to add noise again: the three phases of Kwon et al. 2023 (§3.4).
+"""When to edit, and when to add noise again: the three phases of Kwon et al. 2023 (§4).
 
 T ≥ t ≥ t_edit        Asyrp, η = 0
 t_edit > t > t_boost  the plain deterministic sampler

@@ -16,7 +16,7 @@
 # and t_boost, why their 0.33 and 1.2 mean nothing for another distance, how to find the thresholds of yours,
 # what a longer interval buys and costs against a stronger edit, and whether boosting helps *here*.
 #
-# 50 minutes. Equations: Asyrp (Kwon et al., ICLR 2023), §3.4 and eq. 6 (the step); LPIPS is that of Zhang et
+# 50 minutes. Equations: Asyrp (Kwon et al., ICLR 2023), §4 and eq. 6 (the step); LPIPS is that of Zhang et
 # al. (CVPR 2018). Lesson 05 makes the edits that are timed here.
 
 # %% tags=["parameters"]
@@ -72,6 +72,9 @@ print(who.said or f"{', '.join(names)}: each has a ground truth.")
 #
 # **Predict.** Which of the two will be near the image first, P_t or x_t? At which t could you tell *who* it
 # is?
+#
+# (The paths are those of given pictures, walked back from image to noise by DDIM: a code found so is not quite
+# noise. In x_T you will see where a head will be.)
 
 # %%
 def look(x):
@@ -80,10 +83,10 @@ def look(x):
 
 path = list(g.trajectory(who.z))
 source = look(path[-1].x_to)
-shown = path[:: max(1, len(path) // 9)][:9]
-rows = [torch.cat([look(v[:1]) for v in seen])
+shown = path[:: max(1, len(path) // 9)]
+rows = [torch.cat([look(v[:1]) for v in (*seen, path[-1].x_to)])
         for seen in ([s.x for s in shown], [s.P for s in shown])]  # fmt: skip
-plots.strips(rows, ["x_t", "P_t"], [f"t = {s.t}" for s in shown])
+plots.strips(rows, ["x_t", "P_t"], [*(f"t = {s.t}" for s in shown), "x_0"])
 
 # %% [markdown]
 # Our d is the *perceptual distance (critic)*: LPIPS's formula on the features of the network that reads
@@ -107,9 +110,9 @@ for curve, values in (("P_t", c.P), ("x_t", c.x)):
 
 
 # %% [markdown]
-# P_t arrives long before x_t: what is to be seen is decided while the state is still mostly noise. In between
-# lies a long stretch in which an edit can no longer do much, and noise can still be re-drawn. Hence **three
-# phases**:
+# P_t arrives long before x_t. In between lies a long stretch in which little of the *unedited* picture is still
+# to be decided, while noise can still be re-drawn. The paper infers that an edit can do little there; below we
+# measure whether that is so. Hence **three phases**:
 #
 # | times | step | why |
 # |---|---|---|
@@ -173,11 +176,11 @@ measured = {name: intervals.curves_of(path, d, look) for name, d in rulers.items
 fig, axes = plots.figure(1, 2, width=12, height=4.5)
 for i, (name, curve) in enumerate(measured.items()):
     for ax, values in zip(axes, (curve.P, curve.x), strict=True):
-        ax.plot(c.t, values, "os^vd"[i] + "-", ms=5, color=plots.ETAS(i / 4), label=name)
+        ax.plot(c.t, values.clamp_min(1e-2), "os^vd"[i] + "-", ms=5, color=plots.ETAS(i / 4), label=name)
 for ax, level, what in zip(axes, (intervals.EDIT, intervals.BOOST), ("P_t", "x_t"), strict=True):
     ax.axhline(level, color="black", lw=1.5, ls=":", label=f"the paper's {level:g}")
-    ax.set(xlabel="t", ylabel=f"distance of {what} to the image", xlim=(1000, 0))
-axes[0].legend(fontsize=11)
+    ax.set(xlabel="t", ylabel=f"distance of {what} to the image", xlim=(1000, 0), yscale="log")
+    ax.legend(fontsize=11, loc="lower left")
 fig
 
 
@@ -207,7 +210,7 @@ for name in truths:
 
 # %% [markdown]
 # A small encoder puts opposites far apart. Where δ takes most of the 0.33, or all of it, the rule asks for an
-# 'interval' of nearly every step. Note these times; next we ask the edits themselves where an interval may
+# 'interval' of nearly every step, or of all. Note these times; next we ask the edits themselves where an interval may
 # end.
 
 # %% [markdown]
@@ -223,7 +226,7 @@ for name in truths:
 # %%
 firsts = {name: edit.terms[0][1].first for name, edit in who.edits.items()}
 first = max(firsts.values())
-inside = [s.t for s in path if 0 < s.t <= first] or [0]
+inside = [s.t for s in path if s.t <= first] or [0]
 ends = inside[: -4 : -(-len(inside) // 8)] + inside[-4:]  # closer at the end, for what is small
 tail, z = from_first(g, who.z, first)  # before it no edit acts: those steps are walked once, for all
 
@@ -255,16 +258,22 @@ if truths:
 fig, axes = plots.figure(1, len(panels), width=4.6 * len(panels) + 1, squeeze=False)
 for ax, (what, lines) in zip(axes[0], panels.items(), strict=True):
     for i, (name, values) in enumerate(lines.items()):
-        ax.plot(ends, values, "o-", color=colours[i % 3], label=name)
-    ax.set(xlabel="t_edit", title=what, xlim=(first + 20, 0), ylim=(0, None))
+        acts = [k for k, t in enumerate(ends) if t <= firsts[name]]
+        ax.plot([ends[k] for k in acts], values[acts], "o-", color=colours[i % 3], label=name)
+    if what.startswith("drift"):
+        none = scores(source, who, name, critic, distance).drift.mean()
+        ax.axhline(none, color="black", lw=1.5, ls=":", label="no edit")
+        ax.legend()
+    ax.set(xlabel="t_edit", title=what, xlim=(first + 20, -10))
     ax.title.set_fontsize(12)
 axes[0, 0].legend()
 fig
 
 # %% [markdown]
-# Read the curves from left (a short interval) to right. The interval of each direction is in its card: before
-# its first time nothing happens, and to the right of its last time we let it act on where we would not. The
-# curves of the three begin in different places: a mouth is a few pixels, decided late.
+# Read the curves from left (a short interval) to right. The interval of each direction is in its card: to the
+# right of its last time we let it act on where we would not. The curves begin where the cards let them, for
+# each attribute's first time was chosen when it was trained (the paper's intervals begin at T). And drift does
+# not begin at 0: with no edit it is what the critic misreads.
 #
 # `threshold` takes the shortest interval that reaches a `share` of the best success, and reads d(x_0, P_t)
 # there:
@@ -279,8 +288,9 @@ for name in truths:
     found[name] = intervals.threshold(c.t, c.P, ends, success, p.share)
     fits[name] = intervals.t_edit(c, found[name])
     ((_, d),) = who.edits[name].terms
+    end = "; the last that there is: success may not have ended" if fits[name] <= ends[-1] else ""
     lesson.record(f"threshold of d, {name}", found[name])
-    lesson.record(f"t_edit by it, {name}", fits[name], f"(by its card: {d.last})")
+    lesson.record(f"t_edit by it, {name}", fits[name], f"(by its card: {d.last}{end})")
 
 
 # %% [markdown]
@@ -300,14 +310,16 @@ if len(found) > 1:
     for name in found:
         t, part = taken_over(name)
         verdict = "serves" if part >= p.share else "does not serve"
+        verdict = verdict if t <= firsts[name] else "an empty interval"
         lesson.record(f"share of the best success at t = {t}, {name}", part, f"({verdict})")
 
 
 # %% [markdown]
-# Where it says 'does not serve', one threshold for all attributes is too blunt for these edits: the curves above
-# say which of them is done early, and which needs its last steps. That is what δ is there to correct, and here
-# the ground truth does it. (How early is not the attribute's alone: under a high price of change, an f_t that is
-# trained through the whole interval may do its work where it costs least.)
+# Where it says 'does not serve', or leaves an empty interval, one threshold for all attributes is too blunt for
+# these edits. ('Serves' says that the interval is long enough, not that it is as short as it might be.) δ is
+# there to correct this: hold the order of the three δ above, the largest asking for the longest interval,
+# against the order of the three t_edit found here. (When an edit is done is not the attribute's alone: under a
+# high price of change, an f_t that is trained through the whole interval may do its work where it costs least.)
 
 # %% [markdown]
 # ### Exercise 2 · the shortest sufficient interval <small>(medium · 5 minutes)</small>
@@ -430,7 +442,7 @@ if len(equal) > 1:
 # The ratio says how much the choice matters once the strength may be chosen with it: near 1, length and
 # strength are nearly the same knob; well above 1, the interval is worth finding. The correlation says how
 # dearly success is paid for: near 1, whatever reaches more also changes more of the rest, and a threshold is
-# a price limit, not a law.
+# a price limit, not a law. (The drift of strength 0, in the first row, is the critic's own.)
 
 # %% [markdown]
 # ## The third phase: quality boosting
@@ -438,6 +450,9 @@ if len(equal) > 1:
 # Below t_boost the plain steps become stochastic (η = 1). The noise that is drawn anew must be removed again
 # by the network, which repairs what an edit left unlike any picture. `Boosted` is such a sampler; the code
 # gets noise for the boosted steps.
+#
+# (Where t_boost lies above the end of the edit, the edit goes on at η = 1 and there is no middle phase: that is no
+# longer the paper's process. A grey line marks it.)
 #
 # **Predict.** With t_boost = 0 nothing changes. What must happen to an *unedited* picture as t_boost rises?
 # And to an edited one?
@@ -493,6 +508,7 @@ for which, values in gains.items():
     axes[0].errorbar(boosts[1:], mean, [mean - low, high - mean], color=colour, fmt="o-", capsize=4,
                      label=which)  # fmt: skip
 axes[0].axhline(0, color="black", lw=1)
+axes[0].axvline(edit.terms[0][1].last, color=plots.SOURCE, lw=1.5, ls=":", label="the edit's end")
 axes[0].set(xlabel="t_boost", ylabel="quality gained (manifold distance, dB)")
 axes[1].plot([0, *boosts[1:]], lost, "o-", color=plots.SOURCE)
 axes[1].set(xlabel="t_boost", ylabel="identity left (unedited pictures)", ylim=(0, 1.03))
@@ -505,6 +521,9 @@ keep = intervals.threshold(c.t, c.x, [max(t, 0) for t in boosts], lost, p.share)
 t_boost = intervals.t_boost(c, keep)
 lesson.record(f"threshold of γ that keeps {p.share:.0%} of the identity", keep)
 lesson.record("t_boost by it", t_boost)
+for attribute, t in fits.items():
+    middle = "a middle phase" if t > t_boost else "no middle phase: the edit is not done by then"
+    print(f"{attribute}: t_edit {t}, t_boost {t_boost}, {middle}.")
 for which, values in gains.items():
     nearest = min(range(len(values)), key=lambda k: abs(boosts[k + 1] - t_boost))
     gain = values[nearest]
@@ -514,11 +533,11 @@ for which, values in gains.items():
 
 
 # %% [markdown]
-# The two rows tell two stories. An unedited picture of the world has nothing to be repaired: fresh noise can
-# only replace it by the network's own idea of a picture, whose quality is that of its samples. An edited one
-# has left the world already, so there is less to lose. The words in brackets are computed from the intervals;
-# 'undecided' means that these few pictures cannot say. And η = 1 with few steps is coarse itself (lesson 01):
-# `-p steps 50` is the fairer test.
+# An unedited picture of the world has nothing to be repaired: fresh noise can only replace it by the network's
+# own idea of a picture, whose quality is that of its samples. An edited one may have left the world already,
+# and then there is less to lose. See whether the two curves are far enough apart to say so. The words in
+# brackets are computed from the intervals; 'undecided' means that these few pictures cannot say. And η = 1 with
+# few steps is coarse itself (lesson 01): `-p steps 50` is the fairer test.
 
 # %% [markdown]
 # ### Exercise 3 · three phases in one line of σ <small>(medium · 5 minutes)</small>
@@ -534,7 +553,8 @@ def three_phase_sigma(t, sigma, t_boost):
 
 # %%
 stochastic = g.with_eta(1.0).sigma
-cases = [(g.schedule.t, stochastic, t) for t in (0, 200, 500)]
+visited = g.schedule.t.tolist()
+cases = [(g.schedule.t, stochastic, t) for t in (0, visited[-2], visited[len(visited) // 2])]
 lesson.exercise(
     three_phase_sigma, lambda t, sigma, t_boost: Boosted(g, t_boost).sigma, cases,
     ["the third phase is t_boost ≥ t, with the end included"],
@@ -644,9 +664,10 @@ verdict = "confirmed" if kind[0] > kind[-1] else "not confirmed here"
 print(f"Early is coarser than late: {verdict}, by a factor of {kind[0] / kind[-1]:.2f}.")
 
 # %% [markdown]
-# Look at the last window once more. An edit that acts until the end has no steps after it in which the
-# network could draw what it began: its change is fine, and may be a smear. Ending an interval early is also a
-# way to have the network tidy up.
+# Look at the last window once more. An edit that acts until the end has no steps after it in which the network
+# could draw what it began, and its change may be a smear: is it finer than that of the window before? Ending an
+# interval early is also a way to have the network tidy up. (The shipped *old* was trained from 450 on and is used
+# from 600: its first window lies before all that it was trained for.)
 
 # %% [markdown]
 # ## The two knobs
@@ -685,8 +706,8 @@ explore(
 #   choice at *use*, as in the papers. A direction trained for each interval anew may do better, or not. Both
 #   happened with those we ship. *smiling* was first trained from t = 350 on; the table above, drawn for it,
 #   said that briefly and strongly is the cleaner way; and trained anew in the last three of 20 steps it
-#   reached more, with less drift. *old* was trained from 450 to 50, and the table said: earlier, and end sooner.
-#   Trained anew from 600 to 200 it was no better than the old f_t *used* there, so that is what its card says.
+#   reached more, with less drift. *old* was trained from 450 to 50; the windows said: earlier, and the table: end
+#   sooner. Trained anew from 600 to 200 it was no better than the old f_t *used* there, so that is what its card says.
 # - The critic also judges pictures that no longer look like any of the world, and there its readings are
 #   guesses: low quality and high success in one cell is a warning, not a success.
 # - Real LPIPS needs its own weights; where they are, the rule above runs on it, and its numbers may be held
