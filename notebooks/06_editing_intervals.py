@@ -176,10 +176,11 @@ measured = {name: intervals.curves_of(path, d, look) for name, d in rulers.items
 fig, axes = plots.figure(1, 2, width=12, height=4.5)
 for i, (name, curve) in enumerate(measured.items()):
     for ax, values in zip(axes, (curve.P, curve.x), strict=True):
-        ax.plot(c.t, values.clamp_min(1e-2), "os^vd"[i] + "-", ms=5, color=plots.ETAS(i / 4), label=name)
+        ax.plot(c.t, values, "os^vd"[i] + "-", ms=5, color=plots.ETAS(i / 4), label=name)
 for ax, level, what in zip(axes, (intervals.EDIT, intervals.BOOST), ("P_t", "x_t"), strict=True):
     ax.axhline(level, color="black", lw=1.5, ls=":", label=f"the paper's {level:g}")
     ax.set(xlabel="t", ylabel=f"distance of {what} to the image", xlim=(1000, 0), yscale="log")
+    ax.set_ylim(1e-2, None)
     ax.legend(fontsize=11, loc="lower left")
 fig
 

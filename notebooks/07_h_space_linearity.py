@@ -283,7 +283,7 @@ moved = {c: seen(v) - before for c, v in together.items()}  # (N, F)
 left = {c: [((moved[c] @ axis[k]).mean() / (moved[k,] @ axis[k]).mean()).item() for k in c]
         for c in groups if len(c) > 1}  # fmt: skip
 bars = [(k, c, v) for c, values in left.items() for k, v in zip(c, values, strict=True)]
-fig, ax = plots.figure(width=11, height=3.8)
+fig, ax = plots.figure(width=13, height=3.8)
 ax.bar(
     range(len(bars)), [v for *_, v in bars], color=[plots.ETAS(len(c) - 2.0) for _, c, _ in bars]
 )
@@ -664,8 +664,8 @@ fig, ax = plots.figure(width=12, height=0.36 * len(verdicts) + 1)
 for i, (_, value, word, least) in enumerate(verdicts):
     ax.barh(i, min(max(value, 0), 1.3), color=colours[word])
     ax.plot(least, [i, i], "|", color="black", ms=14)  # from where on it is confirmed, and partly
-    ax.text(min(max(value, 0), 1.3) + 0.02, i, f"{value:.2f} {word}", va="center", fontsize=11)
-ax.set(yticks=range(len(verdicts)), yticklabels=[c for c, *_ in verdicts], xlim=(0, 1.5))
+    ax.text(1.33, i, f"{value:.2f} {word}", va="center", fontsize=11)
+ax.set(yticks=range(len(verdicts)), yticklabels=[c for c, *_ in verdicts], xlim=(0, 1.6))
 ax.tick_params(axis="y", labelsize=11), ax.invert_yaxis()
 fig
 
