@@ -22,7 +22,7 @@ from .text_to_image import Codecs, TextToImage, codec_folder
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        # faces begins from faces-half: --warm-start the folder that faces-half was written to.
+        # NAME begins from NAME-half: --warm-start the folder that NAME-half was written to.
         Pixel("faces-half", images=850_000, world="faces", label="glasses"),
         Pixel(
             "faces",
@@ -38,9 +38,24 @@ RECIPES = {
             label="glasses",
         ),
         Pixel(
-            "animals",
+            "animals-half",
+            images=850_000,
             world="animals",
             channels=(64, 96, 128),
+            label="species",
+            unlabelled=0.15,
+        ),
+        Pixel(
+            "animals",
+            images=350_000,
+            learning_rate=3e-4,
+            held=300,
+            world="animals",
+            unshuffle=1,
+            channels=(32, 64, 96, 128),
+            attention=(2, 3),
+            embedding=256,
+            focus=0.5,
             label="species",
             unlabelled=0.15,
             views=("cats", "dogs", "wild"),
