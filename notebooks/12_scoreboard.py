@@ -718,7 +718,7 @@ for method in chosen:
 # ## What an edit costs
 #
 # The processor's seconds for an image, in batches of 32, at the steps of the full tables. The machine was
-# busy with other work, so read them as ratios.
+# busy with other work, and the two tables may come from two machines: read them as ratios, within a table.
 
 # %%
 costs = {}
