@@ -19,45 +19,26 @@ from .loop import Run, accelerator, train
 from .pixel import Pixel
 from .text_to_image import Codecs, TextToImage, codec_folder
 
+# A finer level around a network of half the resolution: NAME begins from NAME-half, --warm-start the
+# folder that NAME-half was written to.
+GROWN = {
+    "learning_rate": 3e-4, "held": 300, "unshuffle": 1, "attention": (2, 3), "embedding": 256, "focus": 0.5,
+}  # fmt: skip
+FACES = {"world": "faces", "label": "glasses"}
+ANIMALS = {"world": "animals", "label": "species", "unlabelled": 0.15}
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        # NAME begins from NAME-half: --warm-start the folder that NAME-half was written to.
-        Pixel("faces-half", images=850_000, world="faces", label="glasses"),
-        Pixel(
-            "faces",
-            images=560_000,
-            learning_rate=3e-4,
-            held=300,
-            world="faces",
-            unshuffle=1,
-            channels=(32, 64, 128, 192),
-            attention=(2, 3),
-            embedding=256,
-            focus=0.5,
-            label="glasses",
-        ),
-        Pixel(
-            "animals-half",
-            images=850_000,
-            world="animals",
-            channels=(64, 96, 128),
-            label="species",
-            unlabelled=0.15,
-        ),
+        Pixel("faces-half", images=850_000, **FACES),
+        Pixel("faces", images=560_000, channels=(32, 64, 128, 192), **FACES, **GROWN),
+        Pixel("animals-half", images=850_000, channels=(64, 96, 128), **ANIMALS),
         Pixel(
             "animals",
             images=350_000,
-            learning_rate=3e-4,
-            held=300,
-            world="animals",
-            unshuffle=1,
             channels=(32, 64, 96, 128),
-            attention=(2, 3),
-            embedding=256,
-            focus=0.5,
-            label="species",
-            unlabelled=0.15,
+            **ANIMALS,
+            **GROWN,
             views=("cats", "dogs", "wild"),
         ),
         Critics(
