@@ -113,7 +113,7 @@ class Schedule:
         return len(self.t)
 
     def within(self, first: int, last: int) -> list[int]:
-        """The steps of an editing interval, first ≥ t ≥ last: indices into `t`, one at the least."""
+        """The steps of an editing interval, first ≥ t ≥ last: indices into `t`. ValueError if it has none."""
         steps = [i for i, t in enumerate(self.t.tolist()) if first >= t >= last]
         if not steps:
             raise ValueError(

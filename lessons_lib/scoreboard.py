@@ -472,10 +472,9 @@ def unpaired_board(
         for count, what in ((CHOOSING, "choosing"), (n, "reported"))
     )
     held_out = WORLDS["dogs"].sample(HELD_OUT, SEEDS["held out"], size, device).image
-    used = {"source": fingerprint(source), "dogs": fingerprint("dogs"), "steps": steps}
-    used |= {"precision": precision(device)}
-    board = {"images": n, "chosen on": CHOOSING, "steps": steps, "tried": {}, "rows": {}}
-    board["precision"] = precision(device)
+    same = {"steps": steps, "precision": precision(device)}
+    used = {"source": fingerprint(source), "dogs": fingerprint("dogs")} | same
+    board = {"images": n, "chosen on": CHOOSING, "tried": {}, "rows": {}} | same
     board["networks"] = {name: fingerprint(name) for name in (source, "dogs", "critic")}
 
     def row(name: str, made: Made, setting: str = "") -> None:
@@ -537,7 +536,7 @@ def text_board(
         for setting, edit in tqdm(settings.items(), f"text, {method}"):
             key = {"t2i": fingerprint("t2i"), "method": method, "setting": setting}
             make = partial(in_batches, edit, cases.x, *cases.texts)
-            key |= {"steps": steps, "images": len(cases.x), "precision": precision(device)}
+            key |= {"steps": steps, "images": len(cases.x), "precision": board["precision"]}
             made = remembered(cache, key, make)
             row(f"{method}, {setting}", made, method, setting)
     return board

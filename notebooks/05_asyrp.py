@@ -111,7 +111,7 @@ plots.strips([v.cpu() for v in rows.values()], list(rows), [])
 
 # %%
 edit = next(iter(who.edits.values()))  # the first of the attributes
-inside = [i for i, t in enumerate(g.schedule.t.tolist()) if edit.terms[0][1].acts(t)]
+inside = g.schedule.within(edit.terms[0][1].first, edit.terms[0][1].last)
 moves = []
 for step in g.trajectory(who.z):
     if step.i in inside:
@@ -499,6 +499,10 @@ table(found)
 for label, row in found.items():
     for what in list(row)[:2]:
         lesson.record(f"{label}: {what}", row[what])
+for label, e in edits.items():
+    ((scale, d),) = e.terms
+    steps_taken = g.schedule.t[g.schedule.within(d.first, d.last)].tolist()
+    print(f"{label}, acts at t = {', '.join(map(str, steps_taken))}; its Δh × {scale:.2f}")
 
 # %% [markdown]
 # *Achieved*: the share of the way from the source to the counterfactual, read by a critic that training never saw. *Drift*: how
@@ -509,9 +513,9 @@ for label, row in found.items():
 # that the world could have drawn. *S_dir*: the cosine of eq. 7 by an encoder that did not train. Some papers print 1 - cosine
 # under the same name: ask which, and what no edit scores, before you compare.
 #
-# And look again: the shipped *smiling* is a smear beside yours. It acts late, and with as few steps as here in two: one at t = 111,
-# after which P is all but the picture, and the last, at t = 0, where a shift of ε hardly moves P. So one step does the work, with a Δh
-# made 3/2 as long for the step that is missing, and nothing comes after to sharpen what it began. `-p steps 20`, for which it was
+# And look again: the shipped *smiling* is a smear beside yours. It acts late, and with as few steps as here in two (printed above): after
+# the first of them P is all but the picture, and in the last, at t = 0, a shift of ε hardly moves P. So one step does the work, with a Δh
+# made longer for the step that is missing, and nothing comes after to sharpen what it began. `-p steps 20`, for which it was
 # made, gives it one step more. Which columns above notice? *Quality* does, by less than a dB: a number is never the whole of a picture.
 
 # %% [markdown]

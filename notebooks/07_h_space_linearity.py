@@ -150,8 +150,8 @@ def verdict(claim, value, note="", least=(p.full, p.some), decided=True):
 # > Scaling Δh by s moves the attribute by s times as much, −2 ≤ s ≤ 2.
 #
 # **Predict.** Where must a straight line end, in a world whose factors have a range? (R² forgives much, and
-# lets the line have an offset: an edit that does nothing at all at negative scales still has 0.79. So a line is
-# asked for `straight`.)
+# lets the line have an offset: what does an edit have that does nothing at all at negative scales? It is printed
+# below. So a line is asked for `straight`.)
 
 # %%
 scales = torch.arange(-2, 2.01, 0.5)
@@ -181,6 +181,8 @@ fig
 
 # %%
 inner = scales.abs() <= 1
+idle = hspace.r_squared(scales, scales.clamp_min(0))
+lesson.record("R² on -2…2 of an edit that does nothing at negative scales", idle)
 for name, values in effects.items():
     for what, part in (("-1…1", inner), ("-2…2", scales < 9)):
         r2 = hspace.linearity(scales[part], values[part], p.seed)
@@ -658,8 +660,9 @@ lesson.record("a random direction's share, expected", p.components / middle.h[0]
 # ## The verdicts
 
 # %%
-colours = {"confirmed": plots.EDITED, "partly": plots.D, "not": plots.WRONG}
-colours["undecided"] = plots.SOURCE
+colours = {
+    "confirmed": plots.EDITED, "partly": plots.D, "not": plots.WRONG, "undecided": plots.SOURCE,
+}  # fmt: skip
 fig, ax = plots.figure(width=12, height=0.36 * len(verdicts) + 1)
 for i, (_, value, word, least) in enumerate(verdicts):
     ax.barh(i, min(max(value, 0), 1.3), color=colours[word])

@@ -685,7 +685,7 @@ for claim, value, enough, some in claims:
     print(f"{claim}: {value:.2f} → {word}")
 
 # %% [markdown]
-# Lesson 07's limits: 0.95 for a line (partly from 0.8: an edit that does nothing at negative scales has 0.79), 0.8 for
+# Lesson 07's limits: 0.95 for a line (partly from 0.8; an edit that does nothing at negative scales has hardly less), 0.8 for
 # what is left (partly from 0.5). A ratio of two small effects is worth little: look at the slopes
 # above first. And the negative side may be another world than the positive one: look at scale -1 in the strip above, before
 # you call a direction linear because one number rises.
