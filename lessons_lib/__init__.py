@@ -8,7 +8,8 @@ x = g.decode(z)
 
 from . import worlds
 from .checkpoints import load
-from .sampler import Code, Sampler
+from .code import Code
+from .sampler import Sampler
 
 __version__ = "0.1.0"
 __all__ = ["Code", "Sampler", "load", "worlds"]

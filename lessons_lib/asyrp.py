@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .checkpoints import EMBEDDED, CheckpointError, card, digest, verify
+from .code import Eps
 from .denoisers import Bottleneck, Denoiser, Halves
 from .schedule import Schedule
 
@@ -32,16 +33,15 @@ WEIGHTS = "model.safetensors"
 # ---------------------------------------------------------------- the step
 
 
-def asymmetric(
-    denoiser: Denoiser, b: Bottleneck | Halves, delta_h: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(ε for P, ε for D, h) from one bottleneck, the decoder's two passes in one batch.
+def asymmetric(denoiser: Denoiser, b: Bottleneck | Halves, delta_h: Tensor | None) -> Eps:
+    """ε for P and for D, and h, from one bottleneck: the decoder's two passes in one batch.
 
     delta_h: (B or 1, C_h, H_h, W_h), added to h for P; None asks the decoder once, for both.
+    Raises ValueError for a Δh of another shape than the model's h.
     """
     if delta_h is None:
         eps = denoiser.decode(b)
-        return eps, eps, b.h
+        return Eps(eps, eps, b.h)
     if delta_h.shape[1:] != b.h.shape[1:]:
         raise ValueError(
             f"Δh is {tuple(delta_h.shape[1:])}, but this model's h is {tuple(b.h.shape[1:])}: "
@@ -51,7 +51,7 @@ def asymmetric(
     eps_P, eps_D = denoiser.decode(twice(b), torch.cat([delta_h, torch.zeros_like(delta_h)])).chunk(
         2
     )
-    return eps_P, eps_D, b.h
+    return Eps(eps_P, eps_D, b.h)
 
 
 def twice(b: Bottleneck | Halves) -> Bottleneck | Halves:
@@ -213,8 +213,8 @@ class Asyrp:
         """The edit by one direction, at scale 1."""
         return cls(((1.0, Direction(form, first, last, visits, card)),))
 
-    def __call__(self, denoiser: Denoiser, x: Tensor, t: int, cond: Tensor | None = None):
-        """(ε for P, ε for D, h), as the sampler asks an edit."""
+    def __call__(self, denoiser: Denoiser, x: Tensor, t: int, cond: Tensor | None = None) -> Eps:
+        """ε for P and for D, and h, as the sampler asks an edit. ValueError for a model without h."""
         if not hasattr(denoiser, "encode"):
             raise ValueError("This model has no bottleneck, so no h to shift: use a U-Net.")
         b = denoiser.encode(x, t, cond)

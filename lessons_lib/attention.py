@@ -98,9 +98,7 @@ def controlled(
 
     pair = ((source, _Attended(source.denoiser, layers, record, kept, True)),
             (target, _Attended(target.denoiser, layers, use, kept, False)))  # fmt: skip
-    return tuple(
-        Sampler(watched, eta=g.eta, schedule=g.schedule, dtype=g.dtype) for g, watched in pair
-    )
+    return tuple(g.replace(denoiser=watched) for g, watched in pair)
 
 
 @torch.no_grad()
@@ -141,14 +139,14 @@ class _Kept:
 Use = Callable[[int, Tensor], Tensor]  # layer, its maps (B, heads, places, L) -> maps to use
 
 
-class _Attended:
+class _Attended(Denoiser):
     """A denoiser whose maps, of the passes with a text, go through `use`."""
 
     def __init__(self, denoiser: Denoiser, layers: list, use: Use, kept: _Kept, records: bool):
         self.denoiser, self.layers, self.use = denoiser, layers, use
         self.kept, self.records = kept, records
-        self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
-        self.device, self.text_width = denoiser.device, denoiser.text_width
+        self.bring_along(denoiser)
+        self.device = denoiser.device
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         time = int(torch.as_tensor(t).max())
@@ -217,7 +215,7 @@ def _network(denoiser: Denoiser) -> nn.Module:
                 "At guidance scale 0 no text is read, so there are no maps to control."
             )
         denoiser = denoiser.denoiser
-    if getattr(denoiser, "text_width", None) is None:
+    if denoiser.text_width is None:
         raise ValueError("This model has no cross-attention: give a text-conditioned one.")
     return denoiser.net
 

@@ -16,10 +16,11 @@ import torch
 from . import _torchvision  # noqa: F401
 from .asyrp import Asyrp
 from .checkpoints import CheckpointError, load
+from .code import Eps, plain
 from .denoisers import UNet, predict
 from .directions import new_f_t
 from .editing import text_edit
-from .sampler import Sampler, plain
+from .sampler import Sampler
 from .schedule import Schedule, trailing
 
 
@@ -90,19 +91,18 @@ def asyrp(model: UNet, batch: int, repeats: int) -> None:
     sampler = Sampler(model, 2)
     z = sampler.draw(batch, seed=0)
     edit = Asyrp.of(new_f_t(sampler, z), 999, 500)
-    x, nothing = z.x_T, torch.zeros_like(z.x_T)
+    x = z.x_T
 
     def step(i: int, edit=plain):
-        return lambda: sampler.step(x, i, nothing, edit)
+        return lambda: sampler.step(x, i, edit=edit)
 
     def two_passes(model, x, t, cond=None):
-        (eps_D, h), (eps_P, _, _) = predict(model, x, t), alone(model, x, t)
-        return eps_P, eps_D, h
+        return Eps(alone(model, x, t).P, *predict(model, x, t)[:2])
 
     def alone(model, x, t, cond=None):
         b = model.encode(x, t)
         eps = model.decode(b, edit.shift(b, t))
-        return eps, eps, b.h
+        return Eps(eps, eps, b.h)
 
     for where, i, most in (("inside", 0, 1.75), ("outside", 1, 1.02)):
         found = ratios(step(i, edit), step(i), repeats)
@@ -155,7 +155,7 @@ def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
     The pipeline edits one image at a time: with guidance, a batch comes out silently wrong.
     """
     pipeline = cycle_pipeline(model)
-    size = model.codec.factor * model.shape[-1]
+    size = model.picture_shape[-1]
     image, texts = torch.rand(batch, 3, size, size, device=model.device), ("a cat", "a dog")
 
     def ours():

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .denoisers import GaussianMixture, labels_of, predict
-from .sampler import Sampler, predicted_image
-from .schedule import Schedule, direction, mean_coefficients, whole
+from .checks import repeated, whole
+from .denoisers import Denoiser, GaussianMixture
+from .sampler import Sampler
+from .schedule import Schedule, mean_coefficients
 
 
 def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,14 +38,6 @@ def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(tight), torch.stack(loose)
 
 
-def mean(sampler: Sampler, x: Tensor, i: int, cond: Tensor | None = None) -> Tensor:
-    """μ(x, t) of the sampler's step i; differentiable in x."""
-    s = sampler.schedule
-    eps = predict(sampler.denoiser, x, s.t[i].item(), cond)[0]
-    P = predicted_image(x, eps, s.a[i].item())
-    return s.a_to[i].item() ** 0.5 * P + direction(s.a_to[i], sampler.sigma[i]).item() * eps
-
-
 @torch.no_grad()
 def two_paths(sampler: Sampler, z, cond: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """One code under two conditions: x_t and x̂_t (S+1, B, *shape), and S_t (S, B).
@@ -58,7 +51,7 @@ def two_paths(sampler: Sampler, z, cond: Tensor, other: Tensor) -> tuple[Tensor,
         if not paths[0]:
             paths[0].append(a.x), paths[1].append(b.x)
         paths[0].append(a.x_to), paths[1].append(b.x_to)
-        gaps.append((mean(sampler, b.x, b.i, cond) - (b.x_to - b.noise)).flatten(1).norm(dim=1))
+        gaps.append((sampler.mean(b.x, b.i, cond) - (b.x_to - b.noise)).flatten(1).norm(dim=1))
     return torch.stack(paths[0]), torch.stack(paths[1]), torch.stack(gaps)
 
 
@@ -157,8 +150,7 @@ def estimated_on_segments(
         (points * x.shape[1], *x.shape[2:]), generator=torch.Generator().manual_seed(seed)
     )
     v, out = v.to(x.device), []
-    if cond is not None and len(cond) > 1:
-        cond = cond.repeat(points, *[1] * (cond.ndim - 1))
+    cond = repeated(cond, x.shape[1], points)
     for i in range(len(x) - 1):
         norm, v = _stretch(sampler, along(x[i], other[i], points), i, cond, rounds, v)
         out.append(norm.view(points, -1).amax(0))
@@ -173,7 +165,7 @@ def _stretch(
     if not whole(rounds, 1):
         raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
     x = x.detach().float()
-    out, pull = torch.func.vjp(lambda at: mean(sampler, at, i, cond), x)
+    out, pull = torch.func.vjp(lambda at: sampler.mean(at, i, cond), x)
     # The transpose of the pull-back is the push-forward: J v without forward-mode operators.
     push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(out))[1]
     v = v.to(x)
@@ -188,16 +180,15 @@ def local_on_segments(
     mixture: GaussianMixture, sampler: Sampler, x: Tensor, other: Tensor, cond=None, points: int = 9
 ) -> Tensor:
     """Largest `local_K` over points of each step's segments from x_t to x̂_t, (S, B)."""
-    if cond is not None and len(cond) > 1:
-        cond = cond.repeat(points)
+    cond = repeated(cond, x.shape[1], points)
     steps = range(len(x) - 1)
     K = [local_K(mixture, sampler, along(x[i], other[i], points), i, cond) for i in steps]
     return torch.stack(K).view(len(K), points, -1).amax(1)
 
 
-def two_conditions(denoiser, labels: list[int]) -> tuple[Tensor, Tensor]:
+def two_conditions(denoiser: Denoiser, labels: list[int]) -> tuple[Tensor, Tensor]:
     """The two labels as conditions, (1,) each, or one sentence on what this model takes."""
-    known = labels_of(denoiser)
+    known = list(denoiser.labels)
     if len(labels) != 2 or labels[0] == labels[1] or not set(labels) <= set(known):
         raise ValueError(
             f"The conditions are {labels}: give two different labels of this model, "
@@ -220,10 +211,11 @@ def distances(x: Tensor, other: Tensor) -> Tensor:
 def _means(mixture: GaussianMixture, cond: int | None) -> Tensor:
     if cond is None:
         return mixture.means
-    known = [] if mixture.labels is None else mixture.labels.unique().tolist()
-    if cond not in known:
-        raise ValueError(f"There is no condition {cond!r}: this mixture's labels are {known}.")
-    return mixture.means[mixture.labels == cond]
+    if cond not in mixture.labels:
+        raise ValueError(
+            f"There is no condition {cond!r}: this mixture's labels are {list(mixture.labels)}."
+        )
+    return mixture.means[mixture.component_labels == cond]
 
 
 def _posterior_parts(mixture: GaussianMixture, s: Schedule) -> tuple[Tensor, Tensor]:

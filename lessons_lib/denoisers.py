@@ -5,7 +5,6 @@ A denoiser is called `(x, t, cond=None) -> eps`:
     x     (B, *shape), any float dtype; eps comes back in the same
     t     a training time, int or (B,) int64
     cond  None, or what the model understands: (B,) labels, (B, E) embeddings, (B, L, E) text
-    shape, alpha_bar, device      of one image; (T,) float64, ᾱ of each training time
 
 One with a bottleneck also splits: `encode(x, t, cond) -> b` (b.h is the feature map after the mid
 block) and `decode(b, delta_h=None) -> eps`, together equal to the whole pass.
@@ -14,34 +13,89 @@ block) and `decode(b, delta_h=None) -> eps`, together equal to the whole pass.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from numbers import Real
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .schedule import checked_alpha_bar, linear_alpha_bar, whole
+from .checks import check_input, whole
+from .schedule import checked_alpha_bar, linear_alpha_bar
+
+if TYPE_CHECKING:
+    from .latent import Codec, Prompts
+
+# A σ that depends on where a step goes: (ᾱ_t, ᾱ_t', η) -> (B, *shape). ᾱ's are numbers or (B, 1, …).
+Spread = Callable[[float | Tensor, float | Tensor, float], Tensor]
 
 
-class Denoiser(Protocol):
-    """What a sampler needs; see the module's docstring."""
+class Predicted(NamedTuple):
+    """One pass: ε (B, *shape), h (None without a bottleneck), and a σ of the model's own, or None."""
+
+    eps: Tensor
+    h: Tensor | None = None
+    sigma: float | Tensor | Spread | None = None
+
+
+class Denoiser:
+    """What every model brings along, so that nobody asks what kind of model it is.
+
+    A sampler needs shape (of one x), alpha_bar ((T,) float64, ᾱ of each training time), device and the call.
+    What does not apply to a model is None, or empty:
+
+    codec: between pictures and the latents that it diffuses. prompts: from texts to its `cond`.
+    text_width: E of the texts that it must be given.
+    world: the name of the world whose pictures it learnt. labels: those that `cond` may hold.
+    """
 
     shape: torch.Size
     alpha_bar: Tensor
     device: torch.device
+    codec: Codec | None = None
+    prompts: Prompts | None = None
+    text_width: int | None = None
+    world: str | None = None
+    labels: tuple[int, ...] = ()
 
-    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor: ...
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        raise NotImplementedError
+
+    def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
+        """ε and h of one pass, and σ of a model that has its own."""
+        if not hasattr(self, "encode"):
+            return Predicted(self(x, t, cond))
+        b = self.encode(x, t, cond)
+        return Predicted(self.decode(b), b.h)
+
+    @property
+    def picture_shape(self) -> torch.Size:
+        """(C, H, W) of the pictures that x stands for: its own shape, where there is no codec."""
+        return self.shape if self.codec is None else self.codec.picture_shape(self.shape)
+
+    def pictures(self, x: Tensor) -> Tensor:
+        """The pictures of x (B, *shape), for looking at and for losses; gradients flow back."""
+        return x if self.codec is None else self.codec.decode(x)
+
+    def latents(self, pictures: Tensor) -> Tensor:
+        """The x (B, *shape) of pictures (B, *picture_shape) in [-1, 1]."""
+        return pictures if self.codec is None else self.codec.encode(pictures)
+
+    def bring_along(self, denoiser: Denoiser) -> None:
+        """Take over what another model brings along: for a wrapper around it."""
+        self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
+        for name in ("codec", "prompts", "text_width", "world", "labels"):
+            setattr(self, name, getattr(denoiser, name, getattr(Denoiser, name)))
 
 
 def predict(
-    denoiser: Denoiser, x: Tensor, t: int | Tensor, cond=None
-) -> tuple[Tensor, Tensor | None]:
-    """(eps, h) of one pass; h is None for a model without a bottleneck."""
-    if not hasattr(denoiser, "encode"):
-        return denoiser(x, t, cond), None
-    b = denoiser.encode(x, t, cond)
-    return denoiser.decode(b), b.h
+    denoiser: Denoiser, x: Tensor, t: int | Tensor, cond: Tensor | None = None
+) -> Predicted:
+    """One pass of any denoiser, of a function with shape, alpha_bar and device too."""
+    if isinstance(denoiser, Denoiser):
+        return denoiser.predict(x, t, cond)
+    return Denoiser.predict(denoiser, x, t, cond)
 
 
 def half_is_fast(device: str) -> bool:
@@ -57,53 +111,6 @@ def signal(denoiser: Denoiser, x: Tensor, t: int | Tensor) -> Tensor:
     return a.view(-1, *[1] * (x.ndim - 1))
 
 
-def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, cond=None) -> None:
-    """Raise ValueError, in one sentence, for what the denoiser does not take."""
-    shape = tuple(denoiser.shape)
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"x is {kind}: give a floating-point tensor of images in [-1, 1].")
-    if tuple(x.shape[1:]) != shape or len(x) == 0:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)}: this model takes (B, {', '.join(map(str, shape))})."
-        )
-    if t is not None:
-        times, last = torch.as_tensor(t), len(denoiser.alpha_bar) - 1
-        if times.is_floating_point() or times.ndim > 1 or times.numel() not in (1, len(x)):
-            raise ValueError(
-                f"t is {t}: give a whole number, or one for each of the {len(x)} images."
-            )
-        if times.min() < 0 or times.max() > last:
-            raise ValueError(f"t is {t}: this model's times are 0 to {last}.")
-    if cond is not None and not (isinstance(cond, Tensor) and cond.ndim > 0):
-        raise ValueError(f"cond is {cond!r}: give a tensor with one condition for each image.")
-    if cond is not None and len(cond) not in (1, len(x)):
-        raise ValueError(f"cond has {len(cond)} conditions for {len(x)} images: give one for each.")
-    width = getattr(denoiser, "text_width", None)
-    if width is not None and cond is None:
-        raise ValueError(
-            "This model draws what a text says: give cond, such as model.prompts(['a cat']), "
-            "or model.prompts.empty for no text."
-        )
-    if width is not None and not (
-        cond.is_floating_point() and cond.ndim == 3 and cond.shape[2] == width
-    ):
-        raise ValueError(
-            f"cond is {cond.dtype} of shape {tuple(cond.shape)}: give text embeddings (B, L, {width}), "
-            "such as model.prompts(['a cat'])."
-        )
-
-
-def labels_of(denoiser: Denoiser) -> list[int]:
-    """The labels that `cond` may hold; none for a model without classes."""
-    if isinstance(denoiser, Guided):
-        return labels_of(denoiser.denoiser)
-    if isinstance(denoiser, UNet):
-        return list(range(denoiser.net.config.num_class_embeds or 0))
-    labels = getattr(denoiser, "labels", None)
-    return [] if labels is None else labels.unique().tolist()
-
-
 class Bottleneck(NamedTuple):
     """A U-Net's pass, stopped after the mid block."""
 
@@ -115,21 +122,24 @@ class Bottleneck(NamedTuple):
     cond: Tensor | None
 
 
-class UNet:
+class UNet(Denoiser):
     """A diffusers `UNet2DModel` or `UNet2DConditionModel` behind the ε contract.
 
     prediction: what the network puts out, as its scheduler file says: 'epsilon', 'v_prediction' or
         'sample'.
     unshuffle: the network sees `pixel_unshuffle(x, unshuffle)`; outside, x and ε are images.
+    learned_range: whether its further channels are a learned variance (Nichol & Dhariwal 2021, eq. 15), as
+        the scheduler file says by variance_type; otherwise they are not used.
     A network with class embeddings takes labels (B,), where 0 is 'no condition', or embeddings (B, E);
     one with cross-attention must be given text embeddings (B, L, text_width).
 
-    world, codec, prompts: what a checkpoint brings along (see `checkpoints.load`), or None.
+    Raises ValueError, in one sentence, for a network that is built or conditioned otherwise.
     """
 
-    world = codec = prompts = None
-
-    def __init__(self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1):
+    def __init__(
+        self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1,
+        learned_range: bool = False,
+    ):  # fmt: skip
         if prediction not in TO_EPS:
             raise ValueError(
                 f"prediction is {prediction!r}: it must be one of {', '.join(TO_EPS)}."
@@ -161,7 +171,12 @@ class UNet:
         self.alpha_bar, self.unshuffle = checked_alpha_bar(alpha_bar), unshuffle
         self.prediction, self.to_eps = prediction, TO_EPS[prediction]
         config = net.config
-        self.channels = config.in_channels
+        self.channels, self.learned_range = config.in_channels, learned_range
+        if learned_range and config.out_channels != 2 * config.in_channels:
+            raise ValueError(
+                f"This network's variance is said to be learned, but it has {config.out_channels} channels "
+                f"at its end: it needs {2 * config.in_channels}, of which half are the variance's."
+            )
         side = config.sample_size * unshuffle
         self.shape = torch.Size((config.in_channels // unshuffle**2, side, side))
         self.to()
@@ -169,6 +184,11 @@ class UNet:
     @property
     def device(self) -> torch.device:
         return self.net.conv_in.weight.device
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Those of its class embeddings, 0 (no condition) among them."""
+        return tuple(range(self.net.config.num_class_embeds or 0))
 
     def to(self, *where) -> UNet:
         """Move or convert the network and what it brings along, in place; returns self."""
@@ -181,6 +201,13 @@ class UNet:
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         return self.decode(self.encode(x, t, cond))
+
+    def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
+        """ε and h of one pass, and the learned variance's σ if there is one."""
+        b = self.encode(x, t, cond)
+        out = self._outputs(b, None)
+        sigma = LearnedRange(self._part(out, 1, x)) if self.learned_range else None
+        return Predicted(self._eps(out, b), b.h, sigma)
 
     def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
         """The pass up to and including the mid block, where h is."""
@@ -206,6 +233,10 @@ class UNet:
 
     def decode(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
         """ε from the bottleneck on; `delta_h` is added to h in this pass only."""
+        return self._eps(self._outputs(b, delta_h), b)
+
+    def _outputs(self, b: Bottleneck, delta_h: Tensor | None) -> Tensor:
+        """What the network puts out, (B, C or 2C, H, W)."""
         net, skips = self.net, b.skips
         sample = b.h if delta_h is None else b.h + delta_h
         for block in net.up_blocks:
@@ -215,10 +246,15 @@ class UNet:
                 hidden_states=sample, temb=b.temb, res_hidden_states_tuple=skips[-n:], **extra
             )
             skips = skips[:-n]
-        out = net.conv_out(net.conv_act(net.conv_norm_out(sample)))
-        out = out[:, : self.channels]  # a learned variance in further channels is not used
-        out = F.pixel_shuffle(out, self.unshuffle).to(b.x.dtype).contiguous()
-        return self.to_eps(out, b.x, signal(self, b.x, b.t))
+        return net.conv_out(net.conv_act(net.conv_norm_out(sample)))
+
+    def _part(self, out: Tensor, number: int, x: Tensor) -> Tensor:
+        """The first (0) or second (1) of what it puts out, as an image like x."""
+        channels = slice(number * self.channels, (number + 1) * self.channels)
+        return F.pixel_shuffle(out[:, channels], self.unshuffle).to(x.dtype).contiguous()
+
+    def _eps(self, out: Tensor, b: Bottleneck) -> Tensor:
+        return self.to_eps(self._part(out, 0, b.x), b.x, signal(self, b.x, b.t))
 
     def embedding(self, label: int) -> Tensor:
         """The embedding (1, E) of a class label, to be given as `cond` or interpolated."""
@@ -278,6 +314,23 @@ def _eps_from_image(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
 TO_EPS = {"epsilon": _eps_from_eps, "v_prediction": _eps_from_v, "sample": _eps_from_image}
 
 
+class LearnedRange(NamedTuple):
+    """A `Spread` between the smallest and the largest variance, log σ² = w log β + (1-w) log β̃ (Nichol &
+    Dhariwal 2021, eq. 15), with β = 1 - ᾱ/ᾱ' and β̃ = β (1-ᾱ')/(1-ᾱ) of the step that is taken.
+
+    v: (B, *shape), in about [-1, 1]; w = (v+1)/2.
+    """
+
+    v: Tensor
+
+    def __call__(self, a: float | Tensor, a_to: float | Tensor, eta: float) -> Tensor:
+        a, a_to = (torch.as_tensor(v, dtype=torch.float64) for v in (a, a_to))
+        most, share = (1 - a / a_to).to(self.v), ((1 - a_to) / (1 - a)).to(self.v)
+        least = most * share
+        w = (self.v + 1) / 2
+        return eta * (0.5 * (w * most.log() + (1 - w) * least.clamp_min(1e-20).log())).exp()
+
+
 class Halves(NamedTuple):
     """The two passes of a guided denoiser, stopped after the mid block."""
 
@@ -286,7 +339,7 @@ class Halves(NamedTuple):
     both: Bottleneck  # 2B: without the condition, then with it
 
 
-class Guided:
+class Guided(Denoiser):
     """A denoiser under classifier-free guidance: ε = ε_u + scale (ε_c - ε_u).
 
     Ho & Salimans 2022, eq. 6, with scale = 1 + w, as Stable Diffusion counts it: 0 is no condition, 1
@@ -306,8 +359,7 @@ class Guided:
         self.empty = empty if empty.ndim else empty[None]
         if len(self.empty) != 1:
             raise ValueError(f"empty holds {len(self.empty)} conditions: give one, (1, …).")
-        self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
-        self.text_width = getattr(denoiser, "text_width", None)
+        self.bring_along(denoiser)
         if hasattr(denoiser, "encode"):  # so that it splits exactly if its denoiser does
             self.encode, self.decode = self._encode, self._decode
 
@@ -319,6 +371,15 @@ class Guided:
         asked = self._passes(x, t, cond)
         eps = self.denoiser(*asked)
         return eps if len(asked[0]) == len(x) else self._guide(eps)
+
+    def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
+        """The guided ε, and h and σ of the pass with the condition."""
+        asked = self._passes(x, t, cond)
+        eps, h, sigma = predict(self.denoiser, *asked)
+        if len(asked[0]) == len(x):
+            return Predicted(eps, h, sigma)
+        given = LearnedRange(sigma.v[len(x) :]) if isinstance(sigma, LearnedRange) else sigma
+        return Predicted(self._guide(eps), None if h is None else h[len(x) :], given)
 
     def _encode(
         self, x: Tensor, t: int | Tensor, cond: Tensor | None = None
@@ -365,7 +426,7 @@ class Guided:
         return without + self.scale * (given - without)
 
 
-class GaussianMixture:
+class GaussianMixture(Denoiser):
     """A mixture of Gaussians, whose ε, posterior, score and Jacobian have closed forms.
 
     means: (K, *shape).
@@ -383,9 +444,11 @@ class GaussianMixture:
         if means.ndim < 2 or not means.isfinite().all():
             raise ValueError("means must be (K, *shape), and finite.")
         self.shape = means.shape[1:]
-        self.labels = None if labels is None else torch.as_tensor(labels)
-        if labels is not None and self.labels.shape != (len(means),):
+        self.component_labels = None if labels is None else torch.as_tensor(labels)
+        if labels is not None and self.component_labels.shape != (len(means),):
             raise ValueError(f"labels must be {len(means)} numbers, one for each component.")
+        if labels is not None:
+            self.labels = tuple(self.component_labels.unique().tolist())
         self.means = means.flatten(1)  # (K, d)
         count, self.d = self.means.shape
         if (variance is None) == (covariance is None):
@@ -471,13 +534,13 @@ class GaussianMixture:
 
     def _allowed(self, cond: Tensor) -> Tensor:
         """(B, K): which components each image's label keeps."""
-        if self.labels is None:
+        if self.component_labels is None:
             raise ValueError("cond was given, but this mixture has no labels.")
-        allowed = (self.labels == cond[:, None]) | (cond[:, None] == -1)
+        allowed = (self.component_labels == cond[:, None]) | (cond[:, None] == -1)
         if not allowed.any(1).all():
             raise ValueError(
                 f"cond has labels {cond.unique().tolist()}: this mixture's are "
-                f"{self.labels.unique().tolist()}, and -1 for all."
+                f"{list(self.labels)}, and -1 for all."
             )
         return allowed
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -21,15 +22,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .asyrp import Asyrp, Attention, Conv, PerTime
-from .sampler import Code, Edit, Sampler, Step
-from .schedule import Schedule, whole
+from .checks import for_each, repeated, whole
+from .code import Code, Edit, Eps, Step
+from .sampler import Sampler
+from .schedule import Schedule
 
 if TYPE_CHECKING:
     from .evaluators import Clip
 
 LEAST_MOVE = 1e-3  # of unit vectors, which differ by at most 2
 Texts = str | list[str]
-Look = Callable[[Tensor], Tensor]  # from x, a latent model's too, to pictures (B, 3, H, W)
 
 
 class Sources(NamedTuple):
@@ -47,7 +49,10 @@ class Sources(NamedTuple):
     P: Tensor
     seen: Tensor
     cond: Tensor | None
-    look: Look
+
+    def pictures(self, step: Step) -> Tensor:
+        """The pictures (B, 3, H, W) of a step's P."""
+        return self.sampler.denoiser.pictures(step.P)
 
 
 @torch.no_grad()
@@ -58,29 +63,27 @@ def source_paths(
     first: int,
     last: int,
     cond: Tensor | None = None,
-    look: Look | None = None,
     at_once: int = 32,
 ) -> Sources:
     """The unedited paths from z through the interval first ≥ t ≥ last, by the deterministic sampler.
 
     z: what `encoder.invert` or `draw` gives, at η = 0.
-    look: a latent model's decoder, `model.codec.decode`; by default x are pictures.
+    at_once: images in one batch.
+    Raises ValueError for a sampler at η > 0, or without a step in the interval.
     """
     if sampler.eta != 0:
         raise ValueError(
             f"eta is {sampler.eta}: a direction is trained on deterministic paths, eta=0."
         )
     steps = sampler.schedule.within(first, last)
-    look, rows = look or _as_it_is, []
+    rows, cond = [], for_each(cond, len(z))
     for i in range(0, len(z), at_once):
-        part = None if cond is None else cond.expand(len(z), *cond.shape[1:])[i : i + at_once]
+        part = None if cond is None else cond[i : i + at_once]
         path = [s for s in _until(sampler, z[i : i + at_once], part, steps[-1]) if s.i in steps]
-        P = torch.stack([look(s.P).float() for s in path])
+        P = torch.stack([sampler.denoiser.pictures(s.P).float() for s in path])
         rows.append((path[0].x, P, torch.stack([clip.image(p) for p in P])))
     x, P, seen = zip(*rows, strict=True)
-    if cond is not None:
-        cond = cond.expand(len(z), *cond.shape[1:])
-    return Sources(sampler, steps, torch.cat(x), torch.cat(P, 1), torch.cat(seen, 1), cond, look)
+    return Sources(sampler, steps, torch.cat(x), torch.cat(P, 1), torch.cat(seen, 1), cond)
 
 
 def _until(sampler: Sampler, z: Code, cond: Tensor | None, last: int) -> Iterator:
@@ -88,10 +91,6 @@ def _until(sampler: Sampler, z: Code, cond: Tensor | None, last: int) -> Iterato
         yield step
         if step.i == last:
             return
-
-
-def _as_it_is(x: Tensor) -> Tensor:
-    return x
 
 
 def directional(before: Tensor, after: Tensor, direction: Tensor) -> Tensor:
@@ -267,18 +266,18 @@ def path(sources: Sources, rows: Tensor, edit: Edit, through: bool) -> Iterator[
     """The interval's steps on the edited paths of some images, each with a gradient of its own; `through`
     gives the last alone, with the gradient of all."""
     x, cond = sources.x[rows], None if sources.cond is None else sources.cond[rows]
-    for i in sources.steps:
-        step = sources.sampler.step(x, i, torch.zeros_like(x), edit, cond)
-        if not through or i == sources.steps[-1]:
+    after = None if through else lambda step: step.x_to.detach()
+    walk = sources.sampler.walk(x, None, sources.steps[0], edit, cond, after)
+    for step in islice(walk, len(sources.steps)):
+        if not through or step.i == sources.steps[-1]:
             yield step
-        x = step.x_to if through else step.x_to.detach()
 
 
 def _losses(
     sources: Sources, clip: Clip, rows: Tensor, along: Tensor, weights, step: Step
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(loss, cosine, change) of the pictures of an edited step's P, whose rows of the sources these are."""
-    k, P = sources.steps.index(step.i), sources.look(step.P).float()
+    k, P = sources.steps.index(step.i), sources.pictures(step).float()
     return text_losses(clip, sources.P[k, rows], sources.seen[k, rows], P, along, weights)
 
 
@@ -304,7 +303,7 @@ def with_gradient(edit: Asyrp) -> Edit:
         with torch.no_grad():
             b = denoiser.encode(x, t, cond)
             eps_D = denoiser.decode(b)
-        return denoiser.decode(b, edit.shift(b, t)), eps_D, b.h
+        return Eps(denoiser.decode(b, edit.shift(b, t)), eps_D, b.h)
 
     return step
 
@@ -342,7 +341,7 @@ def from_first(
         raise ValueError(f"No step at η = 0 is at t ≤ {first}: use more steps, and eta=0.")
     x = next(step.x for step in sampler.trajectory(z, cond=cond) if step.t == times[0])
     schedule = Schedule.of(sampler.denoiser.alpha_bar, times, s.a_to[-1].item())
-    return Sampler(sampler.denoiser, schedule=schedule, dtype=sampler.dtype), Code(x)
+    return sampler.replace(schedule=schedule), Code(x)
 
 
 def strip(
@@ -350,7 +349,6 @@ def strip(
 ) -> Tensor:
     """x of all codes at each scale, (scales, B, *shape), decoded in one batch."""
     each = torch.tensor(scales, device=sampler.denoiser.device).repeat_interleave(len(z))
-    if cond is not None:
-        cond = cond.expand(len(z), *cond.shape[1:]).repeat(len(scales), *[1] * (cond.ndim - 1))
+    cond = repeated(cond, len(z), len(scales))
     x = sampler.decode(z.repeat(len(scales)), edit * each, cond)
     return x.view(len(scales), len(z), *x.shape[1:])

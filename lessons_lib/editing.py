@@ -19,10 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .denoisers import Guided, UNet
-from .encoder import Path, checked_images, independent, invert, lockstep, posterior
-from .sampler import Edit, Sampler, plain
-from .schedule import Schedule, noised, whole
+from .checks import checked_images, checked_seed, whole
+from .code import Edit, Step, plain
+from .denoisers import Denoiser, Guided
+from .encoder import Path, independent, invert, lockstep, posterior
+from .sampler import Sampler, final
+from .schedule import Schedule, noised
 
 
 def start_at(sampler: Sampler, t: int) -> Sampler:
@@ -38,8 +40,7 @@ def start_at(sampler: Sampler, t: int) -> Sampler:
             f"to {len(sampler.denoiser.alpha_bar) - 1}."
         )
     left = s.t <= t
-    schedule = Schedule(s.t[left], s.t_to[left], s.a[left], s.a_to[left])
-    return Sampler(sampler.denoiser, eta=sampler.eta, schedule=schedule, dtype=sampler.dtype)
+    return sampler.replace(schedule=Schedule(s.t[left], s.t_to[left], s.a[left], s.a_to[left]))
 
 
 def cycle_diffusion(
@@ -59,26 +60,22 @@ def cycle_diffusion(
         al. 2024).
     cond, target_cond: for each image, or one for all.
     """
-    for _, step in lockstep(source, x, target, seed, path, cond, target_cond):  # noqa: B007
-        pass
-    return step.x_to
+    steps = lockstep(source, x, target, seed, path, cond, target_cond)
+    return final(step for _, step in steps).x_to
 
 
-def on_images(model: UNet, edit: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def on_images(model: Denoiser, edit: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """An edit of the model's x as one of images (B, C, H, W): its codec, if any, before and after."""
-    codec = getattr(model, "codec", None)
-    if codec is None:
-        return edit
 
     @torch.no_grad()
     def edited(image: Tensor) -> Tensor:
-        return codec.decode(edit(codec.encode(image.to(model.device))))
+        return model.pictures(edit(model.latents(image.to(model.device))))
 
     return edited
 
 
 def text_samplers(
-    model: UNet,
+    model: Denoiser,
     steps: int = 100,
     eta: float = 0.1,
     source_scale: float = 2.0,
@@ -92,20 +89,19 @@ def text_samplers(
     t_es: where both start, by default at the first of the `steps` times.
     Raises ValueError for a model without prompts.
     """
-    if getattr(model, "prompts", None) is None:
+    if model.prompts is None:
         raise ValueError("This model reads no text: give a text-conditioned one, such as 't2i'.")
     g = Sampler(model, steps, eta)
     g = g if t_es is None else start_at(g, t_es)
     empty = model.prompts.empty
     return tuple(
-        Sampler(Guided(model, scale, empty), eta=eta, schedule=g.schedule)
-        for scale in (source_scale, target_scale)
+        g.replace(denoiser=Guided(model, scale, empty)) for scale in (source_scale, target_scale)
     )
 
 
 @torch.no_grad()
 def text_edit(
-    model: UNet,
+    model: Denoiser,
     image: Tensor,
     source_texts: list[str],
     target_texts: list[str],
@@ -192,16 +188,20 @@ def ilvr(
     After each step, what `low` (such as `low_pass(4)`) sees of x_t' is replaced by what it sees of the
     source noised to t'. until: the last t' where that is done; -1 is the image itself.
     """
-    if not whole(seed, 0):
-        raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
-    x, gen = checked_images(sampler, x, cond), torch.Generator().manual_seed(seed)
+    x = checked_images(sampler, x, cond)
+    gen = torch.Generator().manual_seed(checked_seed(seed))
     path = independent(sampler, x, gen)  # x_T, then the source at every t'
-    state = next(path)
-    for i, reference in enumerate(path):
-        noise = torch.randn(x.shape, generator=gen, dtype=torch.float64).to(x)
-        step = sampler.step(state, i, sampler.sigma[i].item() * noise, cond=cond)
-        state = step.x_to + (low(reference - step.x_to) if step.t_to >= until else 0.0)
-    return state
+    reference = start = next(path)
+
+    def noise(i: int, sigma: float | Tensor) -> Tensor:
+        nonlocal reference
+        reference = next(path)
+        return sigma * torch.randn(x.shape, generator=gen, dtype=torch.float64).to(x)
+
+    def refined(step: Step) -> Tensor:
+        return step.x_to + (low(reference - step.x_to) if step.t_to >= until else 0.0)
+
+    return refined(final(sampler.walk(start, noise, cond=cond, after=refined)))
 
 
 class Chosen(NamedTuple):

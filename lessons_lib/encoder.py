@@ -14,16 +14,21 @@ missing to x_t'.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .denoisers import check_input, predict
-from .sampler import Code, Sampler, Step
-from .schedule import direction, kappa, mean_coefficients, noised, whole
+from .checks import check_input, checked_images, checked_seed, repeated, whole
+from .code import Code, Step
+from .denoisers import predict
+from .schedule import kappa, mean_coefficients, noised
+
+if TYPE_CHECKING:
+    from .sampler import Sampler
 
 # A path: (sampler, x, generator) -> the chain x_T, …, x_0, one tensor (B, *shape) at a time.
-Path = Callable[[Sampler, Tensor, torch.Generator], Iterator[Tensor]]
+Path = Callable[["Sampler", Tensor, torch.Generator], Iterator[Tensor]]
 
 
 def posterior(sampler: Sampler, x: Tensor, gen: torch.Generator) -> Iterator[Tensor]:
@@ -66,22 +71,16 @@ def encode(
     x = checked_images(sampler, x, cond)
     if not whole(at_once, 1):
         raise ValueError(f"at_once is {at_once!r}: give a whole number of images, at least 1.")
-    gen = torch.Generator().manual_seed(_checked_seed(seed))
+    gen = torch.Generator().manual_seed(checked_seed(seed))
     chain = torch.stack(list(path(sampler, x, gen)))  # (S+1, B, *shape)
     before, after = chain[:-1].flatten(0, 1), chain[1:].flatten(0, 1)  # (S·B, *shape)
     steps = torch.arange(len(chain) - 1, device=x.device).repeat_interleave(len(x))
-    if cond is not None:
-        cond = (
-            cond.to(x.device)
-            .expand(len(x), *cond.shape[1:])
-            .repeat(len(chain) - 1, *[1] * (cond.ndim - 1))
-        )
+    cond = repeated(None if cond is None else cond.to(x.device), len(x), len(chain) - 1)
     eps = torch.empty_like(before)
     for i in range(0, len(before), at_once):
         part = slice(i, i + at_once)
-        mu = _mean(sampler, before[part], steps[part], None if cond is None else cond[part])
-        scale = _at(sampler.scale, steps[part], x)
-        eps[part] = (after[part] - mu) / scale
+        some = None if cond is None else cond[part]
+        eps[part] = _left(sampler, before[part], after[part], steps[part], some)
     return Code(chain[0], eps.view(len(chain) - 1, *x.shape), sampler.sigma == 0)
 
 
@@ -108,15 +107,24 @@ def lockstep(
         raise ValueError(
             "The encoder and the decoder must visit the same times: use the same steps."
         )
-    chain = path(sampler, x, torch.Generator().manual_seed(_checked_seed(seed)))
-    x_t = other = next(chain)
-    for i, x_to in enumerate(chain):
-        steps = torch.full((len(x),), i, device=x.device)
-        eps = (x_to - _mean(sampler, x_t, steps, cond)) / sampler.scale[i].item()
-        unit = decoder.sigma[i].item() if sampler.sigma[i] > 0 else 1.0
-        step = decoder.step(other, i, eps * unit, cond=target_cond)
+    chain = path(sampler, x, torch.Generator().manual_seed(checked_seed(seed)))
+    x_t = next(chain)
+
+    def codes() -> Iterator[Tensor]:
+        at = x_t
+        for i, x_to in enumerate(chain):
+            yield _left(sampler, at, x_to, torch.full((len(x),), i, device=x.device), cond)
+            at = x_to
+
+    found = codes()
+    eps = next(found)  # before the decoder's step, which may want the source's attention maps
+
+    def noise(i: int, sigma: float | Tensor) -> Tensor:
+        return eps * (sigma if sampler.sigma[i] > 0 else 1.0)
+
+    for step in decoder.walk(x_t, noise, cond=target_cond):
         yield eps, step
-        x_t, other = x_to, step.x_to
+        eps = next(found, eps)
 
 
 @torch.no_grad()
@@ -146,37 +154,16 @@ def invert(
         for _ in range(refine + 1):
             eps = predict(sampler.denoiser, x_t, t, cond)[0]
             x_t = (x_to - moves[i].item() * eps) * (a / a_to) ** 0.5
-        back = sampler.step(x_t, i, torch.zeros_like(x_t), cond=cond).x_to
+        back = sampler.step(x_t, i, cond=cond).x_to
         left.append((back - x_to).abs().max().item())
         x_to = x_t
     return Code(x_to), left
 
 
-def checked_images(sampler: Sampler, x: Tensor, cond: Tensor | None = None) -> Tensor:
-    """x on the sampler's device and in its dtype, or one sentence that says what is wrong with it."""
-    check_input(sampler.denoiser, x, cond=cond)
-    if not x.isfinite().all():
-        raise ValueError("x has values that are not finite.")
-    return x.to(sampler.denoiser.device, sampler.dtype)
-
-
-def _checked_seed(seed: int) -> int:
-    if not whole(seed, 0):
-        raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
-    return seed
-
-
-def _mean(sampler: Sampler, x: Tensor, steps: Tensor, cond: Tensor | None) -> Tensor:
-    """μ(x_t, t) of images that may be at different steps, (N, *shape)."""
-    s = sampler.schedule
-    eps = predict(sampler.denoiser, x, s.t.to(x.device)[steps], cond)[0]
-    P = (x - _at((1 - s.a).sqrt(), steps, x) * eps) / _at(s.a.sqrt(), steps, x)
-    return _at(s.a_to.sqrt(), steps, x) * P + _at(direction(s.a_to, sampler.sigma), steps, x) * eps
-
-
-def _at(values: Tensor, steps: Tensor, x: Tensor) -> Tensor:
-    """A schedule's values, (S,) float64, at `steps`, rounded to x's dtype only at the end."""
-    return values.to(x)[steps].view(-1, *[1] * (x.ndim - 1))
+def _left(sampler: Sampler, x: Tensor, x_to: Tensor, steps: Tensor, cond: Tensor | None) -> Tensor:
+    """(x_t' - μ(x_t, t)) / σ_t of images at these steps, (N, *shape); what is left itself where σ is 0."""
+    mu, sigma = sampler.mean_and_sigma(x, steps, cond)
+    return (x_to - mu) / torch.where(sigma > 0, sigma, 1.0)
 
 
 def _randn(x: Tensor, gen: torch.Generator) -> Tensor:

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checks import checked_images
+from .code import Edit, Eps
 from .denoisers import Denoiser, predict, signal
 from .editing import sdedit
-from .encoder import checked_images
-from .sampler import Edit, Sampler
+from .sampler import Sampler
 from .schedule import noised
 
 Energy = Callable[[Tensor, int], Tensor]  # x_t (B, *shape), t -> (B,), differentiable
@@ -30,13 +31,13 @@ def downhill(energy: Energy) -> Edit:
     The energy's slope alone is differentiated, not the network.
     """
 
-    def edit(denoiser: Denoiser, x: Tensor, t: int, cond: Tensor | None = None):
-        eps, h = predict(denoiser, x, t, cond)
+    def edit(denoiser: Denoiser, x: Tensor, t: int, cond: Tensor | None = None) -> Eps:
+        eps, h, sigma = predict(denoiser, x, t, cond)
         with torch.enable_grad():
             at = x.detach().requires_grad_()
             (slope,) = torch.autograd.grad(energy(at, t).sum(), at)
         eps = eps + (1 - signal(denoiser, x, t)).sqrt().to(x) * slope
-        return eps, eps, h
+        return Eps(eps, eps, h, sigma)
 
     return edit
 

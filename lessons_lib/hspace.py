@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .asyrp import Asyrp, PerTime, asymmetric
+from .checks import repeated, whole
+from .code import Code
 from .denoisers import Denoiser
 from .metrics import Interval
-from .sampler import Code, Sampler
-from .schedule import whole
+from .sampler import Sampler
 
 
 def constant(delta_h: Tensor, first: int, last: int = 0, visits: int | None = None) -> Asyrp:
@@ -105,8 +106,7 @@ def singular(
         raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
     n, rest = len(x), [1] * (x.ndim - 1)
     with torch.no_grad():
-        if cond is not None:
-            cond = cond.expand(n, *cond.shape[1:]).repeat(k, *[1] * (cond.ndim - 1))
+        cond = repeated(cond, n, k)
         b = denoiser.encode(x.float().repeat(k, *rest), t, cond)
     if not whole(k, 1, b.h[0].numel()):
         raise ValueError(f"k is {k!r}: h has {b.h[0].numel()} directions, give 1 to as many.")

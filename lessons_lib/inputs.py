@@ -41,23 +41,14 @@ def kinds(denoiser: Denoiser, n: int, seed: int) -> dict[str, Tensor]:
 
     That is an exact model's draws, or the held-out pictures of a network's world. Of any other network
     it is not known here what it learnt: there are photographs only. Pictures are in [-1, 1]; of a
-    latent model they are the latents, for `pictures` to show.
+    latent model they are the latents, for `denoiser.pictures` to show.
     """
     if isinstance(denoiser, GaussianMixture):
         draws = denoiser.sample(n, seed)
         return {"the model's draws": draws, "photographs": photographs(n, denoiser.shape)}
-    shape, codec = denoiser.shape, denoiser.codec
-    if codec is not None:
-        shape = (3, *(side * codec.factor for side in shape[1:]))
+    shape = denoiser.picture_shape
     images = {"photographs": photographs(n, shape)}
     if denoiser.world is not None:
         own = WORLDS[denoiser.world].sample(n, seed, shape[-1]).image.double()
         images = {f"held-out {denoiser.world}": own} | images
-    return images if codec is None else {name: codec.encode(x) for name, x in images.items()}
-
-
-@torch.no_grad()
-def pictures(denoiser: Denoiser, x: Tensor) -> Tensor:
-    """A model's x (B, *shape) as it is looked at: the images of latents, anything else unchanged."""
-    codec = getattr(denoiser, "codec", None)
-    return x if codec is None else codec.decode(x)
+    return {name: denoiser.latents(x) for name, x in images.items()}

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .code import Code, Edit, Step, plain
 from .metrics import Distance
-from .sampler import Code, Edit, Sampler, Step, plain
+from .sampler import Sampler, final
 
 EDIT, BOOST = 0.33, 1.2  # of LPIPS with AlexNet on photographs; another distance has its own
 
@@ -40,25 +41,19 @@ class Curves(NamedTuple):
 
 
 @torch.no_grad()
-def curves(
-    sampler: Sampler,
-    z: Code,
-    distance: Distance,
-    cond: Tensor | None = None,
-    look: Callable[[Tensor], Tensor] | None = None,
-) -> Curves:
-    """The distances of P_t and x_t to the image itself, at each step of the paths from z.
-
-    look: a latent model's decoder, `model.codec.decode`; by default x are pictures.
-    """
-    return curves_of(list(sampler.trajectory(z, cond=cond)), distance, look)
+def curves(sampler: Sampler, z: Code, distance: Distance, cond: Tensor | None = None) -> Curves:
+    """The distances of P_t's and x_t's pictures to the image itself, at each step of the paths from z."""
+    return curves_of(list(sampler.trajectory(z, cond=cond)), distance, sampler.denoiser.pictures)
 
 
 @torch.no_grad()
 def curves_of(
     steps: Sequence[Step], distance: Distance, look: Callable[[Tensor], Tensor] | None = None
 ) -> Curves:
-    """The same of the steps of a path that is at hand, so that several distances share one path."""
+    """The same of the steps of a path that is at hand, so that several distances share one path.
+
+    look: from x to what the distance compares, such as `denoiser.pictures`; by default x itself.
+    """
     show = look or (lambda x: x)
     image = show(steps[-1].P).float()  # the image, if the schedule ends at ᾱ = 1
     P, x = (
@@ -81,18 +76,9 @@ def at_each_end(
     images = {}
     for step in sampler.trajectory(z, edit, cond):
         if step.i in taken:
-            images[step.i] = _onwards(sampler, z, step.x, step.i, plain, cond)
+            images[step.i] = final(sampler.walk(step.x, z.noise, step.i, cond=cond)).x_to
     images[len(sampler.schedule)] = step.x_to
     return torch.stack([images[i] for i in taken])
-
-
-def _onwards(
-    sampler: Sampler, z: Code, x: Tensor, i: int, edit: Edit, cond: Tensor | None
-) -> Tensor:
-    """The image that the path leads to from x before step i."""
-    for k in range(i, len(sampler.schedule)):
-        x = sampler.step(x, k, z.noise(k, sampler.sigma[k]).to(x), edit, cond).x_to
-    return x
 
 
 def t_edit(c: Curves, threshold: float = EDIT) -> int:
@@ -149,9 +135,7 @@ class Boosted(Sampler):
     """A sampler that is deterministic above t_boost, and stochastic (η = 1) from there to the image."""
 
     def __init__(self, sampler: Sampler, t_boost: int):
-        super().__init__(sampler.denoiser, eta=1.0, schedule=sampler.schedule, dtype=sampler.dtype)
-        self.sigma = torch.where(self.schedule.t <= t_boost, self.sigma, 0.0)
-        self.scale = torch.where(self.sigma > 0, self.sigma, 1.0)
+        vars(self).update(vars(sampler.replace(eta=1.0, t_boost=t_boost)))
 
     def with_noise(self, z: Code, seed: int) -> Code:
         """The code of a deterministic sampler, x_T, with noise for the boosted steps, drawn anew."""
@@ -167,5 +151,5 @@ class Boosted(Sampler):
         """
         for step in steps:
             if self.sigma[step.i] > 0:
-                return _onwards(self, z, step.x, step.i, edit, cond)
+                return final(self.walk(step.x, z.noise, step.i, edit, cond)).x_to
         return steps[-1].x_to

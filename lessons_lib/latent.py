@@ -17,7 +17,7 @@ import textwrap
 import torch
 from torch import Tensor
 
-from .schedule import whole
+from .checks import whole
 
 
 class Codec:
@@ -41,6 +41,12 @@ class Codec:
         """Move or convert the network, in place; returns self."""
         self.net.to(*where)
         return self
+
+    def picture_shape(self, shape: torch.Size) -> torch.Size:
+        """(C, H, W) of the images of latents of this shape, (c, h, w)."""
+        return torch.Size(
+            (self.net.config.in_channels, *(self.factor * side for side in shape[1:]))
+        )
 
     def encode(self, image: Tensor) -> Tensor:
         """z (B, c, H/factor, W/factor) of images (B, 3, H, W) in [-1, 1], in their dtype.

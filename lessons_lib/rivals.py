@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .asyrp import Asyrp, PerTime, asymmetric
+from .code import Code, Edit, Eps, plain, predicted_image, shift
 from .denoisers import UNet, predict
 from .directions import (
     Sources,
@@ -29,7 +30,7 @@ from .directions import (
     training,
     with_gradient,
 )
-from .sampler import Code, Edit, Sampler, plain, predicted_image, shift
+from .sampler import Sampler, final
 
 if TYPE_CHECKING:
     from .evaluators import Clip
@@ -41,7 +42,7 @@ def in_both(edit: Asyrp) -> Edit:
     def step(denoiser, x, t, cond=None):
         b = denoiser.encode(x, t, cond)
         eps = denoiser.decode(b, edit.shift(b, t))
-        return eps, eps, b.h
+        return Eps(eps, eps, b.h)
 
     return step
 
@@ -80,12 +81,12 @@ def classifier_guidance(
         a = denoiser.alpha_bar[t].item()
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            eps, h = predict(denoiser, x, t, cond)
+            eps, h, sigma = predict(denoiser, x, t, cond)
             cosines = clip.image(predicted_image(x, eps, a).float()) @ texts.T
             likely = (sharpness * cosines).log_softmax(1)[:, 1].sum()
             (upwards,) = torch.autograd.grad(likely, x)
         eps = eps.detach() - scale * (1 - a) ** 0.5 * upwards
-        return eps, eps, None if h is None else h.detach()
+        return Eps(eps, eps, None if h is None else h.detach(), sigma)
 
     return step
 
@@ -134,7 +135,7 @@ def diffusion_clip(
     """
     g = sources.sampler
     model = copy.deepcopy(g.denoiser)
-    tuned = sources._replace(sampler=Sampler(model, schedule=g.schedule, dtype=g.dtype))
+    tuned = sources._replace(sampler=g.replace(denoiser=model))
     asked = {
         "edited": lambda scale: plain, "both_ways": False, "scales": (1.0, 1.0),
         "rounds": rounds, "rate": rate,
@@ -164,12 +165,12 @@ def moved_start(
     towards, _ = text_direction(clip, source, target)
     x_T = z.x_T.to(sampler.denoiser.device, sampler.dtype)
     with torch.no_grad():
-        image = _decoded(sampler, x_T, cond).float()
+        image = final(sampler.walk(x_T, cond=cond)).x_to.float()
         seen = clip.image(image)
     move = torch.zeros_like(x_T, requires_grad=True)
     optimizer = torch.optim.Adam([move], rate)
     for _ in range(rounds):
-        x = _decoded(sampler, x_T + move, cond).float()
+        x = final(sampler.walk(x_T + move, cond=cond)).x_to.float()
         losses = 1 - directional(seen, clip.image(x), towards)
         losses = losses + l1_weight * (x - image).abs().flatten(1).mean(1)
         optimizer.zero_grad()
@@ -202,7 +203,7 @@ def best_delta_h(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, rounds)
     for _ in range(rounds):
         optimizer.zero_grad()
-        missed(_decoded(late, z.x_T.to(h), cond, edit)).backward()
+        missed(final(late.walk(z.x_T.to(h), edit=edit, cond=cond)).x_to).backward()
         optimizer.step()
         schedule.step()
     for delta_h in free.values():
@@ -225,16 +226,11 @@ def taught_f_t(
     def walks():
         for rows in batches(len(sources.x), batch, rounds, gen):
             wanted = goal[rows].to(sources.x.device)
-            pictures = (sources.look(step.P).float() for step in path(sources, rows, edit, through))
+            pictures = (
+                sources.pictures(step).float() for step in path(sources, rows, edit, through)
+            )
             yield (((P - wanted).square().mean(),) for P in pictures)
 
     for _ in descent(form, walks(), rate, rounds * (1 if through else len(sources.steps))):
         pass
     return trained(form, sources)
-
-
-def _decoded(sampler: Sampler, x: Tensor, cond: Tensor | None, edit: Edit = plain) -> Tensor:
-    """G with a gradient, at η = 0."""
-    for i in range(len(sampler.schedule)):
-        x = sampler.step(x, i, torch.zeros_like(x), edit, cond).x_to
-    return x

@@ -1,114 +1,31 @@
-"""G: a sampler is a deterministic map from a latent code z to an image x.
-
-One step (Song et al. 2021, eq. 12; P and D as Kwon et al. 2023 name them):
-
-    x_t' = √ᾱ_t' P_t + D_t + σ_t ε_t
-    P_t  = (x_t - √(1-ᾱ_t) ε) / √ᾱ_t        the predicted image
-    D_t  = √(1-ᾱ_t' - σ_t²) ε               the direction to x_t
-
-The code of a stochastic sampler is z = x_T ⊕ ε_T ⊕ … ⊕ ε_1 (Wu & De la Torre 2023, eq. 4), that of
-a deterministic one z = x_T (eq. 3).
-"""
+"""G: a sampler is a deterministic map from a latent code z to an image x (see `code` for its step)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, check_input, predict
-from .schedule import Schedule, direction, even, whole
+from .checks import check_input, checked_seed, whole
+from .code import Code, Edit, Eps, Step, plain
+from .denoisers import Denoiser, predict
+from .encoder import Path, encode, posterior
+from .schedule import Schedule, direction, even
+
+# What a step adds to its mean: (B, *shape), or a function (i, σ) that gives it, as `Code.noise`.
+Noise = Tensor | Callable[[int, float | Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class Code:
-    """A latent code z of B images.
+class Factors(NamedTuple):
+    """The factors of a step: √ᾱ_t, √(1-ᾱ_t), √ᾱ_t' and √(1-ᾱ_t'-σ_t²)."""
 
-    x_T: (B, *shape), the starting noise.
-    eps: (S, B, *shape), the noise of each step, to be multiplied by σ_t; None for a deterministic
-        sampler (η=0).
-    residual: (S,) bool, the steps whose σ was 0 (always the last one, which ends at the image).
-        There eps is what the step's mean leaves to be added, in units of x: 0 in a drawn code, the
-        kept residual in an encoded one.
-    """
-
-    x_T: Tensor
-    eps: Tensor | None = None
-    residual: Tensor | None = None
-
-    def noise(self, i: int, sigma: Tensor) -> Tensor:
-        """What step i adds to its mean, (B, *shape), in a sampler whose step has this σ."""
-        if self.eps is None:
-            return torch.zeros_like(self.x_T)
-        return self.eps[i] * (
-            1.0 if self.residual is not None and self.residual[i] else sigma.item()
-        )
-
-    def __len__(self) -> int:
-        return len(self.x_T)
-
-    def __getitem__(self, images: slice) -> Code:
-        """The codes of some of the images."""
-        eps = None if self.eps is None else self.eps[:, images]
-        return Code(self.x_T[images], eps, self.residual)
-
-    def repeat(self, times: int) -> Code:
-        """All the codes, then all again, `times` over: one batch for several edits of the same codes."""
-        rest = [1] * (self.x_T.ndim - 1)
-        eps = None if self.eps is None else self.eps.repeat(1, times, *rest)
-        return Code(self.x_T.repeat(times, *rest), eps, self.residual)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a trajectory: from x at t to x_to at t_to."""
-
-    i: int
-    t: int
-    t_to: int
-    x: Tensor
-    eps: Tensor
-    h: Tensor | None
-    P: Tensor
-    D: Tensor
-    noise: Tensor
-    x_to: Tensor
-
-
-# How a step gets its two ε's: (denoiser, x, t, cond) -> (ε for P, ε for D, h). An edit replaces it.
-Edit = Callable[[Denoiser, Tensor, int, Tensor | None], tuple[Tensor, Tensor, Tensor | None]]
-
-
-def plain(denoiser: Denoiser, x: Tensor, t: int, cond=None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """No edit: the same ε in P and D."""
-    eps, h = predict(denoiser, x, t, cond)
-    return eps, eps, h
-
-
-def shift(
-    delta: Tensor | Callable[[int], Tensor], in_P: bool | Tensor = True, in_D: bool | Tensor = True
-) -> Edit:
-    """An edit that adds `delta` (broadcast to x) to ε, in P, in D or in both.
-
-    delta: a tensor, or a function of t that gives one.
-    in_P, in_D: whether, or how much, for all images or in a tensor (B,) for each of them.
-    """
-
-    def edit(denoiser, x, t, cond=None):
-        eps, h = predict(denoiser, x, t, cond)
-        move = (delta(t) if callable(delta) else delta).to(eps)
-        each = (torch.as_tensor(v).to(eps).view(-1, *[1] * (x.ndim - 1)) for v in (in_P, in_D))
-        eps_P, eps_D = (eps + v * move for v in each)
-        return eps_P, eps_D, h
-
-    return edit
-
-
-def predicted_image(x: Tensor, eps: Tensor, a: float) -> Tensor:
-    """P_t(ε) = (x_t - √(1-ᾱ_t) ε) / √ᾱ_t."""
-    return (x - (1 - a) ** 0.5 * eps) / a**0.5
+    signal: float | Tensor
+    noise: float | Tensor
+    signal_to: float | Tensor
+    direction: float | Tensor
 
 
 class Sampler:
@@ -119,6 +36,10 @@ class Sampler:
     schedule: instead of `steps`, any list of pairs.
     dtype: of the state x. The default float64 keeps reconstruction exact; the network is called in
         its own precision.
+    t_boost: only the steps at and below this time are stochastic (see `intervals`); None is all.
+    sigma: (S,), what that comes to: σ_t(η), or 0.
+
+    Raises ValueError for steps, an η or a dtype that no sampler has.
     """
 
     def __init__(
@@ -128,27 +49,47 @@ class Sampler:
         eta: float = 0.0,
         schedule: Schedule | None = None,
         dtype: torch.dtype = torch.float64,
+        t_boost: int | None = None,
     ):
-        if not dtype.is_floating_point:
-            raise ValueError(f"dtype is {dtype}: the state needs a floating-point one.")
-        self.denoiser, self.eta, self.dtype = denoiser, eta, dtype
+        self.denoiser, self.eta, self.dtype, self.t_boost = denoiser, eta, dtype, t_boost
         table = denoiser.alpha_bar
         self.schedule = schedule or Schedule.of(table, even(len(table), steps))
-        self.sigma = self.schedule.sigma(eta)
-        # What an encoded step's residual is divided by, (S,): σ, or 1 where σ is 0.
-        self.scale = torch.where(self.sigma > 0, self.sigma, 1.0)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self.dtype.is_floating_point:
+            raise ValueError(f"dtype is {self.dtype}: the state needs a floating-point one.")
+        self.sigma = self.schedule.sigma(self.eta)
+        if self.t_boost is not None:
+            self.sigma = torch.where(self.schedule.t <= self.t_boost, self.sigma, 0.0)
+
+    def replace(self, **changes) -> Sampler:
+        """The same sampler but for these: denoiser, eta, schedule, dtype, t_boost.
+
+        Raises TypeError for any other name, ValueError for a value that no sampler has.
+        """
+        if strange := set(changes) - {"denoiser", "eta", "schedule", "dtype", "t_boost"}:
+            raise TypeError(
+                f"A sampler has no {', '.join(sorted(strange))} to replace: it has denoiser, eta, "
+                "schedule, dtype and t_boost."
+            )
+        other = copy.copy(self)
+        vars(other).update(changes)
+        other._settle()
+        return other
 
     def with_eta(self, eta: float) -> Sampler:
         """The same sampler at another η."""
-        return Sampler(self.denoiser, eta=eta, schedule=self.schedule, dtype=self.dtype)
+        return self.replace(eta=eta)
 
     def draw(self, n: int, seed: int) -> Code:
-        """`n` random codes z ~ N(0, I), the same on every device; the same x_T for every η."""
+        """`n` random codes z ~ N(0, I), the same on every device; the same x_T for every η.
+
+        Raises ValueError for an n below 1 or a seed below 0.
+        """
         if not whole(n, 1):
             raise ValueError(f"n is {n!r}: draw a whole number of codes, at least 1.")
-        if not whole(seed, 0):
-            raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
-        gen = torch.Generator().manual_seed(seed)
+        gen = torch.Generator().manual_seed(checked_seed(seed))
         shape = (n, *self.denoiser.shape)
         x_T = torch.randn(shape, generator=gen, dtype=torch.float64).to(
             self.denoiser.device, self.dtype
@@ -160,10 +101,11 @@ class Sampler:
         return Code(x_T, eps.to(self.denoiser.device, self.dtype), self.sigma == 0)
 
     def decode(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
-        """x = G(z), (B, *shape)."""
-        for step in self.trajectory(z, edit, cond):  # noqa: B007
-            pass
-        return step.x_to
+        """x = G(z), (B, *shape).
+
+        Raises ValueError, in one sentence, for a code of other steps or images than this sampler's.
+        """
+        return final(self.trajectory(z, edit, cond)).x_to
 
     def path(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x at every level from x_T to x_0, (S+1, B, *shape)."""
@@ -172,33 +114,108 @@ class Sampler:
             + [step.x_to for step in self.trajectory(z, edit, cond)]
         )
 
-    def encode(self, x: Tensor, seed: int = 0, cond: Tensor | None = None, **options) -> Code:
-        """A code with decode(z) = x; see `encoder.encode` for the options."""
-        from .encoder import encode  # the encoder is built on this class
+    def encode(
+        self, x: Tensor, seed: int = 0, cond: Tensor | None = None, path: Path = posterior,
+        at_once: int = 64,
+    ) -> Code:  # fmt: skip
+        """A code with decode(z) = x, by the DPM-Encoder (Wu & De la Torre 2023, eq. 5).
 
-        return encode(self, x, seed, cond=cond, **options)
+        x: (B, *shape), in [-1, 1] for image models.
+        path: `encoder.posterior`, or `encoder.independent`.
+        at_once: how many images go through the network in one pass (memory against speed).
+        Raises ValueError for what is no such image, seed or condition.
+        """
+        return encode(self, x, seed, path, cond, at_once)
 
     @torch.no_grad()
     def trajectory(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Iterator[Step]:
-        """The steps of G from z, one at a time."""
+        """The steps of G from z, one at a time, without gradients. Raises ValueError as `decode`."""
         self._check(z, cond)
         if not callable(edit):
             raise ValueError(f"edit is a {type(edit).__name__}: give a function, or nothing.")
         x = z.x_T.to(self.denoiser.device, self.dtype)
-        for i in range(len(self.schedule)):
-            noise = z.noise(i, self.sigma[i]).to(x)
+        yield from self.walk(x, z.noise, 0, edit, cond)
+
+    def walk(
+        self,
+        x: Tensor,
+        noise: Noise | None = None,
+        first: int = 0,
+        edit: Edit = plain,
+        cond: Tensor | None = None,
+        after: Callable[[Step], Tensor] | None = None,
+    ) -> Iterator[Step]:
+        """The loop over steps: from x (B, *shape) where step `first` begins, to the image.
+
+        Gradients flow through it to x, to the noise and to what the edit depends on.
+
+        noise: what each step adds, as of `Code.noise`; None is nothing.
+        after: what the next step starts from, if not from the last one's x_to.
+        """
+        for i in range(first, len(self.schedule)):
             step = self.step(x, i, noise, edit, cond)
             yield step
-            x = step.x_to
+            x = step.x_to if after is None else after(step)
 
-    def step(self, x: Tensor, i: int, noise: Tensor, edit: Edit = plain, cond=None) -> Step:
-        """Step `i` of the schedule from x, with `noise` (σ_t ε_t) to be added."""
+    def step(
+        self, x: Tensor, i: int, noise: Noise | None = None, edit: Edit = plain, cond=None
+    ) -> Step:
+        """Step `i` of the schedule from x (B, *shape), with `noise` to be added to its mean."""
         s = self.schedule
-        t, t_to, a, a_to = s.t[i].item(), s.t_to[i].item(), s.a[i].item(), s.a_to[i].item()
-        eps_P, eps_D, h = edit(self.denoiser, x, t, cond)
-        P = predicted_image(x, eps_P, a)
-        D = direction(s.a_to[i], self.sigma[i]).item() * eps_D
-        return Step(i, t, t_to, x, eps_D, h, P, D, noise, a_to**0.5 * P + D + noise)
+        t, t_to = s.t[i].item(), s.t_to[i].item()
+        eps = Eps(*edit(self.denoiser, x, t, cond))
+        if noise is None:
+            noise = torch.zeros_like(x)
+        elif callable(noise):
+            noise = noise(i, self._spread(i, eps.sigma)).to(x)
+        P, D, mean = self._terms(x, eps.P, eps.D, self._factors(i))
+        return Step(i, t, t_to, x, eps.D, eps.h, P, D, noise, mean + noise)
+
+    def mean(self, x: Tensor, i: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        """μ(x, t), (B, *shape): the mean of x_t' for plain steps; differentiable in x.
+
+        i: a step, or one for each image, (B,) int64.
+        """
+        return self.mean_and_sigma(x, i, cond)[0]
+
+    def mean_and_sigma(
+        self, x: Tensor, i: int | Tensor, cond: Tensor | None = None
+    ) -> tuple[Tensor, float | Tensor]:
+        """`mean`, and what the steps' noise is multiplied by."""
+        times = self.schedule.t[i].item() if isinstance(i, int) else self.schedule.t.to(x.device)[i]
+        eps, _, sigma = predict(self.denoiser, x, times, cond)
+        return self._terms(x, eps, eps, self._factors(i, x))[2], self._spread(i, sigma, x)
+
+    @staticmethod
+    def _terms(x: Tensor, eps_P: Tensor, eps_D: Tensor, f: Factors) -> tuple[Tensor, ...]:
+        """(P, D, μ)."""
+        P, D = (x - f.noise * eps_P) / f.signal, f.direction * eps_D
+        return P, D, f.signal_to * P + D
+
+    def _factors(self, i: int | Tensor, like: Tensor | None = None) -> Factors:
+        """Of one step, numbers; of steps (B,), each (B, 1, …), rounded to x's dtype only at the end."""
+        s = self.schedule
+        if isinstance(i, int):
+            a, a_to = s.a[i].item(), s.a_to[i].item()
+            towards = direction(s.a_to[i], self.sigma[i]).item()
+            return Factors(a**0.5, (1 - a) ** 0.5, a_to**0.5, towards)
+        all_of_them = s.a.sqrt(), (1 - s.a).sqrt(), s.a_to.sqrt(), direction(s.a_to, self.sigma)
+        return Factors(*(_each(v, i, like) for v in all_of_them))
+
+    def _spread(self, i: int | Tensor, own, like: Tensor | None = None) -> float | Tensor:
+        """σ of a step (or of steps (B,)): the schedule's, or the model's own where the schedule has any."""
+        s = self.schedule
+        if isinstance(i, int):
+            sigma, ends = self.sigma[i].item(), (s.a[i].item(), s.a_to[i].item())
+            if own is None or sigma == 0:
+                return sigma
+            return own(*ends, self.eta) if callable(own) else own
+        sigma = _each(self.sigma, i, like)
+        if own is None:
+            return sigma
+        if callable(own):
+            own = own(*(_each(v, i, like) for v in (s.a, s.a_to)), self.eta)
+        return torch.where(sigma > 0, own, sigma)
 
     def _check(self, z: Code, cond: Tensor | None) -> None:
         if not isinstance(z, Code):
@@ -227,3 +244,15 @@ class Sampler:
         if not z.x_T.isfinite().all() or (z.eps is not None and not z.eps.isfinite().all()):
             raise ValueError("The code has values that are not finite.")
         check_input(self.denoiser, z.x_T, cond=cond)
+
+
+def final(steps: Iterable[Step]) -> Step:
+    """The last of a walk's steps, with nothing of the others kept."""
+    for step in steps:  # noqa: B007
+        pass
+    return step
+
+
+def _each(values: Tensor, steps: Tensor, x: Tensor) -> Tensor:
+    """A schedule's values, (S,) float64, at steps (B,): (B, 1, …) in x's dtype."""
+    return values.to(x)[steps].view(-1, *[1] * (x.ndim - 1))

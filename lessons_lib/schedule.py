@@ -13,10 +13,12 @@ Everything is float64: these are a few thousand numbers, and reconstruction need
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 from torch import Tensor
+
+from .checks import whole
 
 TRAIN_STEPS = 1000
 
@@ -47,11 +49,6 @@ def _check_betas(train_steps: int, beta_start: float, beta_end: float) -> None:
         raise ValueError(
             f"beta_start={beta_start}, beta_end={beta_end}: need 0 < beta_start <= beta_end < 1."
         )
-
-
-def whole(value, low: int, high: float = float("inf")) -> bool:
-    """Whether `value` is a whole number (no bool) from low to high."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
 
 
 def even(train_steps: int, steps: int, first: int | None = None) -> list[int]:

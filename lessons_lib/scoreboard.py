@@ -516,7 +516,7 @@ def text_board(
     """Table 2, every setting of every method, as it is written; `wrote` gets it after each setting."""
     model, by = load("t2i", device), judges(device)
     known = readable(model, triplets())
-    cases = pictured(taken_in_turn(known, n), model.codec.factor * model.shape[-1], device)
+    cases = pictured(taken_in_turn(known, n), model.picture_shape[-1], device)
     board = {"images": len(cases.x), "refused": len(triplets()) - len(known), "steps": steps}
     board["precision"] = precision(device)
     board["networks"] = {k: fingerprint(k) for k in ("t2i", "clip", "clip-judge", "critic")}

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from .asyrp import Asyrp, edit_names, load_edit
+from .code import Code
 from .counterfactual import Scores, counterfactual_scores
 from .hspace import constant, principal
 from .metrics import Distance
 from .recipes.directions import ATTRIBUTES, HELD_OUT, codes, told
-from .sampler import Code, Sampler
+from .sampler import Sampler
 from .worlds import WORLDS
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def subjects(
             f"attributes is {names!r}: give names of directions, with commas between them."
         )
     model = sampler.denoiser
-    embedded, reads = edit_names(), getattr(model, "prompts", None) is not None
+    embedded, reads = edit_names(), model.prompts is not None
     files = {k: f"{checkpoint}-{k}" if f"{checkpoint}-{k}" in embedded else k for k in known}
     edits = {name: load_edit(file, model.device) for name, file in files.items()}
     if any(d.card.get("checkpoint") != checkpoint for e in edits.values() for _, d in e.terms):
@@ -78,9 +79,8 @@ def subjects(
         return Subjects(z, edits, {}, None, said, captions, told(model, captions))
     factors = who_lacks(truths, n, seed)
     captions = WORLDS[WORLD].captions(factors, HELD_OUT + seed) if reads else None
-    cond, codec = told(model, captions), getattr(model, "codec", None)
-    size = model.shape[-1] * (1 if codec is None else codec.factor)
-    pictures = WORLDS[WORLD].render(factors, size).to(model.device)
+    cond = told(model, captions)
+    pictures = WORLDS[WORLD].render(factors, model.picture_shape[-1]).to(model.device)
     goals = {k: ATTRIBUTES[k].wanted(factors) for k in truths}
     rest = ", ".join(k for k in known if k not in truths)
     said = (
@@ -121,7 +121,7 @@ def scores(x: Tensor, who: Subjects, name: str, critic: Critic, distance: Distan
 def _without_truth(
     sampler: Sampler, checkpoint: str, names: list[str], n: int, seed: int, prompt: str
 ) -> Subjects:
-    reads = getattr(sampler.denoiser, "prompts", None) is not None
+    reads = sampler.denoiser.prompts is not None
     captions = [prompt] * n if reads else None
     cond, strangers = told(sampler.denoiser, captions), sampler.draw(len(names) + 5, seed + 1)
     one = None if cond is None else cond[:1]

@@ -60,10 +60,10 @@ def beside_data(
     if model.prompts is None:
         x = g.decode(g.draw(n, seed))
         return x, WORLDS[model.world].sample(n, seed, x.shape[-1]).image, []
-    images, captions = _told(n, seed, model.codec.factor * model.shape[-1])
+    images, captions = _told(n, seed, model.picture_shape[-1])
     g = Sampler(Guided(model, 3.0, model.prompts.empty), steps)
     z = g.decode(g.draw(n, seed), cond=model.prompts(captions))
-    return model.codec.decode(z), images, captions
+    return model.pictures(z), images, captions
 
 
 def _told(n: int, seed: int, size: int) -> tuple[Tensor, list[str]]:

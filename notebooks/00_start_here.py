@@ -67,7 +67,7 @@ back = g.decode(g.encode(real, seed=p.seed))  # G⁻¹, then G
 # %%
 rows = [z.x_T, x, g.decode(z), real, back]
 names = ["x_T, of z", "x = G(z)", "G(z) again", kind, "G(G⁻¹(x))"]
-plots.strips([inputs.pictures(model, row) for row in rows], names, [f"{i}" for i in range(p.n_images)])
+plots.strips([model.pictures(row) for row in rows], names, [f"{i}" for i in range(p.n_images)])
 
 # %%
 lesson.record("two decodings of one code differ by", (x - rows[2]).abs().max())

@@ -39,7 +39,7 @@ p = lesson.parameters(
 import torch
 
 from lessons_lib import Code, Sampler, inputs, load, metrics, plots
-from lessons_lib.sampler import predicted_image
+from lessons_lib.code import predicted_image
 from lessons_lib.schedule import direction, mean_coefficients, sigma
 from lessons_lib.widgets import explore, slider
 
@@ -206,7 +206,7 @@ model = load(p.checkpoint, p.device)
 rows = []
 for eta in p.etas:
     g = Sampler(model, steps=p.steps, eta=eta)
-    rows.append(inputs.pictures(model, g.decode(g.draw(p.n_images, seed=p.seed))))
+    rows.append(model.pictures(g.decode(g.draw(p.n_images, seed=p.seed))))
 plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range(p.n_images)])
 
 # %%
@@ -233,7 +233,7 @@ g = Sampler(model, steps=p.steps, eta=1.0)
 walk = list(g.trajectory(g.draw(1, seed=p.seed)))
 shown = [walk[i] for i in torch.linspace(0, len(walk) - 1, 10).int().unique()]
 parts = ("x", "P", "D", "noise")
-rows = [inputs.pictures(model, torch.cat([getattr(s, name) for s in shown])) for name in parts]
+rows = [model.pictures(torch.cat([getattr(s, name) for s in shown])) for name in parts]
 plots.strips(rows, ["x_t", "P_t", "D_t", "σ·noise"], [f"t = {s.t}" for s in shown])
 
 # %% [markdown]

@@ -42,8 +42,8 @@ p = lesson.parameters(
 import torch
 
 from lessons_lib import Sampler, load, metrics, plots
+from lessons_lib.code import shift
 from lessons_lib.denoisers import GaussianMixture
-from lessons_lib.sampler import shift
 from lessons_lib.schedule import Schedule, direction, even, kappa, linear_alpha_bar, p_only, sigma
 from lessons_lib.widgets import choice, explore, slider
 

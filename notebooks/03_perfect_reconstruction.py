@@ -90,7 +90,7 @@ for name, x in pictures.items():
     results[name] = x, g.decode(z), z
 
 # %%
-rows = [inputs.pictures(model, v) for x, back, _ in results.values() for v in (x, back)]
+rows = [model.pictures(v) for x, back, _ in results.values() for v in (x, back)]
 plots.strips(rows, [label for name in results for label in (name, "decoded")], [])
 
 # %%
@@ -183,7 +183,7 @@ lesson.exercise(read_code, lambda x, mu, s: (x - mu) / s, cases, ["solve x_to = 
 x, back, z = results["photographs"]
 dropped = Code(z.x_T, torch.cat([z.eps[:-1], torch.zeros_like(z.eps[-1:])]))
 without = g.decode(dropped)
-shown = [inputs.pictures(model, v) for v in (x, without)]
+shown = [model.pictures(v) for v in (x, without)]
 difference = (shown[1] - shown[0]) / (shown[1] - shown[0]).abs().max()
 names = ["photograph", "last code\ndropped", "difference\n(stretched)"]
 plots.strips([*shown, difference], names, [])

@@ -43,7 +43,7 @@ import math
 import torch
 
 from lessons_lib import Sampler, bounds, load, plots
-from lessons_lib.denoisers import GaussianMixture, labels_of
+from lessons_lib.denoisers import GaussianMixture
 from lessons_lib.widgets import explore, slider
 
 # %% [markdown]
@@ -101,8 +101,8 @@ lesson.record("distance of two images with different z, mean", unrelated.mean())
 moons, ZERO, ONE = load("moons"), torch.tensor([0]), torch.tensor([1])
 g2, i = Sampler(moons, steps=12, eta=p.eta), 10
 here, there, _ = bounds.two_paths(g2, g2.draw(64, seed=p.seed), ZERO, ONE)
-A, B = bounds.mean(g2, here[i], i, ZERO), bounds.mean(g2, there[i], i, ZERO)
-C = bounds.mean(g2, there[i], i, ONE)
+A, B = g2.mean(here[i], i, ZERO), g2.mean(there[i], i, ZERO)
+C = g2.mean(there[i], i, ONE)
 detour = ((A - B).norm(dim=1) + (B - C).norm(dim=1)) / (A - C).norm(dim=1)
 k = detour.argmax()  # of 64 codes, the one whose triangle is the least flat
 
@@ -283,7 +283,7 @@ lesson.record("smallest proved K_t", K.min());
 # **Predict.** At which t will the proved bound cross the dotted line √ᾱ_t D?
 
 # %%
-D = bounds.diameter(digits.means[digits.labels == label], digits.means[digits.labels == other])
+D = bounds.diameter(digits.means[digits.component_labels == label], digits.means[digits.component_labels == other])
 reach = bounds.reach(g, D)
 tight, printed = bounds.propagate(K, S_proved)
 local, _ = bounds.propagate(K_local, S[:, 0])
@@ -447,7 +447,7 @@ fig
 # %%
 for e, values in by_eta.items():
     lesson.record(f"proved bound / measured, width 0.4, {counts[-1]} steps, η = {e:g}", values[-1])
-D_digit = bounds.diameter(digits.means[digits.labels == label])
+D_digit = bounds.diameter(digits.means[digits.component_labels == label])
 lesson.record("D²/8s² of the digits' condition", D_digit**2 / 8 / digits.spread[0, 0]);
 
 
@@ -511,7 +511,7 @@ lesson.exercise(
 # %%
 name, labels = p.checkpoint, p.conditions
 model = load(name, p.device)
-if not labels_of(model):
+if not model.labels:
     print(f"{name} takes no labels, so it has no two conditions: what follows shows the digits.")
     name, model, labels = "digits", digits, p.digit_pair
 c, c_hat = bounds.two_conditions(model, labels)

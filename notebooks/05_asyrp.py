@@ -57,9 +57,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from lessons_lib import Sampler, directions, load, metrics, plots, rivals, worlds
 from lessons_lib.asyrp import Asyrp, Attention, Conv
 from lessons_lib.bench import ratios
+from lessons_lib.code import Eps, plain, predicted_image
 from lessons_lib.counterfactual import manifold_distance, readings
 from lessons_lib.evaluators import load_clip, load_critic
-from lessons_lib.sampler import plain, predicted_image
 from lessons_lib.schedule import Schedule, kappa, linear_alpha_bar, p_only
 from lessons_lib.scoreboard import markdown, metrics_of
 from lessons_lib.subjects import scores, subjects
@@ -304,7 +304,7 @@ def two_networks(denoiser, x, t, cond=None):
     """As a public code does without sharing: the whole network with Δh, and again without."""
     b = denoiser.encode(x, t, cond)
     eps_P, eps_D = denoiser.decode(b, edit.shift(b, t)), plain(denoiser, x, t, cond)[0]
-    return eps_P, eps_D, b.h
+    return Eps(eps_P, eps_D, b.h)
 
 
 # %%

@@ -42,12 +42,12 @@ p = lesson.parameters(
 import torch
 from numpy import interp
 
-from lessons_lib import Sampler, inputs, intervals, load, metrics, plots
+from lessons_lib import Sampler, intervals, load, metrics, plots
+from lessons_lib.code import plain
 from lessons_lib.counterfactual import manifold_distance, readings
 from lessons_lib.directions import from_first
 from lessons_lib.evaluators import load_clip, load_critic
 from lessons_lib.intervals import Boosted, at_each_end
-from lessons_lib.sampler import plain
 from lessons_lib.subjects import scores, subjects
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS
@@ -78,7 +78,7 @@ print(who.said or f"{', '.join(names)}: each has a ground truth.")
 
 # %%
 def look(x):
-    return inputs.pictures(model, x).float().clamp(-1, 1)
+    return model.pictures(x).float().clamp(-1, 1)
 
 
 path = list(g.trajectory(who.z))

@@ -46,11 +46,11 @@ from itertools import combinations
 
 import torch
 
-from lessons_lib import Code, Sampler, hspace, inputs, load, metrics, plots
+from lessons_lib import Code, Sampler, hspace, load, metrics, plots
 from lessons_lib.asyrp import asymmetric
+from lessons_lib.code import shift
 from lessons_lib.counterfactual import manifold_distance, readings
 from lessons_lib.evaluators import load_critic
-from lessons_lib.sampler import shift
 from lessons_lib.schedule import Schedule
 from lessons_lib.subjects import subjects
 from lessons_lib.widgets import choice, explore, slider
@@ -92,7 +92,7 @@ z = at_first(who.z)
 
 # %%
 def look(x):
-    return inputs.pictures(model, x).float().clamp(-1, 1)
+    return model.pictures(x).float().clamp(-1, 1)
 
 
 factors = (

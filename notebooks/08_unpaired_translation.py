@@ -88,7 +88,7 @@ from lessons_lib.worlds import WORLDS, animals
 models = [load(name, p.device) for name in (p.source, p.second_source, p.checkpoint)]
 first, second, dogs = (Sampler(model, p.steps, p.eta) for model in models)
 usual = ("cats", "wild", "dogs")  # for checkpoints that do not say what they have learnt
-known = [getattr(model, "world", None) for model in models]
+known = [model.world for model in models]
 cats_world, wild_world, dogs_world = (
     w if w in usual else u for w, u in zip(known, usual, strict=True)
 )

@@ -104,7 +104,7 @@ text_samplers(model, p.steps)  # refuses a model without text
 clip, judge = load_clip(p.clip, p.device), load_clip(p.judge, p.device)
 critic = load_critic(device=p.device)
 distance = metrics.perceptual_distance(critic)
-size = model.codec.factor * model.shape[-1]
+size = model.picture_shape[-1]
 
 # %%
 benchmark = triplets()

@@ -64,7 +64,7 @@ from lessons_lib.widgets import choice, explore
 # %%
 name = p.checkpoint
 model = load(name, p.device)
-if not hasattr(model, "encode") or getattr(model, "codec", None) is None:
+if not hasattr(model, "encode") or model.codec is None:
     print(f"{name} is no latent model with a bottleneck h: this lesson shows t2i.")
     name, model = "t2i", load("t2i", p.device)
 clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
@@ -334,7 +334,7 @@ if truth:
 else:
     z_train = g.draw(p.n_train, seed=p.seed + 1)
     cond_train = recipe.told(model, [p.prompt] * p.n_train)
-sources = directions.source_paths(g, z_train, clip, p.first, p.last, cond_train, model.codec.decode)
+sources = directions.source_paths(g, z_train, clip, p.first, p.last, cond_train)
 print("source:", texts[0][0], "| target:", texts[1][0])
 
 

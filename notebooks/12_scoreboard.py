@@ -109,7 +109,7 @@ for name, board in of_table_1().items():
 models = [load(name, p.device) for name in (p.source, p.checkpoint)]
 first, target = (Sampler(model, p.steps, sb.ETA) for model in models)
 usual = "cats", "dogs"  # for checkpoints that do not say what they have learnt
-worlds = [getattr(model, "world", None) for model in models]
+worlds = [model.world for model in models]
 worlds = [w if w in ("cats", "dogs", "wild") else u for w, u in zip(worlds, usual, strict=True)]
 pair = sb.drawn(*worlds, p.n_images, p.seed, target.denoiser.shape[-1], p.device)
 
@@ -510,7 +510,7 @@ for name, board in of_table_1().items():
 model = load(p.text_checkpoint, p.device)
 settings = sb.text_edits(model, p.steps)
 known = sb.readable(model, triplets())
-size = model.codec.factor * model.shape[-1]
+size = model.picture_shape[-1]
 cases = sb.pictured(sb.taken_in_turn(known, p.n_images), size, p.device)
 lesson.record(
     "cases of the benchmark that this model can read", len(known), f"of {len(triplets())}"

@@ -20,8 +20,8 @@ from lessons_lib.asyrp import (
     twice,
 )
 from lessons_lib.checkpoints import CheckpointError
+from lessons_lib.code import plain, predicted_image
 from lessons_lib.denoisers import Guided
-from lessons_lib.sampler import plain, predicted_image
 from lessons_lib.schedule import direction
 from small import PROMPTS, mixture, randn, tiny_pipeline, tiny_unet
 
@@ -90,7 +90,7 @@ def test_the_step_is_two_whole_passes(config):
     x = randn(2, 3, 8, 8, seed=1)
     cond = torch.tensor([1, 2]) if config else None
     edit = Asyrp.of(PerTime([0], delta[:1]), 999)
-    eps_P, eps_D, h = edit(model, x, t, cond)
+    eps_P, eps_D, h, _ = edit(model, x, t, cond)
     assert_close(eps_P, with_h_moved(model, delta[:1])(x, t, cond), rtol=0, atol=1e-12)
     assert_close(eps_D, model(x, t, cond), rtol=0, atol=1e-12)
     assert_close(h, model.encode(x, t, cond).h)
@@ -120,7 +120,7 @@ def test_a_guided_text_model_shifts_h_in_both_its_passes(text, scale):
     guided = Guided(text, scale, text.prompts.empty)
     x, cond = randn(2, *text.shape, dtype=torch.float32), text.prompts(PROMPTS)
     delta = randn(1, *text.encode(x, 500, cond).h.shape[1:], dtype=torch.float32)
-    eps_P, eps_D, _ = Asyrp.of(PerTime([0], delta), 999)(guided, x, 500, cond)
+    eps_P, eps_D, *_ = Asyrp.of(PerTime([0], delta), 999)(guided, x, 500, cond)
     moved = with_h_moved(text, delta)
     without, given_ = moved(x, 500, text.prompts.empty), moved(x, 500, cond)
     assert_close(eps_P, without + scale * (given_ - without), rtol=0, atol=2e-5)

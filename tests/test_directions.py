@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler
 from lessons_lib.asyrp import Asyrp, Attention, PerTime, asymmetric
+from lessons_lib.code import plain, predicted_image, shift
 from lessons_lib.directions import (
     descent,
     directional,
@@ -31,7 +32,6 @@ from lessons_lib.rivals import (
     random_instead,
     taught_f_t,
 )
-from lessons_lib.sampler import plain, predicted_image, shift
 from small import randn, tiny_unet
 
 PAIR = "dark", "bright"
@@ -185,7 +185,7 @@ def test_a_shift_of_eps_acts_within_its_times_only(g):
 def test_guidance_climbs_the_probability_of_the_target(g):
     x, t, a = g.draw(2, seed=0).x_T, 333, g.denoiser.alpha_bar[333].item()
     guided = classifier_guidance(TinyClip(), *PAIR, scale=2.0, first=700, last=100, sharpness=5.0)
-    eps_P, eps_D, _ = guided(g.denoiser, x, t)
+    eps_P, eps_D, *_ = guided(g.denoiser, x, t)
     eps = plain(g.denoiser, x, t)[0]
     assert torch.equal(eps_P, eps_D)
     texts = TinyClip().text(PAIR)
@@ -289,7 +289,7 @@ def test_through_the_interval_the_gradient_is_that_of_its_last_picture(g, source
     found = torch.autograd.grad(last.P.square().sum(), list(form.parameters()))
     for i in sources.steps:
         a, a_to = g.schedule.a[i].item(), g.schedule.a_to[i].item()
-        eps_P, eps_D, _ = edit(g.denoiser, x, g.schedule.t[i].item())
+        eps_P, eps_D, *_ = edit(g.denoiser, x, g.schedule.t[i].item())
         P = predicted_image(x, eps_P, a)
         x = a_to**0.5 * P + (1 - a_to) ** 0.5 * eps_D
     for one, other in zip(

@@ -27,13 +27,13 @@ def test_a_latent_model_is_given_latents_of_whole_pictures(tmp_path, save):
     assert_close(found["photographs"], model.codec.encode(inputs.photographs(2, (3, 16, 16))))
     assert all(x.shape == (2, *model.shape) for x in found.values())
     latents = found["photographs"]
-    assert_close(inputs.pictures(model, latents), model.codec.decode(latents))
+    assert_close(model.pictures(latents), model.codec.decode(latents))
     assert all(x.dtype == torch.float64 for x in found.values())
 
 
 def test_what_is_no_latent_is_shown_as_it_is():
     x = torch.randn(2, 1, 8, 8)
-    assert inputs.pictures(load("digits"), x) is x
+    assert load("digits").pictures(x) is x
 
 
 def test_a_model_whose_data_are_no_images_is_refused():

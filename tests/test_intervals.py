@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler
+from lessons_lib.code import plain
 from lessons_lib.hspace import constant
 from lessons_lib.intervals import (
     Boosted,
@@ -18,7 +19,6 @@ from lessons_lib.intervals import (
     threshold,
 )
 from lessons_lib.metrics import rms
-from lessons_lib.sampler import plain
 from small import mixture, randn, tiny_unet
 
 C = Curves(

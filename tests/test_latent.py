@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler, checkpoints, load
 from lessons_lib.checkpoints import TEXT_WEIGHTS, WEIGHTS, CheckpointError
-from lessons_lib.denoisers import Guided, UNet, labels_of, predict
+from lessons_lib.denoisers import Guided, UNet, predict
 from lessons_lib.latent import Codec
 from lessons_lib.schedule import Schedule, trailing
 from small import (
@@ -446,11 +446,11 @@ def test_a_guided_denoiser_keeps_the_contract(guidable):
     denoiser, cond, empty = guidable
     guided = Guided(denoiser, 2.5, empty)
     assert guided.shape == denoiser.shape and guided.device == denoiser.device
-    assert guided.alpha_bar is denoiser.alpha_bar and labels_of(guided) == labels_of(denoiser)
+    assert guided.alpha_bar is denoiser.alpha_bar and guided.labels == denoiser.labels
     x = randn(3, *denoiser.shape)
     for dtype in (torch.float32, torch.float64):
         assert guided(x.to(dtype), 5, cond).dtype == dtype
-    eps, h = predict(guided, x, 5, cond)
+    eps, h, _ = predict(guided, x, 5, cond)
     assert_close(eps, guided(x, 5, cond), rtol=0, atol=0)
     assert (h is None) == (not hasattr(denoiser, "encode"))
     if h is not None:

@@ -53,20 +53,20 @@ def critic():
 
 def test_training_sees_the_decoded_P_under_each_images_own_condition(g, model, cond):
     z = g.draw(4, seed=0)
-    sources = source_paths(g, z, TinyClip(), 700, 0, cond, model.codec.decode, at_once=3)
+    sources = source_paths(g, z, TinyClip(), 700, 0, cond, at_once=3)
     steps = [s for s in g.trajectory(z, cond=cond) if s.i in sources.steps]
     want = torch.stack([model.codec.decode(s.P).float() for s in steps])
     assert sources.P.shape == (len(steps), 4, 3, 16, 16)
     assert_close(sources.P, want, rtol=1e-4, atol=1e-4)
     assert_close(sources.x, steps[0].x, rtol=1e-4, atol=1e-5)
-    same = source_paths(g, z, TinyClip(), 700, 0, cond[:1], model.codec.decode)
+    same = source_paths(g, z, TinyClip(), 700, 0, cond[:1])
     assert not torch.allclose(same.P[:, 1], sources.P[:, 1], atol=1e-3)
 
 
 @pytest.mark.parametrize("form", [Conv, Attention])
 def test_a_direction_learnt_through_the_codec_moves_the_pictures_both_ways(g, model, cond, form):
     z, before = g.draw(4, seed=0), [p.clone() for p in model.net.parameters()]
-    sources = source_paths(g, z, TinyClip(), 700, 0, cond, model.codec.decode)
+    sources = source_paths(g, z, TinyClip(), 700, 0, cond)
     f_t = new_f_t(g, z, form, cond)
     edit = train(f_t, sources, TinyClip(), *PAIR, rounds=14, batch=4, rate=0.03, l1_weight=0.0)
     pictures = seen(g, strip(g, z, edit, [-1.0, 0.0, 1.0], cond))

@@ -8,7 +8,6 @@ from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
 from lessons_lib.checkpoints import CheckpointError, card, verify
-from lessons_lib.denoisers import labels_of
 from lessons_lib.evaluators import HEADS, columns, load_clip, load_critic
 from lessons_lib.recipes import clip, critic, figures, loop, pools, text_to_image
 from lessons_lib.recipes.__main__ import RECIPES
@@ -192,7 +191,7 @@ def test_a_view_is_its_network_with_one_label_fixed(quick, tmp_path):
     two = torch.tensor([2, 2])
     assert_close(dogs(x, 700), both(x, 700, two))
     assert not torch.allclose(dogs(x, 700), both(x, 700), atol=1e-4)
-    assert dogs.world == "dogs" and labels_of(dogs) == [] and labels_of(both) == [0, 1, 2, 3]
+    assert dogs.world == "dogs" and dogs.labels == () and both.labels == (0, 1, 2, 3)
     with pytest.raises(ValueError, match="without conditions"):
         dogs(x, 700, two)
     assert card(tmp_path / "wild")["worlds"] == {"wild": WORLDS["wild"].version}

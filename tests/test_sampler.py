@@ -5,7 +5,7 @@ from hypothesis import given
 from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler
-from lessons_lib.sampler import shift
+from lessons_lib.code import shift
 from lessons_lib.schedule import Schedule, kappa, p_only, trailing
 from small import ALPHA_BAR, etas, mixture, randn, schedules, tiny_unet
 

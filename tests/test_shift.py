@@ -3,7 +3,7 @@
 import torch
 
 from lessons_lib import Code, Sampler
-from lessons_lib.sampler import plain, shift
+from lessons_lib.code import plain, shift
 from small import mixture, randn
 
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from .. import plots
 from ..asyrp import DIRECTIONS, Asyrp, Attention, Conv, load_edit, save_edit
 from ..checkpoints import card, find, load
+from ..code import Code, plain
 from ..counterfactual import counterfactual_scores, readings
 from ..denoisers import Denoiser, UNet
 from ..directions import (
@@ -40,7 +41,6 @@ from ..directions import (
 from ..encoder import invert
 from ..evaluators import KINDS, Clip, Critic, load_clip, load_critic
 from ..hspace import r_squared
-from ..inputs import pictures
 from ..metrics import (
     Interval,
     bootstrap,
@@ -52,7 +52,7 @@ from ..metrics import (
     segmentation_consistency,
 )
 from ..rivals import best_delta_h, by_copy, diffusion_clip, random_instead, taught_f_t
-from ..sampler import Code, Sampler, plain
+from ..sampler import Sampler
 from ..worlds import TRAIN_SEEDS, WORLDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,18 +187,18 @@ LATENT_SETTINGS = Settings(images=32, steps=10, rounds=16, batch=4, rate=2.5e-2,
 
 def told(model: Denoiser, captions: list[str] | None) -> Tensor | None:
     """The condition of a model that reads texts: what is true of the pictures; None for any other."""
-    return model.prompts(captions) if getattr(model, "prompts", None) and captions else None
+    return model.prompts(captions) if model.prompts and captions else None
 
 
 def codes(
     sampler: Sampler, images: Tensor, refine: int = 0, at_once: int = 32, cond: Tensor | None = None
 ) -> Code:
     """x_T of pictures, by DDIM inversion; of a latent model, of its codec's latents of them."""
-    codec, parts = getattr(sampler.denoiser, "codec", None), []
+    parts = []
     for i in range(0, len(images), at_once):
         x = images[i : i + at_once]
         part = None if cond is None else cond[i : i + at_once]
-        z, _ = invert(sampler, x if codec is None else codec.encode(x), part, refine=refine)
+        z, _ = invert(sampler, sampler.denoiser.latents(x), part, refine=refine)
         parts.append(z.x_T)
     return Code(torch.cat(parts))
 
@@ -260,9 +260,10 @@ def draw(sampler: Sampler, z: Code, edit: Asyrp, path: Path, cond: Tensor | None
     plots.save(plots.sheet(x.flatten(0, 1), columns=len(z)), path)
 
 
+@torch.no_grad()
 def shown(sampler: Sampler, x: Tensor) -> Tensor:
     """The pictures (…, 3, H, W) of a model's x (…, *shape), in [-1, 1]."""
-    flat = pictures(sampler.denoiser, x.flatten(0, -4)).float().clamp(-1, 1)
+    flat = sampler.denoiser.pictures(x.flatten(0, -4)).float().clamp(-1, 1)
     return flat.view(*x.shape[:-3], *flat.shape[1:])
 
 
@@ -486,9 +487,7 @@ def compared(
         text = told(model, WORLDS["faces"].captions(changed, HELD_OUT + seed))
         made["another text"] = shown(sampler, sampler.decode(z, cond=text))
     truth = goal(attribute, factors, made["Asyrp"].shape[-1]).to(made["Asyrp"])
-    codec = getattr(model, "codec", None)
-    if codec is not None:
-        truth = codec.decode(codec.encode(truth)).clamp(-1, 1)
+    truth = model.pictures(model.latents(truth)).clamp(-1, 1)
     return made | {"true edit": truth}
 
 
@@ -565,8 +564,7 @@ def main() -> None:
         load_critic(),
     )
     latent, (form, end) = model.codec is not None, FORMS_OF[args.form]
-    size = model.shape[-1] * (model.codec.factor if latent else 1)
-    look = model.codec.decode if latent else None
+    size = model.picture_shape[-1]
     given = {k: v for k, v in vars(args).items() if k in asdict(Settings()) and v is not None}
     s = replace(LATENT_SETTINGS if latent else Settings(), **given)
     network = card(find(args.checkpoint)).get("files")
@@ -588,7 +586,7 @@ def main() -> None:
         rival = args.rival and attribute.wanted and not latent
         told_too = args.ceiling and not latent
         if interval not in paths and (rival or told_too or not args.measure):
-            paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils, look)
+            paths[interval] = source_paths(sampler, train, clip, *interval, of_pupils)
         if args.measure:
             edit, said = there[name], {}
         else:

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from .. import metrics, plots
 from ..checkpoints import EMBEDDED, card, fingerprint, load
+from ..code import Code
 from ..counterfactual import manifold_distance, nearest_factors, readings
 from ..denoisers import Denoiser, Guided, half_is_fast
 from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
-from ..inputs import pictures as look
-from ..sampler import Code, Sampler
+from ..sampler import Sampler
 from ..worlds import WORLDS, Batch
 from ..worlds.animals_words import FUR_WORDS
 from ..worlds.scenes_words import COLORS, OBJECTS
@@ -71,7 +71,7 @@ def decoded(g: Sampler, model: Denoiser, z: Code, captions: list[str]) -> Tensor
     device = model.device.type
     with torch.autocast(device, torch.bfloat16, enabled=half_is_fast(device)):
         x = g.decode(z, cond=cond).float()
-    return look(model, x).clamp(-1, 1)
+    return model.pictures(x).clamp(-1, 1)
 
 
 def held_out_captions(n: int) -> list[str]:

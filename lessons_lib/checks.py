@@ -1,0 +1,93 @@
+"""What comes in, checked once: whole numbers, seeds, images, and a condition for a batch.
+
+Each says in one sentence what was wrong, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .denoisers import Denoiser
+    from .sampler import Sampler
+
+
+def whole(value, low: int, high: float = float("inf")) -> bool:
+    """Whether `value` is a whole number (no bool) from low to high."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+
+
+def checked_seed(seed: int) -> int:
+    """The seed, a whole number from 0, or ValueError."""
+    if not whole(seed, 0):
+        raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
+    return seed
+
+
+def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, cond=None) -> None:
+    """Raise ValueError, in one sentence, for what the denoiser does not take.
+
+    x: (B, *shape), floating-point. t: a training time, or (B,) of them. cond: None, or (1 or B, …).
+    """
+    shape = tuple(denoiser.shape)
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"x is {kind}: give a floating-point tensor of images in [-1, 1].")
+    if tuple(x.shape[1:]) != shape or len(x) == 0:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}: this model takes (B, {', '.join(map(str, shape))})."
+        )
+    if t is not None:
+        _check_times(denoiser, t, len(x))
+    if cond is not None and not (isinstance(cond, Tensor) and cond.ndim > 0):
+        raise ValueError(f"cond is {cond!r}: give a tensor with one condition for each image.")
+    if cond is not None and len(cond) not in (1, len(x)):
+        raise ValueError(f"cond has {len(cond)} conditions for {len(x)} images: give one for each.")
+    width = getattr(
+        denoiser, "text_width", None
+    )  # a sampler asks a model for less than the contract
+    if width is not None:
+        _check_texts(cond, width)
+
+
+def _check_times(denoiser: Denoiser, t: int | Tensor, images: int) -> None:
+    times, last = torch.as_tensor(t), len(denoiser.alpha_bar) - 1
+    if times.is_floating_point() or times.ndim > 1 or times.numel() not in (1, images):
+        raise ValueError(f"t is {t}: give a whole number, or one for each of the {images} images.")
+    if times.min() < 0 or times.max() > last:
+        raise ValueError(f"t is {t}: this model's times are 0 to {last}.")
+
+
+def _check_texts(cond: Tensor | None, width: int) -> None:
+    if cond is None:
+        raise ValueError(
+            "This model draws what a text says: give cond, such as model.prompts(['a cat']), "
+            "or model.prompts.empty for no text."
+        )
+    if not (cond.is_floating_point() and cond.ndim == 3 and cond.shape[2] == width):
+        raise ValueError(
+            f"cond is {cond.dtype} of shape {tuple(cond.shape)}: give text embeddings (B, L, {width}), "
+            "such as model.prompts(['a cat'])."
+        )
+
+
+def checked_images(sampler: Sampler, x: Tensor, cond: Tensor | None = None) -> Tensor:
+    """x (B, *shape) on the sampler's device and in its dtype, or one sentence on what is wrong with it."""
+    check_input(sampler.denoiser, x, cond=cond)
+    if not x.isfinite().all():
+        raise ValueError("x has values that are not finite.")
+    return x.to(sampler.denoiser.device, sampler.dtype)
+
+
+def for_each(cond: Tensor | None, n: int) -> Tensor | None:
+    """A condition for each of n images, (n, …), of one for all or one for each; None stays None."""
+    return None if cond is None else cond.expand(n, *cond.shape[1:])
+
+
+def repeated(cond: Tensor | None, n: int, times: int) -> Tensor | None:
+    """The conditions of n images, then all again, `times` over: (times·n, …)."""
+    return None if cond is None else for_each(cond, n).repeat(times, *[1] * (cond.ndim - 1))

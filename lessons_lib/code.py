@@ -1,0 +1,143 @@
+"""The code z, one step of G, and what an edit may answer a step with.
+
+One step (Song et al. 2021, eq. 12; P and D as Kwon et al. 2023 name them):
+
+    x_t' = √ᾱ_t' P_t + D_t + σ_t ε_t
+    P_t  = (x_t - √(1-ᾱ_t) ε) / √ᾱ_t        the predicted image
+    D_t  = √(1-ᾱ_t' - σ_t²) ε               the direction to x_t
+
+The code of a stochastic sampler is z = x_T ⊕ ε_T ⊕ … ⊕ ε_1 (Wu & De la Torre 2023, eq. 4), that of
+a deterministic one z = x_T (eq. 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .denoisers import Denoiser, Spread, predict
+
+
+@dataclass(frozen=True)
+class Code:
+    """A latent code z of B images.
+
+    x_T: (B, *shape), the starting noise.
+    eps: (S, B, *shape), the noise of each step, to be multiplied by σ_t; None for a deterministic
+        sampler (η=0).
+    residual: (S,) bool, the steps whose σ was 0 (always the last one, which ends at the image).
+        There eps is what the step's mean leaves to be added, in units of x: 0 in a drawn code, the
+        kept residual in an encoded one.
+    """
+
+    x_T: Tensor
+    eps: Tensor | None = None
+    residual: Tensor | None = None
+
+    def noise(self, i: int, sigma: float | Tensor) -> Tensor:
+        """What step i adds to its mean, (B, *shape), in a sampler whose step has this σ."""
+        if self.eps is None:
+            return torch.zeros_like(self.x_T)
+        return self.eps[i] * (1.0 if self.residual is not None and self.residual[i] else sigma)
+
+    def __len__(self) -> int:
+        return len(self.x_T)
+
+    def __getitem__(self, images: int | slice | Tensor | list[int]) -> Code:
+        """The codes of some of the images; of one, by its number, a code of one image.
+
+        Raises IndexError for a number that no image has.
+        """
+        if isinstance(images, int) and not isinstance(images, bool):
+            images = [range(len(self))[images]]
+        eps = None if self.eps is None else self.eps[:, images]
+        return Code(self.x_T[images], eps, self.residual)
+
+    def map(self, f: Callable[..., Tensor], *others: Code) -> Code:
+        """Arithmetic on codes: f of their x_T's, (B, *shape), and of their ε's, (S, B, *shape).
+
+        `z.map(lambda a, b: (a + b) / 2**0.5, other)` is half of each. Raises ValueError for codes of
+        different kinds of sampler.
+        """
+        codes = (self, *others)
+        kinds = {None if z.eps is None else len(z.eps) for z in codes}
+        marks = {None if z.residual is None else tuple(z.residual.tolist()) for z in codes}
+        if len(kinds) > 1 or len(marks) > 1:
+            raise ValueError(
+                "The codes are not of one kind of sampler: draw or encode them with the same steps and eta."
+            )
+        eps = None if self.eps is None else f(*(z.eps for z in codes))
+        return Code(f(*(z.x_T for z in codes)), eps, self.residual)
+
+    def repeat(self, times: int) -> Code:
+        """All the codes, then all again, `times` over: one batch for several edits of the same codes."""
+        rest = [1] * (self.x_T.ndim - 1)  # x_T's axes after the images
+        return self.map(lambda v: v.repeat(*[1] * (v.ndim - 1 - len(rest)), times, *rest))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a trajectory: from x at t to x_to at t_to. `noise` is what was added, σ_t ε_t."""
+
+    i: int
+    t: int
+    t_to: int
+    x: Tensor
+    eps: Tensor
+    h: Tensor | None
+    P: Tensor
+    D: Tensor
+    noise: Tensor
+    x_to: Tensor
+
+
+class Eps(NamedTuple):
+    """What an edit answers a step with: ε for P and ε for D, (B, *shape) each.
+
+    h: the bottleneck's feature map, if there is one.
+    sigma: of the noise, where it is not the schedule's σ_t(η): a number, (B, *shape), or a `Spread`
+        which gives one for the step's two ends. The mean keeps the schedule's, and so do the steps
+        without noise.
+    """
+
+    P: Tensor
+    D: Tensor
+    h: Tensor | None = None
+    sigma: float | Tensor | Spread | None = None
+
+
+# How a step gets its two ε's: (denoiser, x, t, cond) -> Eps. An edit replaces `plain`.
+Edit = Callable[[Denoiser, Tensor, int, Tensor | None], Eps]
+
+
+def plain(denoiser: Denoiser, x: Tensor, t: int, cond: Tensor | None = None) -> Eps:
+    """No edit: the same ε in P and D, and σ as the model has it."""
+    eps, h, sigma = predict(denoiser, x, t, cond)
+    return Eps(eps, eps, h, sigma)
+
+
+def shift(
+    delta: Tensor | Callable[[int], Tensor], in_P: bool | Tensor = True, in_D: bool | Tensor = True
+) -> Edit:
+    """An edit that adds `delta` (broadcast to x) to ε, in P, in D or in both.
+
+    delta: a tensor, or a function of t that gives one.
+    in_P, in_D: whether, or how much, for all images or in a tensor (B,) for each of them.
+    """
+
+    def edit(denoiser, x, t, cond=None):
+        eps, h, sigma = predict(denoiser, x, t, cond)
+        move = (delta(t) if callable(delta) else delta).to(eps)
+        each = (torch.as_tensor(v).to(eps).view(-1, *[1] * (x.ndim - 1)) for v in (in_P, in_D))
+        return Eps(*(eps + v * move for v in each), h, sigma)
+
+    return edit
+
+
+def predicted_image(x: Tensor, eps: Tensor, a: float) -> Tensor:
+    """P_t(ε) = (x_t - √(1-ᾱ_t) ε) / √ᾱ_t."""
+    return (x - (1 - a) ** 0.5 * eps) / a**0.5
