@@ -11,7 +11,6 @@ An edit says what Δh_t is. Edits scale, negate and add:
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from numbers import Real
@@ -21,14 +20,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import EMBEDDED, CheckpointError, card, digest, verify
+from .checkpoints import (
+    OWN_WEIGHTS,
+    CheckpointError,
+    carded,
+    checked,
+    digest,
+    has_card,
+    save_weights,
+    with_weights,
+    write_card,
+)
 from .code import Eps
 from .denoisers import Bottleneck, Denoiser, Halves
+from .paths import DIRECTIONS
 from .schedule import Schedule
-
-DIRECTIONS = EMBEDDED.parent / "directions"
-WEIGHTS = "model.safetensors"
-
 
 # ---------------------------------------------------------------- the step
 
@@ -273,10 +279,8 @@ def _rescaling(d: Direction, schedule: Schedule) -> float:
 
 
 def save_edit(edit: Asyrp, folder: str | Path, **more) -> None:
-    """Write an edit of one term into a folder: model.safetensors, in half precision, and card.json
-    with `more` in it."""
-    from safetensors.torch import save_file
-
+    """Write an edit of one term into a folder: model.safetensors, in half precision, and a card with
+    `more` in it."""
     if len(edit.terms) != 1 or not isinstance(edit.terms[0][0], Real):
         raise ValueError(
             f"The edit has {len(edit.terms)} terms: save edits of one term, at one scale."
@@ -284,19 +288,18 @@ def save_edit(edit: Asyrp, folder: str | Path, **more) -> None:
     (scale, d), folder = edit.terms[0], Path(folder)
     form = next(name for name, (kind, _) in FORMS.items() if type(d.form) is kind)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {k: v.half() if v.is_floating_point() else v for k, v in d.form.state_dict().items()}
-    save_file({k: v.contiguous().cpu() for k, v in state.items()}, folder / WEIGHTS)
+    save_weights(d.form, folder)
     said = {
         "kind": "direction", "form": form, "config": d.form.config, "scale": scale,
         "first": d.first, "last": d.last, "visits": d.visits,
     }  # fmt: skip
-    content = said | d.card | more | {"files": {WEIGHTS: digest(folder / WEIGHTS)}}
-    (folder / "card.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    files = {OWN_WEIGHTS: digest(folder / OWN_WEIGHTS)}
+    write_card(folder, said | d.card | more | {"files": files})
 
 
 def edit_names() -> list[str]:
     """The embedded directions, which `load_edit` knows by name."""
-    return sorted(p.parent.name for p in DIRECTIONS.glob("*/card.json"))
+    return carded(DIRECTIONS)
 
 
 def load_edit(name: str | Path, device: str | torch.device = "cpu") -> Asyrp:
@@ -304,21 +307,19 @@ def load_edit(name: str | Path, device: str | torch.device = "cpu") -> Asyrp:
 
     Raises CheckpointError for one that is missing, corrupt, or no direction.
     """
-    from safetensors.torch import load_file
-
-    folder = DIRECTIONS / name if (DIRECTIONS / name / "card.json").is_file() else Path(name)
-    if not (folder / "card.json").is_file():
+    folder = DIRECTIONS / name if has_card(DIRECTIONS / name) else Path(name)
+    if not has_card(folder):
         known = ", ".join(edit_names()) or "none yet"
         raise CheckpointError(
             f"There is no direction {str(name)!r}: give a folder, or one of: {known}."
         )
-    verify(folder)
-    said = card(folder)
-    if said.get("kind") != "direction" or said.get("form") not in FORMS:
-        raise CheckpointError(f"{folder} holds a {said.get('kind', 'generator')}, not a direction.")
-    form = FORMS[said["form"]][1](**said["config"])
-    form.load_state_dict(load_file(folder / WEIGHTS))
-    form.to(device).eval().requires_grad_(False)
+    said = checked(folder, "direction")
+    if said.get("form") not in FORMS:
+        raise CheckpointError(
+            f"{folder} holds a direction of the form {said.get('form')!r}: it must be one of "
+            f"{', '.join(FORMS)}."
+        )
+    form = with_weights(FORMS[said["form"]][1], said["config"], folder).to(device)
     inner = ("kind", "form", "config", "scale", "first", "last", "visits", "files")
     rest = {k: v for k, v in said.items() if k not in inner}
     return Asyrp.of(form, said["first"], said["last"], said["visits"], **rest) * said["scale"]

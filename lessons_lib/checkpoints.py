@@ -2,9 +2,10 @@
 
 A folder is as diffusers saves it: `unet/` and `scheduler/` in a pipeline's folder, or `config.json`
 and `scheduler_config.json` at its root. Weights are safetensors only. An embedded model also has a
-`card.json`: recipe, figures, and the SHA-256 of each of its files, checked at each load. A card may
-name another checkpoint as its `network`, and a `label`: it is that network with its label fixed, as
-`cats` is `animals` with the label 1.
+`card.json`: the number of its format, recipe, figures, and the SHA-256 of each of its files, checked at
+each load. A card may name another checkpoint as its `network`, and a `label`: it is that network with
+its label fixed, as `cats` is `animals` with the label 1. Networks of our own classes lie beside a card
+as `config.json` and `model.safetensors`.
 
 A latent model also has `vae/` (or `vqvae/`), one that text conditions `text_encoder/` and
 `tokenizer/`: Stable Diffusion's layout. What else lies there (a safety checker) is not read.
@@ -20,20 +21,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from textwrap import shorten
 
 import torch
+from torch import nn
 
 from .denoisers import Denoiser, GaussianMixture, UNet, digits, two_moons_of_gaussians
 from .latent import Codec, Prompts
+from .paths import EMBEDDED, write_whole
 from .schedule import linear_alpha_bar, scaled_linear_alpha_bar
 
-EMBEDDED = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
+CARD = "card.json"
+FORMAT = 1  # of cards
 EXACT: dict[str, Callable[[], GaussianMixture]] = {
     "digits": digits,
     "moons": two_moons_of_gaussians,
 }
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-TEXT_WEIGHTS = "model.safetensors"
+TEXT_WEIGHTS = OWN_WEIGHTS = "model.safetensors"
 CLASSES = {
     "UNet2DModel": "diffusers.models.unets.unet_2d",
     "UNet2DConditionModel": "diffusers.models.unets.unet_2d_condition",
@@ -67,10 +72,7 @@ class CheckpointError(ValueError):
 
 def names() -> list[str]:
     """What `load` knows without a path or a network: every generator, but no evaluator."""
-    trained = [
-        p.parent.name for p in EMBEDDED.glob("*/card.json") if kind_of(p.parent) == "generator"
-    ]
-    return sorted(EXACT) + sorted(trained)
+    return sorted(EXACT) + [n for n in carded(EMBEDDED) if kind_of(EMBEDDED / n) == "generator"]
 
 
 def load(name: str | Path, device: str = "cpu") -> Denoiser:
@@ -100,7 +102,7 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
             f"{str(name)!r} is no denoiser: load it with "
             f"`lessons_lib.{LOADERS[kind_of(folder)]}({str(name)!r})`."
         )
-    own = card(folder) if _has_card(folder) else {}
+    own = card_if_any(folder)
     if own:
         verify(folder)
     if "network" not in own:
@@ -145,7 +147,7 @@ def find(name: str | Path) -> Path:
         path = path.expanduser()
     if not text:
         raise CheckpointError(f"The checkpoint's name is empty: give {_known()}.")
-    if (EMBEDDED / text / "card.json").is_file() and "/" not in text:
+    if "/" not in text and has_card(EMBEDDED / text):
         return EMBEDDED / text
     if path.is_dir():
         return path
@@ -178,24 +180,107 @@ def verify(folder: Path) -> None:
 
 
 def card(folder: Path) -> dict:
-    """What `card.json` says of a checkpoint."""
-    return _config(folder / "card.json")
+    """What `card.json` says of a checkpoint.
+
+    Raises CheckpointError for one that is missing, that is no JSON object, or whose format is not the one
+    that this version reads. A card without a number is older than these, and of format 1.
+    """
+    said = _config(folder / CARD)
+    found = said.pop("format", 1)
+    if found != FORMAT:
+        raise CheckpointError(
+            f"{folder / CARD} is of format {found!r}, but this version of lessons_lib reads format "
+            f"{FORMAT}: load it with the version that wrote it, or save it again with this one."
+        )
+    return said
+
+
+def card_if_any(folder: Path) -> dict:
+    """The same, but {} for a folder without a card."""
+    return card(folder) if has_card(folder) else {}
+
+
+def has_card(folder: Path) -> bool:
+    """Whether there is a card in a folder."""
+    return (folder / CARD).is_file()
+
+
+def carded(home: Path) -> list[str]:
+    """The names of the folders in `home` that have a card."""
+    return sorted(path.parent.name for path in home.glob(f"*/{CARD}"))
+
+
+def write_card(folder: Path, said: dict) -> None:
+    """Write `card.json` with this and the number of its format; the card before it stays until then."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / CARD, json.dumps({"format": FORMAT} | said, indent=1) + "\n")
 
 
 def kind_of(folder: Path) -> str:
     """What a checkpoint is: 'generator', unless its card has another 'kind'."""
-    return card(folder).get("kind", "generator") if _has_card(folder) else "generator"
+    return card_if_any(folder).get("kind", "generator")
 
 
-def _has_card(folder: Path) -> bool:
-    return (folder / "card.json").is_file()
+def checked(folder: Path, kind: str) -> dict:
+    """The card of a checkpoint of this kind, its files checked; {} for a folder without a card.
+
+    Raises CheckpointError for another kind, or a file that is missing or corrupt.
+    """
+    if not has_card(folder):
+        return {}
+    verify(folder)
+    have = kind_of(folder)
+    if have != kind:
+        loader = f"lessons_lib.{LOADERS.get(have, 'load')}"
+        raise CheckpointError(f"{folder} holds a {have}, not a {kind}: load it with `{loader}`.")
+    return card(folder)
+
+
+def save_network(net: nn.Module, folder: Path) -> None:
+    """Write a network of ours for `load_network`: its `config` and, in half precision, its weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "config.json", json.dumps(net.config) + "\n")
+    save_weights(net, folder)
+
+
+def save_weights(net: nn.Module, folder: Path) -> None:
+    """Write `model.safetensors`, in half precision but for whole numbers."""
+    from safetensors.torch import save_file
+
+    state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    save_file({k: v.contiguous().cpu() for k, v in state.items()}, folder / OWN_WEIGHTS)
+
+
+def load_network(
+    build: Callable[..., nn.Module], kind: str, name: str | Path, device: str
+) -> nn.Module:
+    """A network that `save_network` wrote, in float32 on `device`, to be asked and not trained.
+
+    build: makes it of what its config.json says. kind: what its card says it is, if it has one.
+    Raises CheckpointError, in one sentence, for one that is missing, corrupt or of another kind.
+    """
+    where, folder = checked_device(device), find(name)
+    checked(folder, kind)
+    return with_weights(build, _config(folder / "config.json"), folder).to(where)
+
+
+def with_weights(build: Callable[..., nn.Module], config: dict, folder: Path) -> nn.Module:
+    """`build(**config)` with the weights that `save_weights` wrote, in float32; raises as above."""
+    from safetensors.torch import load_file
+
+    try:
+        net = build(**config)
+        net.load_state_dict(load_file(folder / OWN_WEIGHTS))
+    except Exception as error:  # safetensors, torch and the class raise many kinds
+        raise _no_load(folder, error) from None
+    return net.eval().requires_grad_(False)
 
 
 def fingerprint(name: str) -> str:
     """The first 12 digits of a digest of a checkpoint's weights and its fixed label, by which cats and
     wild differ; its name where it has no card."""
     folder = find(name)
-    if not _has_card(folder):
+    if not has_card(folder):
         return name
     known = card(folder)
     weights = {k: v for k, v in known["files"].items() if k.endswith(".safetensors")}
@@ -233,7 +318,7 @@ def _unet(folder: Path) -> UNet:
     home = folder / "unet" if (folder / "unet").is_dir() else folder
     net = _network(home, "UNet2DModel", "UNet2DConditionModel")
     alpha_bar, prediction = _schedule(folder)
-    own = card(folder) if _has_card(folder) else {}
+    own = card_if_any(folder)
     unshuffle = own.get("recipe", {}).get("unshuffle", 1)
     try:
         model = UNet(net, alpha_bar, prediction, unshuffle)
@@ -348,7 +433,7 @@ def no_progress_bar() -> Iterator[None]:
 
 def _no_load(path: Path, error: Exception) -> CheckpointError:
     reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
-    return CheckpointError(f"{path} does not load: {reason.rstrip('.:')}.")
+    return CheckpointError(f"{path} does not load: {shorten(reason, 300).rstrip('.:')}.")
 
 
 def _schedule(folder: Path) -> tuple[torch.Tensor, str]:
@@ -377,7 +462,7 @@ def _config(path: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing: give a folder that diffusers saved.") from None
+        raise CheckpointError(f"{path} is missing: give a folder that has it.") from None
     except (OSError, ValueError) as error:  # also bytes that are no text
         raise CheckpointError(f"{path} cannot be read: {error}.") from None
     if not isinstance(content, dict):

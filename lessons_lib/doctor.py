@@ -13,7 +13,8 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from .paths import EMBEDDED
+
 INSTALL = "run `make setup`, or `pip install -c constraints.txt -e '.[lab,test]'`"
 
 
@@ -104,7 +105,7 @@ def checkpoint(folder: Path) -> str:
     except (ValueError, OSError) as error:
         raise Problem(str(error)) from None
     if not files:
-        raise Problem(f"{folder / 'card.json'} lists no files: run its recipe again")
+        raise Problem(f"the card of {folder} lists no files: run its recipe again")
     return f"checkpoint {folder.name}: {len(files)} files as its card lists them"
 
 
@@ -133,7 +134,7 @@ def sample() -> str:
     return f"two steps of faces: {tuple(x.shape)} in {took:.2f} s, loaded in {loaded - start:.1f} s"
 
 
-def checks(folder: Path = ROOT / "data" / "checkpoints") -> list[Callable[[], str]]:
+def checks(folder: Path = EMBEDDED) -> list[Callable[[], str]]:
     """The checks in order, with one for each embedded checkpoint."""
     embedded = [p for p in sorted(folder.glob("*")) if p.is_dir()]
     each = [lambda p=p: checkpoint(p) for p in embedded]
@@ -153,7 +154,7 @@ def examine(check: Callable[[], str]) -> tuple[bool, str]:
         )
 
 
-def main(folder: Path = ROOT / "data" / "checkpoints") -> int:
+def main(folder: Path = EMBEDDED) -> int:
     """Print every check's line as it is made."""
     well = True
     for check in checks(folder):

@@ -17,7 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import CheckpointError, card, checked_device, find, no_progress_bar, verify
+from .checkpoints import (
+    CheckpointError,
+    checked,
+    checked_device,
+    find,
+    load_network,
+    no_progress_bar,
+)
 from .latent import check_words
 from .worlds import WORLDS, Factor, World
 
@@ -233,35 +240,12 @@ def tokenized(tokenizer, sentences: list[str]):
     return tokenizer(sentences, padding=True, return_tensors="pt")
 
 
-def _evaluator(name: str | Path, kind: str) -> Path:
-    """The folder of an evaluator of this kind, its files checked."""
-    folder = find(name)
-    if (folder / "card.json").is_file():
-        verify(folder)
-        have = card(folder).get("kind")
-        if have != kind:
-            raise CheckpointError(f"{name!r} is a {have or 'generator'}, not a {kind}.")
-    return folder
-
-
 def load_critic(name: str | Path = "critic", device: str = "cpu") -> Critic:
     """The critic in an embedded checkpoint or a folder.
 
     Raises CheckpointError for one that is missing, corrupt, or of other worlds than these.
     """
-    from safetensors.torch import load_file
-
-    where, folder = checked_device(device), _evaluator(name, "critic")
-    try:
-        net = CriticNet(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        weights = load_file(folder / "model.safetensors")
-        net.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
-        )
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{folder} holds no critic of these worlds: {reason}.") from None
-    return Critic(net.to(where))
+    return Critic(load_network(CriticNet, "critic", name, device))
 
 
 def load_clip(name: str | Path = "clip", device: str = "cpu") -> Clip:
@@ -269,7 +253,8 @@ def load_clip(name: str | Path = "clip", device: str = "cpu") -> Clip:
 
     Raises CheckpointError for one that is missing or corrupt.
     """
-    where, folder = checked_device(device), _evaluator(name, "clip")
+    where, folder = checked_device(device), find(name)
+    checked(folder, "clip")
     from . import _torchvision  # noqa: F401
 
     from transformers import AutoTokenizer, CLIPModel  # isort: skip

@@ -22,7 +22,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-ROOT = Path(__file__).resolve().parents[1]
+from .paths import BUILD, NOTEBOOKS, write_whole
+
 CELL_LIMIT = 3600  # seconds; a cell that takes longer has hung
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -155,18 +156,11 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
         error = f"a widget's callback failed: {inside[0]}"
     if running.exists():
         os.replace(running, failed if error else done)
-    write(out / f"{path.stem}.html", page(notebook, path.stem))
+    write_whole(out / f"{path.stem}.html", page(notebook, path.stem))
     return {
         "name": path.stem, "title": title(notebook, path.stem), "error": error,
         "seconds": seconds, "peak_mib": peak_mib(), "parameters": given,
     }  # fmt: skip
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def record(out: Path, outcomes: list[dict]) -> None:
@@ -177,8 +171,8 @@ def record(out: Path, outcomes: list[dict]) -> None:
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
     known |= {o["name"]: o for o in outcomes}
     known = {n: o for n, o in sorted(known.items()) if (out / f"{n}.html").exists()}
-    write(manifest, json.dumps(known, indent=1))
-    write(out / "index.html", index(list(known.values())))
+    write_whole(manifest, json.dumps(known, indent=1))
+    write_whole(out / "index.html", index(list(known.values())))
 
 
 def run_all(assigned: dict[Path, dict], out: Path, jobs: int) -> list[dict]:
@@ -215,7 +209,7 @@ def table(outcomes: list[dict]) -> str:
 
 def find(names: list[str]) -> list[Path]:
     """The lessons named, by path or by (the beginning of) their names; all of them for none."""
-    lessons = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    lessons = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     found = []
     for name in names:
         matches = [Path(name).resolve()] if Path(name).is_file() else []
@@ -225,7 +219,7 @@ def find(names: list[str]) -> list[Path]:
             raise ValueError(f"{name!r} names {len(matches)} lessons; there are: {there}.")
         found += matches
     if not (found or lessons):
-        raise ValueError(f"There are no lessons in {ROOT / 'notebooks'}.")
+        raise ValueError(f"There are no lessons in {NOTEBOOKS}.")
     return list(dict.fromkeys(found)) or lessons
 
 
@@ -236,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="set a parameter of every lesson that has it",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, default=ROOT / "build", help="default: build/")
+    parser.add_argument("--out", type=Path, default=BUILD, help="default: build/")
     parser.add_argument("--jobs", type=int, default=cores(), help="at a time (default: the cores)")
     args = parser.parse_intermixed_args(argv)  # -p before or after the names
     try:

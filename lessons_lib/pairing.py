@@ -18,7 +18,8 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+from .paths import NOTEBOOKS, write_whole
+
 METADATA = {  # the same in every lesson
     "jupytext": {
         "formats": "ipynb,py:percent",
@@ -120,7 +121,7 @@ def write(path: Path, new: str) -> bool:
     """Write a file if its text would change; says whether it did."""
     if path.exists() and path.read_text(encoding="utf-8") == new:
         return False
-    path.write_text(new, encoding="utf-8", newline="\n")
+    write_whole(path, new)
     return True
 
 

@@ -6,14 +6,13 @@ features = load_domains("domains").features      # for `energies.egsde`
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import CheckpointError, card, checked_device, find, verify
+from .checkpoints import load_network
 
 GROUPS = (
     4  # of the normalizations, for CUT's own, each channel by itself, take away an image's colour:
@@ -120,36 +119,9 @@ def load_translator(name: str | Path, device: str = "cpu") -> TranslatorNet:
 
     Raises CheckpointError for one that is missing, corrupt or of another kind.
     """
-    return _loaded(TranslatorNet, "translator", name, device)
+    return load_network(TranslatorNet, "translator", name, device)
 
 
 def load_domains(name: str | Path = "domains", device: str = "cpu") -> DomainNet:
     """The classifier of noisy images in an embedded checkpoint or a folder; raises as above."""
-    return _loaded(DomainNet, "domains", name, device)
-
-
-def _loaded(kind_of_net: type, kind: str, name: str | Path, device: str) -> nn.Module:
-    from safetensors.torch import load_file
-
-    where, folder = checked_device(device), find(name)
-    if (folder / "card.json").is_file():
-        verify(folder)
-        if card(folder).get("kind") != kind:
-            raise CheckpointError(f"{str(name)!r} is a {card(folder).get('kind')}, not a {kind}.")
-    try:
-        net = kind_of_net(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        weights = load_file(folder / "model.safetensors")
-        net.load_state_dict({k: v.float() for k, v in weights.items()})
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{folder} holds no {kind} network: {reason}.") from None
-    return net.eval().requires_grad_(False).to(where)
-
-
-def save_net(net: nn.Module, target: Path) -> None:
-    """config.json and fp16 safetensors, as the loaders read them."""
-    from safetensors.torch import save_file
-
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "config.json").write_text(json.dumps(net.config) + "\n")
-    save_file(net.cpu().half().state_dict(), target / "model.safetensors")
+    return load_network(DomainNet, "domains", name, device)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoints import EMBEDDED, card, load
+from .checkpoints import EMBEDDED, card_if_any, load
 from .denoisers import GaussianMixture, Guided
 from .sampler import Sampler
 from .worlds import WORLDS
@@ -33,7 +33,7 @@ def figures(names: list[str], folder: Path = EMBEDDED) -> str:
 
     Figures of figures (an error of each factor) are left to the card.
     """
-    cards = {n: card(folder / n) for n in names if (folder / n / "card.json").is_file()}
+    cards = {n: card_if_any(folder / n) for n in names}
     measured = {n: c["figures"] for n, c in cards.items() if c.get("figures")}
     rows = dict.fromkeys(k for f in measured.values() for k, v in f.items() if _plain(v))
     if not rows:

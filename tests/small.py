@@ -1,11 +1,10 @@
 """What the tests share: small random networks, exact models, schedules to draw from."""
 
-import json
-
 import torch
 from hypothesis import strategies as st
 
-from lessons_lib.checkpoints import digest
+from lessons_lib import checkpoints
+from lessons_lib.checkpoints import CARD, digest
 from lessons_lib.denoisers import GaussianMixture, UNet
 from lessons_lib.schedule import Schedule, linear_alpha_bar, scaled_linear_alpha_bar
 
@@ -135,6 +134,6 @@ def write_card(folder, **more):
     files = {
         p.relative_to(folder).as_posix(): digest(p)
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name != "card.json"
+        if p.is_file() and p.name != CARD
     }
-    (folder / "card.json").write_text(json.dumps({"files": files, **more}))
+    checkpoints.write_card(folder, {"files": files, **more})

@@ -52,7 +52,12 @@ def no_files(toy):
     (toy / "card.json").write_text("{}")
 
 
-@pytest.mark.parametrize("harm", [corrupt, remove, no_card, no_json, no_files])
+def another_format(toy):
+    said = json.loads((toy / "card.json").read_text())
+    (toy / "card.json").write_text(json.dumps({"format": 2} | said))
+
+
+@pytest.mark.parametrize("harm", [corrupt, remove, no_card, no_json, no_files, another_format])
 def test_a_broken_checkpoint_is_a_problem(monkeypatch, capsys, folder, harm):
     shutil.copytree(folder / "toy", folder / "whole")
     harm(folder / "toy")

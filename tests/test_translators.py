@@ -79,11 +79,11 @@ def test_a_translator_is_trained_saved_and_translates(tmp_path):
     assert net(x).shape == x.shape and net(x).abs().max() <= 1
     again = replace(TINY, images=8).weights(folder)
     assert_close(again["generator.out.weight"], net.out.weight)
-    with pytest.raises(CheckpointError, match="is a translator, not a domains"):
+    with pytest.raises(CheckpointError, match=r"a translator, not a domains: .*load_translator"):
         load_domains(folder)
     (folder / "card.json").unlink()
     (folder / "config.json").write_text('{"channels": [8, 8, 8], "blocks": 2}')
-    with pytest.raises(CheckpointError, match="holds no translator"):
+    with pytest.raises(CheckpointError, match=r"does not load: .*TranslatorNet"):
         load_translator(folder)
 
 

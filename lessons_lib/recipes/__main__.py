@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints import EMBEDDED
+from ..paths import BUILD, EMBEDDED
 from .cards import export
 from .clip import Clips
 from .critic import Critics
@@ -86,7 +86,6 @@ RECIPES = {
         Domains("domains", images=300_000, batch=96, learning_rate=1e-3),
     )
 }
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
@@ -102,7 +101,7 @@ def main() -> None:
     args = parser.parse_args()
     recipe = RECIPES[args.name]
     recipe = replace(recipe, images=args.images or recipe.images)
-    folder = ROOT / "build" / "recipes" / recipe.name
+    folder = BUILD / "recipes" / recipe.name
     try:
         run = Run.resume(recipe, folder, args.device, args.warm_start)
     except ValueError as problem:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
-from ..checkpoints import digest
+from ..checkpoints import CARD, card_if_any, digest, write_card
 from ..worlds import WORLDS
 from .loop import Run
 
-SHOWN = {"card.json", "sheet.png"}  # in the folder, and no part of the network
+SHOWN = {CARD, "sheet.png"}  # in the folder, and no part of the network
 
 
 def export(run: Run, target: Path) -> None:
@@ -51,18 +50,12 @@ def view(card: dict, network: str, label: int, world: str) -> dict:
 
 def write_anew(target: Path, card: dict) -> None:
     """Write a card; the figures of the one before it stay if the weights are the same."""
-    path = target / "card.json"
-    before = json.loads(path.read_text()) if path.is_file() else {}
+    before = card_if_any(target)
     if weights(before) == weights(card) and "figures" in before:
         card["figures"] = before["figures"]
-    write(target, card)
+    write_card(target, card)
 
 
 def weights(card: dict) -> dict[str, str]:
     """The digests of the weights that a card lists."""
     return {k: v for k, v in card.get("files", {}).items() if k.endswith(".safetensors")}
-
-
-def write(target: Path, card: dict) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "card.json").write_text(json.dumps(card, indent=1) + "\n")

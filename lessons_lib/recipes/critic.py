@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checkpoints import save_network
 from ..evaluators import HEADS, SIZE, CriticNet, columns, kinds_of, load_critic
 from ..worlds import TRAIN_SEEDS, WORLDS, World
 from .loop import Recipe
@@ -116,12 +116,7 @@ class Critics(Recipe):
         return total + 0.3 * same_person(out.identity[:n], out.identity[n : 2 * n])
 
     def save(self, net: nn.Module, target: Path) -> None:
-        """config.json and fp16 safetensors."""
-        from safetensors.torch import save_file
-
-        target.mkdir(parents=True, exist_ok=True)
-        (target / "config.json").write_text(json.dumps(net.config) + "\n")
-        save_file(net.cpu().half().state_dict(), target / "model.safetensors")
+        save_network(net, target)
 
     def weights(self, name: str) -> dict[str, Tensor]:
         return load_critic(name).net.state_dict()

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..checkpoints import save_network
 from ..schedule import linear_alpha_bar, noised
-from ..translators import GROUPS, DomainNet, TranslatorNet, load_domains, load_translator, save_net
+from ..translators import GROUPS, DomainNet, TranslatorNet, load_domains, load_translator
 from ..worlds import WORLDS
 from .loop import Recipe
 from .pixel import times
@@ -121,7 +122,7 @@ class Cut(Recipe):
         return against + fooled + self.nce * kept + self.identity * changed
 
     def save(self, net: nn.Module, target: Path) -> None:
-        save_net(net.generator, target)
+        save_network(net.generator, target)
 
     def weights(self, name: str) -> dict[str, Tensor]:
         """The named generator's, with teachers that are new."""
@@ -164,7 +165,7 @@ class Domains(Recipe):
         return F.cross_entropy(net(x_t, t).float(), domain)
 
     def save(self, net: nn.Module, target: Path) -> None:
-        save_net(net, target)
+        save_network(net, target)
 
     def weights(self, name: str) -> dict[str, Tensor]:
         return load_domains(name).state_dict()

@@ -18,24 +18,24 @@ import torch
 from torch import Tensor
 
 from .. import metrics, plots
-from ..checkpoints import EMBEDDED, card, fingerprint, load
+from ..checkpoints import card, carded, fingerprint, kind_of, load, write_card
 from ..code import Code
 from ..counterfactual import manifold_distance, nearest_factors, readings
 from ..denoisers import Denoiser, Guided, half_is_fast
 from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
+from ..paths import BUILD, EMBEDDED
 from ..sampler import Sampler
 from ..worlds import WORLDS, Batch
 from ..worlds.animals_words import FUR_WORDS
 from ..worlds.scenes_words import COLORS, OBJECTS
 from ..worlds.words import article
-from .cards import write
 from .clip import TOLD, across
 
 HELD_OUT = 900_000  # the first seed of the pictures that figures are measured on
 STEPS = 50
 AT_ONCE = 64
 NEAREST = 256  # samples whose nearest drawing is sought
-KEPT = Path(__file__).resolve().parents[2] / "build" / "figures"  # samples, until all is measured
+KEPT = BUILD / "figures"  # samples, until all is measured
 OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world that has several
 
 
@@ -349,7 +349,7 @@ def verification(critic: Critic, n: int) -> float:
 
 def measured(name: str, n: int) -> dict:
     """The figures of an embedded checkpoint, by its kind."""
-    kind = card(EMBEDDED / name).get("kind", "generator")
+    kind = kind_of(EMBEDDED / name)
     if kind == "critic":
         return of_critic(name, min(n, 2048))
     if kind == "clip":
@@ -363,15 +363,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m lessons_lib.recipes.figures", description=__doc__
     )
-    parser.add_argument("name", choices=sorted(p.parent.name for p in EMBEDDED.glob("*/card.json")))
+    parser.add_argument("name", choices=carded(EMBEDDED))
     parser.add_argument("--samples", type=int, default=5000, help="how many (default 5,000)")
     args = parser.parse_args()
     start = time.monotonic()
     figures = measured(args.name, args.samples)
     figures["measured in seconds"] = round(time.monotonic() - start)
     print(json.dumps(figures, indent=1))
-    folder: Path = EMBEDDED / args.name
-    write(folder, card(folder) | {"figures": figures})
+    folder = EMBEDDED / args.name
+    write_card(folder, card(folder) | {"figures": figures})
     for file in KEPT.glob(f"{args.name}-*.pt"):
         file.unlink()
 

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from .. import _torchvision  # noqa: F401
-from ..checkpoints import card, find
+from ..checkpoints import card_if_any, find
 from ..denoisers import half_is_fast
 from ..worlds import WORLDS
 
@@ -171,10 +171,7 @@ class Run:
 
 def told(checkpoint: str | Path) -> dict:
     """What a checkpoint's card says of its training; {} for none, or one without a card."""
-    folder = find(checkpoint) if checkpoint else None
-    if folder is None or not (folder / "card.json").is_file():
-        return {}
-    said = card(folder)
+    said = card_if_any(find(checkpoint)) if checkpoint else {}
     kept = ("recipe", "training_seconds", "loss_curve", "began_from", "earlier")
     return {name: said[name] for name in kept if name in said}
 

@@ -1,12 +1,11 @@
 """Draw the README's picture: `python -m lessons_lib.recipes.picture` writes data/readme.png."""
 
-from pathlib import Path
-
 import torch
 
 from .. import Sampler, load, plots
+from ..paths import DATA
 
-TARGET = Path(__file__).resolve().parents[2] / "data" / "readme.png"
+TARGET = DATA / "readme.png"
 
 
 def main() -> None:

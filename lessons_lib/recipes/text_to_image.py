@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
-from ..checkpoints import EMBEDDED, digest
+from ..checkpoints import digest
 from ..latent import Codec
+from ..paths import BUILD, EMBEDDED
 from ..worlds import WORLDS
 from . import text
 from .loop import Recipe
@@ -254,7 +255,7 @@ def shorter(caption: str, gen: torch.Generator) -> str:
 
 def codec_folder() -> Path:
     """Where `python -m lessons_lib.recipes codec` leaves the AutoencoderKL."""
-    return EMBEDDED.parents[1] / "build" / "recipes" / "codec" / "trained"
+    return BUILD / "recipes" / "codec" / "trained"
 
 
 class Latents:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..paths import write_whole
 from ..worlds import World, animals, faces, looks, scenes
 from ..worlds.animals_words import FUR_WORDS
 from ..worlds.scenes_words import ANIMALS, COLORS, SEASONS
@@ -207,7 +208,7 @@ def pick(edits: list[Edit]) -> list[Triplet]:
 def main() -> None:
     made = pick(of_animals() + of_faces() + of_scenes())
     rows = ",\n".join(json.dumps(t._asdict()) for t in made)
-    FILE.write_text(f"[\n{rows}\n]\n")
+    write_whole(FILE, f"[\n{rows}\n]\n")
     print(f"{len(made)} triplets in {FILE.name}")
 
 

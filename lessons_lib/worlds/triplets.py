@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
+from ..paths import DATA
 from .animals import animals
 from .base import World
 from .faces import faces
 from .looks import looks
 from .scenes import scenes
 
-FILE = Path(__file__).resolve().parents[2] / "data" / "triplets.json"
+FILE = DATA / "triplets.json"
 KINDS = ("replace", "add", "style", "attribute")  # of edits, as in Wu & De la Torre 2022
 WORLDS = {world.name: world for world in (faces, animals, scenes, looks)}
 
@@ -55,4 +55,4 @@ class Triplet(NamedTuple):
 
 def triplets() -> list[Triplet]:
     """The 150 of `data/triplets.json`, which `python -m lessons_lib.recipes.triplets` writes."""
-    return [Triplet(**row) for row in json.loads(FILE.read_text())]
+    return [Triplet(**row) for row in json.loads(FILE.read_text(encoding="utf-8"))]
