@@ -6,8 +6,8 @@ from nbformat.v4 import new_code_cell
 from nbmake.nb_result import NotebookError
 from nbmake.nb_run import NotebookRun
 
-from lessons_lib.kernels import KernelManager
-from lessons_lib.pages import widget_errors
+from lessons_lib.press.kernels import KernelManager
+from lessons_lib.press.runner import widget_errors
 
 _execute = NotebookRun.execute
 

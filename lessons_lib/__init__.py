@@ -6,7 +6,6 @@ z = g.encode(x)
 x = g.decode(z)
 """
 
-from . import worlds
 from .checkpoints import load
 from .code import Code
 from .sampler import Sampler

@@ -7,19 +7,19 @@ falls on both; the median of the pairs' ratios is printed, with the smallest and
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
-from statistics import median
 
 import torch
 
 from . import _torchvision  # noqa: F401
-from .asyrp import Asyrp
 from .checkpoints import CheckpointError, load
 from .code import Eps, plain
-from .denoisers import UNet, predict
-from .directions import new_f_t
-from .editing import text_edit
+from .denoisers import predict
+from .judges.peers import _pipeline, cycle_pipeline
+from .judges.timing import ratios, show
+from .methods.asyrp import Asyrp
+from .methods.editing import text_edit
+from .methods.training import new_f_t
+from .models.unet import UNet
 from .sampler import Sampler
 from .schedule import Schedule, trailing
 
@@ -111,44 +111,6 @@ def asyrp(model: UNet, batch: int, repeats: int) -> None:
     show(f"two whole passes, batch {batch} / asyrp step", found, "at least 1.15")
 
 
-def _pipeline(model: UNet):
-    """diffusers' DDIMPipeline around the same network."""
-    from diffusers.pipelines.ddim.pipeline_ddim import DDIMPipeline
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-    class WithLabels(torch.nn.Module):
-        """The pipeline knows no labels: give the network 0, 'no condition', as ours does."""
-
-        config, dtype, device = model.net.config, model.net.dtype, model.net.device
-
-        def forward(self, x, t):
-            labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-            return model.net(x, t, labels if model.net.class_embedding is not None else None)
-
-    class Pipeline(DDIMPipeline):
-        """The same loop around a module that is not saved."""
-
-        def __init__(self, unet, scheduler):
-            super(DDIMPipeline, self).__init__()
-            self.unet, self.scheduler = unet, scheduler
-
-        _execution_device = model.net.device
-
-        def maybe_free_model_hooks(self):
-            pass
-
-    scheduler = DDIMScheduler(
-        len(model.alpha_bar),
-        trained_betas=_betas(model),
-        clip_sample=False,
-        timestep_spacing="trailing",
-        prediction_type=model.prediction,
-    )
-    pipeline = Pipeline(WithLabels(), scheduler)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
 def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
     """Per image, CycleDiffusion on a batch against diffusers' pipeline, with the same guidance and T_es.
 
@@ -173,42 +135,6 @@ def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
     show(f"edit {batch} by text, CycleDiffusionPipeline / ours", found, "above 1: ours is faster")
 
 
-def cycle_pipeline(model: UNet, unet=None, prediction: str | None = None, **scheduler):
-    """diffusers' CycleDiffusionPipeline around the model's own codec, texts and network.
-
-    unet: a module in the network's place; prediction: what it answers with, as `UNet.prediction`.
-    scheduler: options of its DDIMScheduler, whose last step ends at the first ᾱ unless they say otherwise.
-    """
-    from diffusers import CycleDiffusionPipeline, DDIMScheduler
-
-    options = {"set_alpha_to_one": False, "prediction_type": prediction or model.prediction}
-    pipeline = CycleDiffusionPipeline(
-        model.codec.net,
-        model.prompts.net,
-        model.prompts.tokenizer,
-        model.net,
-        DDIMScheduler(
-            len(model.alpha_bar),
-            trained_betas=_betas(model),
-            clip_sample=False,
-            steps_offset=1,
-            **options | scheduler,
-        ),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    if unet is not None:
-        pipeline.unet = unet
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def _betas(model: UNet):
-    a = torch.cat([torch.ones(1, dtype=torch.float64), model.alpha_bar.double().cpu()])
-    return (1 - a[1:] / a[:-1]).numpy()
-
-
 def matmul_share(model: UNet, batch: int, repeats: int, side: int = 2048) -> None:
     """The network's FLOP/s as a share of a large float32 matrix product's on the same machine."""
     from torch.utils.flop_counter import FlopCounterMode
@@ -221,33 +147,6 @@ def matmul_share(model: UNet, batch: int, repeats: int, side: int = 2048) -> Non
     times = (counter.get_total_flops() / (2 * side**3) / r for r in
              ratios(lambda: model(x, 500), lambda: a @ b, repeats))  # fmt: skip
     show(f"network at batch {batch} / matmul, FLOP/s", sorted(times), "of the rate", percent=True)
-
-
-@torch.no_grad()
-def ratios(first: Callable, second: Callable, repeats: int) -> list[float]:
-    """time(first) / time(second) of interleaved pairs, sorted; one pair goes before, unmeasured."""
-    first(), second()
-    pairs = [(seconds(first), seconds(second)) for _ in range(repeats)]
-    return sorted(a / b for a, b in pairs)
-
-
-def seconds(call: Callable, least: float = 0.1) -> float:
-    """Time of one call, averaged over at least `least` seconds."""
-    start, count = time.perf_counter(), 0
-    while count == 0 or time.perf_counter() - start < least:
-        call()
-        count += 1
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-    return (time.perf_counter() - start) / count
-
-
-def show(what: str, values: list[float], meaning: str, percent: bool = False) -> None:
-    """One line: the median and the spread."""
-    form = "{:.0%} [{:.0%}, {:.0%}]" if percent else "{:.2f} [{:.2f}, {:.2f}]"
-    print(
-        f"  {what:45} {form.format(median(values), values[0], values[-1])}  {meaning}", flush=True
-    )
 
 
 if __name__ == "__main__":

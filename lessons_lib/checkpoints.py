@@ -26,8 +26,10 @@ from textwrap import shorten
 import torch
 from torch import nn
 
-from .denoisers import Denoiser, GaussianMixture, UNet, digits, two_moons_of_gaussians
-from .latent import Codec, Prompts
+from .denoisers import Denoiser
+from .models.latent import Codec, Prompts
+from .models.mixture import GaussianMixture, digits, two_moons_of_gaussians
+from .models.unet import UNet
 from .paths import EMBEDDED, write_whole
 from .schedule import linear_alpha_bar, scaled_linear_alpha_bar
 
@@ -58,11 +60,11 @@ FROM_THE_HUB = [
 ]
 # The kinds of checkpoint that are no denoiser, by their card, and what loads them.
 LOADERS = {
-    "critic": "evaluators.load_critic",
-    "clip": "evaluators.load_clip",
-    "translator": "translators.load_translator",
-    "domains": "translators.load_domains",
-    "direction": "asyrp.load_edit",
+    "critic": "judges.evaluators.load_critic",
+    "clip": "judges.evaluators.load_clip",
+    "translator": "methods.translators.load_translator",
+    "domains": "methods.translators.load_domains",
+    "direction": "methods.asyrp.load_edit",
 }
 
 

@@ -122,7 +122,7 @@ def device() -> str:
 
 def sample() -> str:
     """One image in two steps, through the whole library."""
-    from lessons_lib import Sampler, load
+    from . import Sampler, load
 
     start = time.perf_counter()
     g = Sampler(load("faces"), steps=2)

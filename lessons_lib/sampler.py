@@ -13,7 +13,7 @@ from .checks import check_input, checked_seed, whole
 from .code import Code, Edit, Eps, Step, plain
 from .denoisers import Denoiser, predict
 from .encoder import Path, encode, posterior
-from .schedule import Schedule, direction, even
+from .schedule import Schedule, even, factor_in_D
 
 # What a step adds to its mean: (B, *shape), or a function (i, σ) that gives it, as `Code.noise`.
 Noise = Tensor | Callable[[int, float | Tensor], Tensor]
@@ -25,7 +25,7 @@ class Factors(NamedTuple):
     signal: float | Tensor
     noise: float | Tensor
     signal_to: float | Tensor
-    direction: float | Tensor
+    eps_in_D: float | Tensor
 
 
 class Sampler:
@@ -189,7 +189,7 @@ class Sampler:
     @staticmethod
     def _terms(x: Tensor, eps_P: Tensor, eps_D: Tensor, f: Factors) -> tuple[Tensor, ...]:
         """(P, D, μ)."""
-        P, D = (x - f.noise * eps_P) / f.signal, f.direction * eps_D
+        P, D = (x - f.noise * eps_P) / f.signal, f.eps_in_D * eps_D
         return P, D, f.signal_to * P + D
 
     def _factors(self, i: int | Tensor, like: Tensor | None = None) -> Factors:
@@ -197,9 +197,9 @@ class Sampler:
         s = self.schedule
         if isinstance(i, int):
             a, a_to = s.a[i].item(), s.a_to[i].item()
-            towards = direction(s.a_to[i], self.sigma[i]).item()
+            towards = factor_in_D(s.a_to[i], self.sigma[i]).item()
             return Factors(a**0.5, (1 - a) ** 0.5, a_to**0.5, towards)
-        all_of_them = s.a.sqrt(), (1 - s.a).sqrt(), s.a_to.sqrt(), direction(s.a_to, self.sigma)
+        all_of_them = s.a.sqrt(), (1 - s.a).sqrt(), s.a_to.sqrt(), factor_in_D(s.a_to, self.sigma)
         return Factors(*(_each(v, i, like) for v in all_of_them))
 
     def _spread(self, i: int | Tensor, own, like: Tensor | None = None) -> float | Tensor:

@@ -142,14 +142,14 @@ def sigma(a: Tensor, a_to: Tensor, eta: float) -> Tensor:
     return eta * torch.sqrt((1 - a_to) / (1 - a)) * torch.sqrt((1 - a / a_to).clamp_min(0))
 
 
-def direction(a_to: Tensor, sigma: Tensor) -> Tensor:
+def factor_in_D(a_to: Tensor, sigma: Tensor) -> Tensor:
     """The factor of ε in D_t: √(1-ᾱ'-σ²)."""
     return torch.sqrt((1 - a_to - sigma**2).clamp_min(0))
 
 
 def kappa(a: Tensor, a_to: Tensor, eta: float) -> Tensor:
     """κ_t: x_t' moves by κ_t Δε when ε is shifted by Δε in both P and D (Kwon et al. 2023, Theorem 1)."""
-    return direction(a_to, sigma(a, a_to, eta)) + p_only(a, a_to)
+    return factor_in_D(a_to, sigma(a, a_to, eta)) + p_only(a, a_to)
 
 
 def p_only(a: Tensor, a_to: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ def p_only(a: Tensor, a_to: Tensor) -> Tensor:
 
 def mean_coefficients(a: Tensor, a_to: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
     """(c_x, c_P) with μ = c_x x_t + c_P P: the mean of q(x_t' | x_t, x_0 = P) (Song et al. 2021, eq. 7)."""
-    c_x = direction(a_to, sigma) / torch.sqrt(1 - a)
+    c_x = factor_in_D(a_to, sigma) / torch.sqrt(1 - a)
     return c_x, torch.sqrt(a_to) - c_x * torch.sqrt(a)
 
 

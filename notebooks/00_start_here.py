@@ -36,9 +36,11 @@ p = lesson.parameters(
 import torch
 from IPython.display import Markdown
 
-from lessons_lib import Sampler, checkpoints, doctor, inputs, load, metrics, plots, worlds, zoo
-from lessons_lib.counterfactual import manifold_distance, nearest_factors, readings
-from lessons_lib.evaluators import load_critic
+from lessons_lib import Sampler, checkpoints, doctor, load, plots, worlds
+from lessons_lib.judges import metrics
+from lessons_lib.judges.counterfactual import manifold_distance, nearest_factors, readings
+from lessons_lib.judges.evaluators import load_critic
+from lessons_lib.studies import inputs, zoo
 from lessons_lib.widgets import explore_factors
 
 # %% [markdown]
@@ -190,9 +192,9 @@ lesson.exercise(old_with_glasses, library_picture, [(3,), (4,), (8,)], hints);
 # ```
 # </details>
 
-
 # %%
 COLORS = ("red", "blue", "yellow", "white")
+
 
 # %% [markdown]
 # ### Exercise 2 · paint the house <small>(medium · 6 minutes)</small>

@@ -38,9 +38,10 @@ p = lesson.parameters(
 # %%
 import torch
 
-from lessons_lib import Code, Sampler, inputs, load, metrics, plots
+from lessons_lib import Code, Sampler, load, plots
 from lessons_lib.code import predicted_image
-from lessons_lib.schedule import direction, mean_coefficients, sigma
+from lessons_lib.judges import metrics
+from lessons_lib.schedule import factor_in_D, mean_coefficients, sigma
 from lessons_lib.widgets import explore, slider
 
 # %% [markdown]
@@ -336,7 +337,7 @@ def factor_of_eps(a_to, sigma):
 
 # %%
 cases = [tuple(row) for row in torch.tensor([[0.5, 0.3], [0.9, 0.0]], dtype=torch.float64)]
-lesson.exercise(factor_of_eps, direction, cases, ["variances of independent noises add"]);
+lesson.exercise(factor_of_eps, factor_in_D, cases, ["variances of independent noises add"]);
 
 
 # %% [markdown]

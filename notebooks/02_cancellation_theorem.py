@@ -41,10 +41,11 @@ p = lesson.parameters(
 # %%
 import torch
 
-from lessons_lib import Sampler, load, metrics, plots
+from lessons_lib import Sampler, load, plots
 from lessons_lib.code import shift
-from lessons_lib.denoisers import GaussianMixture
-from lessons_lib.schedule import Schedule, direction, even, kappa, linear_alpha_bar, p_only, sigma
+from lessons_lib.judges import metrics
+from lessons_lib.models.mixture import GaussianMixture
+from lessons_lib.schedule import Schedule, even, factor_in_D, kappa, linear_alpha_bar, p_only, sigma
 from lessons_lib.widgets import choice, explore, slider
 
 # %% [markdown]
@@ -196,7 +197,7 @@ def d_only(a, a_to, eta):
 
 # %%
 def factor_of_eps_in_D(a, a_to, eta):
-    return direction(a_to, sigma(a, a_to, eta))
+    return factor_in_D(a_to, sigma(a, a_to, eta))
 
 
 lesson.exercise(d_only, factor_of_eps_in_D, cases, ["what is multiplied by ε in D_t?"]);
@@ -671,7 +672,7 @@ def show(steps, eta, beta_start, beta_end):
     ax.plot(s.t, p_only(s.a, s.a_to).abs(), color=plots.P, label="P only")
     ax.plot(
         s.t[:-1],
-        direction(s.a_to, s.sigma(eta))[:-1],
+        factor_in_D(s.a_to, s.sigma(eta))[:-1],
         color=plots.D,
         label="D only (opposite sign)",
     )

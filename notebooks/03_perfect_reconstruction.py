@@ -39,9 +39,11 @@ p = lesson.parameters(
 # %%
 import torch
 
-from lessons_lib import Code, Sampler, inputs, load, metrics, plots
+from lessons_lib import Code, Sampler, load, plots
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
+from lessons_lib.judges import metrics
 from lessons_lib.schedule import Schedule, mean_coefficients, noised
+from lessons_lib.studies import inputs
 from lessons_lib.widgets import choice, explore, slider
 
 # %% [markdown]

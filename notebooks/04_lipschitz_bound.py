@@ -42,8 +42,9 @@ import math
 
 import torch
 
-from lessons_lib import Sampler, bounds, load, plots
-from lessons_lib.denoisers import GaussianMixture
+from lessons_lib import Sampler, load, plots
+from lessons_lib.methods import bounds
+from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.widgets import explore, slider
 
 # %% [markdown]
@@ -283,7 +284,9 @@ lesson.record("smallest proved K_t", K.min());
 # **Predict.** At which t will the proved bound cross the dotted line √ᾱ_t D?
 
 # %%
-D = bounds.diameter(digits.means[digits.component_labels == label], digits.means[digits.component_labels == other])
+D = bounds.diameter(
+    digits.means[digits.component_labels == label], digits.means[digits.component_labels == other]
+)
 reach = bounds.reach(g, D)
 tight, printed = bounds.propagate(K, S_proved)
 local, _ = bounds.propagate(K_local, S[:, 0])

@@ -38,11 +38,11 @@ last = 100
 
 # %%
 from lessons_lib import lesson
-from lessons_lib.recipes import directions as recipe
+from lessons_lib.studies import attributes as study
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 2**31), steps=(4, 1000),
-    n_images=(1, 64), attributes=str, looks=str, learn=list(recipe.ATTRIBUTES), n_train=(4, 1000),
+    n_images=(1, 64), attributes=str, looks=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000),
     rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998),
 )  # fmt: skip
 
@@ -54,15 +54,18 @@ from IPython.display import Markdown
 from numpy import interp
 from torch.utils.flop_counter import FlopCounterMode
 
-from lessons_lib import Sampler, directions, load, metrics, plots, rivals, worlds
-from lessons_lib.asyrp import Asyrp, Attention, Conv
-from lessons_lib.bench import ratios
+from lessons_lib import Sampler, load, plots, worlds
 from lessons_lib.code import Eps, plain, predicted_image
-from lessons_lib.counterfactual import manifold_distance, readings
-from lessons_lib.evaluators import load_clip, load_critic
+from lessons_lib.judges import metrics
+from lessons_lib.judges.counterfactual import manifold_distance, readings
+from lessons_lib.judges.evaluators import load_clip, load_critic
+from lessons_lib.judges.tables import markdown, metrics_of
+from lessons_lib.judges.timing import ratios
+from lessons_lib.methods import rivals, training
+from lessons_lib.methods.asyrp import Asyrp, Attention, Conv
 from lessons_lib.schedule import Schedule, kappa, linear_alpha_bar, p_only
-from lessons_lib.scoreboard import markdown, metrics_of
-from lessons_lib.subjects import scores, subjects
+from lessons_lib.studies import edits as judging
+from lessons_lib.studies.subjects import scores, subjects
 from lessons_lib.widgets import choice, explore
 
 # %%
@@ -87,7 +90,7 @@ print(who.said or "Every edit here has a true counterfactual.")
 # %%
 before = g.decode(who.z).float().clamp(-1, 1)
 start = max([p.first, *(e.terms[0][1].first for e in who.edits.values())])
-late, z = directions.from_first(g, who.z, start)  # no edit acts before: those steps are walked once
+late, z = training.from_first(g, who.z, start)  # no edit acts before: those steps are walked once
 rows = {"no edit: G(x_T)": before}
 if who.factors is not None:
     rows = {"the picture": worlds.faces.render(who.factors, model.shape[-1])} | rows
@@ -134,6 +137,7 @@ fig
 # %%
 lesson.record("move of a step in P alone over in both, median", (in_P / both).median())
 lesson.record("the theorem's, median", predicted[inside].median());
+
 # %% [markdown]
 # On the line: it is algebra. But lesson 02 ended with a warning: a shift that *persists* over the steps is not undone by
 # small κ's. So do not believe the step, look at the picture. The same Δh_t at every step of the interval (the steps with
@@ -152,6 +156,7 @@ for where in ("Δh, both terms", "Δh, P only"):
     change = metrics.rms(shown[where].float(), before).mean()
     lesson.record(f"{where}: rms change of the picture", change)
 
+
 # %% [markdown]
 # The first number is what a persistent shift in both terms does to the whole picture, the second what Asyrp does with the very
 # same Δh. In so few steps 'both' is not nothing: it is the same edit, weaker. And with more? Lesson 02's persistent shift kept its
@@ -165,7 +170,7 @@ def changes(count):
     """rms change of two pictures by the edit, rescaled to this number of steps: (P only, both)."""
     sampler = Sampler(model, steps=count)
     rescaled = Asyrp(((1.0, edit.terms[0][1]),)).over(sampler.schedule)
-    sampler, z = directions.from_first(sampler, sampler.draw(2, seed=p.seed), start)
+    sampler, z = training.from_first(sampler, sampler.draw(2, seed=p.seed), start)
     plainly, *edited = (sampler.decode(z, e) for e in (plain, rescaled, rivals.in_both(rescaled)))
     return [metrics.rms(x, plainly).mean().item() for x in edited]
 
@@ -182,6 +187,7 @@ ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="rms change of the pic
 ax.set(ylim=(0.005, 0.5), xticks=counts, xticklabels=counts), ax.minorticks_off(), ax.legend()
 fig
 
+
 # %% [markdown]
 # A ratio near 1 says that an edit is what it is at any number of steps; 1/4 says that it vanishes as 1/S. S steps, each with
 # a κ of about 1/S and a Δh of about 1/S, add up to 1/S: with the paper's rescaling the cancellation is real, and in P alone Δh
@@ -189,7 +195,6 @@ fig
 
 # %% [markdown]
 # ### Exercise 1 · write the asymmetric step <small>(easy · 4 minutes)</small>
-
 
 # %% tags=["exercise"]
 def asymmetric_step(x, eps_edited, eps, a, a_to):
@@ -205,6 +210,7 @@ def by_the_library(x_t, edited, unedited, level, level_to):
 numbers = torch.tensor([[1.0, -0.5], [0.3, 0.2], [-0.4, 0.9]], dtype=torch.float64)
 cases = [(*numbers, 0.2, 0.4), (*numbers, 0.9, 1.0)]
 lesson.exercise(asymmetric_step, by_the_library, cases, ["which term gets which ε?"]);
+
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>P = (x - √(1-ᾱ) ε) / √ᾱ with the edited ε; D = √(1-ᾱ') ε with the other.</details>
@@ -226,7 +232,6 @@ lesson.exercise(asymmetric_step, by_the_library, cases, ["which term gets which 
 # nothing to shift, so one answer serves both terms. We count what a decode asks of the network.
 #
 # **Predict.** The interval holds a part of the steps. How many encoder passes has an edited picture, and how many decoder passes?
-
 
 # %%
 class Counted:
@@ -273,6 +278,7 @@ lesson.record("encoder passes of an edited picture", asked[:, 0].sum())
 lesson.record("decoder passes of an edited picture", asked[:, 1].sum())
 lesson.record("steps inside the interval", len(inside));
 
+
 # %% [markdown]
 # A second decoder pass costs what the decoder's share of the network's work is: count the multiply-adds of a whole pass, and of
 # the decoder's half. Then by the clock: a step of 4 images, inside and outside the interval, against a plain step, and the whole
@@ -318,6 +324,7 @@ for where, (how, i) in ways.items():
     found = ratios(one_step(how, i), one_step(plain, i), repeats=3)
     lesson.record(f"time of a step {where} / of a plain step, median of 3", found[1])
 
+
 # %% [markdown]
 # Inside, the second decoder pass is what you pay; outside nothing at all. (It may be less than the count said: both answers are
 # asked in one batch, which is cheaper for each picture than two passes. The two whole networks are asked one after the other, so
@@ -344,7 +351,6 @@ for where, (how, i) in ways.items():
 #
 # ### Exercise 2 · the directional loss <small>(easy · 5 minutes)</small>
 
-
 # %% tags=["exercise"]
 def directional_loss(before, after, source_text, target_text):
     """1 - cos(ΔI, ΔT) of each image: before, after are (B, E), the texts (E,); the result is (B,)."""
@@ -353,13 +359,14 @@ def directional_loss(before, after, source_text, target_text):
 
 # %%
 def one_minus_cosine(start, end, source_text, target_text):
-    return 1 - directions.directional(start, end, target_text - source_text)
+    return 1 - training.directional(start, end, target_text - source_text)
 
 
 gen = torch.Generator().manual_seed(0)
 vectors = torch.randn(6, 5, generator=gen, dtype=torch.float64)
 cases = [(vectors[:2], vectors[2:4], vectors[4], vectors[5])]
 lesson.exercise(directional_loss, one_minus_cosine, cases, ["two differences, one cosine"]);
+
 # %% [markdown]
 # <details><summary>Hint 1</summary>The cosine of u and v is their dot product over both lengths.</details>
 # <details><summary>Hint 2</summary>`torch.nn.functional.cosine_similarity(u, v, dim=1)` broadcasts ΔT to all images.</details>
@@ -383,17 +390,16 @@ lesson.exercise(directional_loss, one_minus_cosine, cases, ["two differences, on
 # **Predict.** Which settles first, the direction of the change (the cosine) or its size?
 
 # %%
-attribute = recipe.ATTRIBUTES[p.learn]
+attribute = study.ATTRIBUTES[p.learn]
 texts = attribute.source, attribute.target
 if truth:
-    z_train = recipe.codes(
-        g, worlds.faces.sample(p.n_train, recipe.PICTURES + p.seed, model.shape[-1]).image
+    z_train = study.codes(
+        g, worlds.faces.sample(p.n_train, study.PICTURES + p.seed, model.shape[-1]).image
     )
 else:
     z_train = g.draw(p.n_train, seed=p.seed + 1)
-sources = directions.source_paths(g, z_train, clip, first=p.first, last=p.last)
+sources = training.source_paths(g, z_train, clip, first=p.first, last=p.last)
 print("source:", texts[0][0], "| target:", texts[1][0])
-
 
 # %%
 ALIKE = {  # the short training, the same for every method
@@ -411,13 +417,13 @@ def timed(call):
 def briefly(form, rate):
     """(the edit by this form, its rounds, seconds)."""
     done, seconds = timed(
-        lambda: list(directions.training(form, sources, clip, *texts, rate=rate, **ALIKE))
+        lambda: list(training.training(form, sources, clip, *texts, rate=rate, **ALIKE))
     )
-    return directions.trained(form, sources), done, seconds
+    return training.trained(form, sources), done, seconds
 
 
 # %%
-live, history, live_seconds = briefly(directions.new_f_t(g, z_train, seed=p.seed), rate=2e-2)
+live, history, live_seconds = briefly(training.new_f_t(g, z_train, seed=p.seed), rate=2e-2)
 
 # %%
 fig, axes = plots.figure(1, 3, width=13, height=3.6)
@@ -432,7 +438,9 @@ fig
 # %%
 each = live_seconds / (p.rounds * ALIKE["batch"] * len(sources.steps))  # a picture at a step
 lesson.record("training took, seconds", live_seconds)
-lesson.record("at this speed 1,000 pictures, once, at 20 of 40 steps, minutes", 1000 * 20 * each / 60)
+lesson.record(
+    "at this speed 1,000 pictures, once, at 20 of 40 steps, minutes", 1000 * 20 * each / 60
+)
 lesson.record("cosine in the last round", history[-1].towards)
 lesson.record("change in the last round, mean of |P edit - P source|", history[-1].change);
 
@@ -540,6 +548,7 @@ for attribute in who.goals:
     lesson.record(f"{attribute}: achieved, mean", s.achieved.nanmean())
     lesson.record(f"{attribute}: drift, mean", s.drift.mean())
 
+
 # %% [markdown]
 # f_t sees each image's h, so Δh differs from face to face, but the change is the same in kind. Look at what *else* changes
 # between a row and the truth under it: drift has a face, too.
@@ -547,21 +556,21 @@ for attribute in who.goals:
 # **What falls short: the texts, the training, f_t, or h?** The texts can be asked at once: here the true change of the picture is
 # known, and CLIP sees it as a ΔI of its own. Its cosine with ΔT says how well the two texts *point*, before anything is trained.
 
-
 # %%
 def pointing(called):
     """cos(ΔT, ΔI of the true change), to the CLIP that teaches, mean over the faces."""
-    wanted = recipe.ATTRIBUTES[called]
+    wanted = study.ATTRIBUTES[called]
     pair = (
         worlds.faces.render(who.factors, model.shape[-1]),
-        recipe.goal(wanted, who.factors, model.shape[-1]),
+        study.goal(wanted, who.factors, model.shape[-1]),
     )
-    delta, _ = directions.text_direction(clip, wanted.source, wanted.target)
-    return directions.directional(*(clip.image(x.to(before)) for x in pair), delta).mean()
+    delta, _ = training.text_change(clip, wanted.source, wanted.target)
+    return training.directional(*(clip.image(x.to(before)) for x in pair), delta).mean()
 
 
 for attribute in who.goals:
     lesson.record(f"{attribute}: cos(ΔT, ΔI of the true change)", pointing(attribute))
+
 
 # %% [markdown]
 # For the rest, change one thing at a time: **who teaches**, two texts or the truth, and **who learns**, one f_t for everybody or a free
@@ -583,10 +592,10 @@ def told(said):
         rows[label] = {k.removeprefix(key): v for k, v in said.items() if k.startswith(key)}
     rows["the truth itself"].pop("PSNR to truth", None)
     rows |= {
-        "f_t, told the truth": said.get(recipe.TOLD),
-        "f_t, told through all steps": said.get(recipe.TOLD_THROUGH),
-        "its own Δh, by two texts": said.get(recipe.ANY_BY_TEXTS),
-        "its own Δh, told the truth": said.get(recipe.ANY),
+        "f_t, told the truth": said.get(judging.TOLD),
+        "f_t, told through all steps": said.get(judging.TOLD_THROUGH),
+        "its own Δh, by two texts": said.get(judging.ANY_BY_TEXTS),
+        "its own Δh, told the truth": said.get(judging.ANY),
     }
     return {label: row for label, row in rows.items() if row}
 
@@ -638,11 +647,11 @@ levels(who.edits, ("achieved, mean", "share with 60 % or more", "drift", "PSNR t
 unseen = subjects(g, name, p.looks, 1, p.seed).edits if truth else {}
 strange, called = [before], ["no edit"]
 for look, e in unseen.items():
-    at, z_at = directions.from_first(g, who.z, e.terms[0][1].first)
+    at, z_at = training.from_first(g, who.z, e.terms[0][1].first)
     strange.append(at.decode(z_at, e))
     called.append(look)
-    if look in recipe.ATTRIBUTES:
-        strange.append(recipe.goal(recipe.ATTRIBUTES[look], who.factors, model.shape[-1]))
+    if look in study.ATTRIBUTES:
+        strange.append(study.goal(study.ATTRIBUTES[look], who.factors, model.shape[-1]))
         called.append("truth")
         lesson.record(f"{look}: cos(ΔT, ΔI of the true change)", pointing(look))
 plots.strips([v.cpu() for v in strange], called, []) if unseen else None
@@ -672,8 +681,8 @@ levels(unseen, ("critic calls it so", "PSNR to truth"))
 # %%
 scales = [-1.5, -1.0, 0.0, 1.0, 1.5]
 some = z[:3]
-swept = {label: directions.strip(late, some, e, scales) for label, e in who.edits.items()}
-swept["trained here"] = directions.strip(late, some, live, scales)
+swept = {label: training.strip(late, some, e, scales) for label, e in who.edits.items()}
+swept["trained here"] = training.strip(late, some, live, scales)
 rows = [x[:, 0].cpu() for x in swept.values()]
 plots.strips(rows, list(swept), [f"{s:g}" for s in scales], "scale")
 
@@ -681,7 +690,7 @@ plots.strips(rows, list(swept), [f"{s:g}" for s in scales], "scale")
 # %%
 def reading(x, attribute):
     """The critic's mean reading of what the attribute changes, of pictures (scales, B, …)."""
-    (factor,) = recipe.ATTRIBUTES[attribute].wanted(who.factors)
+    (factor,) = study.ATTRIBUTES[attribute].wanted(who.factors)
     return factor, [readings(v.clamp(-1, 1), "faces", critic)[factor].mean().item() for v in x]
 
 
@@ -703,7 +712,9 @@ if truth:
         ax.plot(scales, values, "o-", color=colour, label={p.learn: "shipped"}.get(label, label))
         for k, scale in ((3, "1"), (1, "-1")):
             lesson.record(f"{label}: {factor} from scale 0 to {scale}", values[k] - values[2])
-            lesson.record(f"{label}: share of the room there", of_the_room(factor, values[2], values[k]))
+            lesson.record(
+                f"{label}: share of the room there", of_the_room(factor, values[2], values[k])
+            )
     for end in ends_of(factor):
         ax.axhline(end, color="black", lw=1, ls=":")
     ax.set(xlabel="scale", ylabel=f"{factor}, as read, mean of {len(some)} faces")
@@ -742,7 +753,9 @@ tuned, tuned_seconds = timed(
     lambda: rivals.diffusion_clip(sources, clip, *texts, **ALIKE, rate=1.3e-4)
 )
 shifts = {
-    in_D: timed(lambda in_D=in_D: rivals.eps_shift(sources, clip, *texts, in_D, **ALIKE, rate=0.065))
+    in_D: timed(
+        lambda in_D=in_D: rivals.eps_shift(sources, clip, *texts, in_D, **ALIKE, rate=0.065)
+    )
     for in_D in (True, False)
 }
 
@@ -818,7 +831,7 @@ for label, row in rows.items():
 upwards = [0.5, 1.0, 2.0]
 curves = {}
 for label, e in edits.items() if truth else ():
-    points = [judged(x) for x in directions.strip(late, z, e, upwards)]
+    points = [judged(x) for x in training.strip(late, z, e, upwards)]
     curves[label] = [rows["no edit"], *points]
 
 # %%
@@ -875,7 +888,9 @@ for attribute, e in who.edits.items():
         scale = said["Asyrp's scale there"]
         equal[f"{attribute}: Asyrp × {scale:.2f}"] = achieved | ours
         for what in theirs:
-            lesson.record(f"{attribute}: {what}, Asyrp's less DiffusionCLIP's", ours[what] - theirs[what])
+            lesson.record(
+                f"{attribute}: {what}, Asyrp's less DiffusionCLIP's", ours[what] - theirs[what]
+            )
 table(equal) if equal else None
 
 # %% [markdown]
@@ -896,9 +911,9 @@ table(equal) if equal else None
 # %%
 times = g.schedule.t[sources.steps]
 forms = {
-    "attention": (directions.new_f_t(g, z_train, Attention, seed=p.seed), 2e-2),
-    "a free Δh_t": (directions.new_delta_h(g, z_train, times), 1.3),
-    "one Δh": (directions.new_delta_h(g, z_train, times[:1]), 1.3),
+    "attention": (training.new_f_t(g, z_train, Attention, seed=p.seed), 2e-2),
+    "a free Δh_t": (training.new_delta_h(g, z_train, times), 1.3),
+    "one Δh": (training.new_delta_h(g, z_train, times[:1]), 1.3),
 }
 taught = {"conv (the paper's)": (live, history, live_seconds)}
 taught |= {label: briefly(form, rate) for label, (form, rate) in forms.items()}
@@ -922,6 +937,7 @@ for label, row in rows.items():
     for what in ("achieved", "drift") if truth else ("S_dir", "change"):
         lesson.record(f"f_t by {label}: {what}", row[what])
 
+
 # %% [markdown]
 # Each form has its own learning rate (a free number is not a network's weight), found by a few tries and no more, so this table
 # compares *starts*, not ends. Compare the last cosine (of one batch: it varies by a tenth) with what was achieved: does the form that
@@ -933,7 +949,6 @@ for label, row in rows.items():
 # S_train / S_test, steps counted within the interval (`edit.over(schedule)` does).
 #
 # ### Exercise 3 · count the steps, rescale <small>(medium · 6 minutes)</small>
-
 
 # %% tags=["exercise"]
 def rescaling(times, first, last, visits):
@@ -953,6 +968,7 @@ cases = [
 ]  # fmt: skip
 lesson.exercise(rescaling, over_the_schedule, cases, ["both ends of the interval belong to it"]);
 
+
 # %% [markdown]
 # <details><summary>Hint 1</summary>A step is inside if first ≥ t ≥ last.</details>
 # <details><summary>Hint 2</summary>visits over the number of times inside: fewer steps, longer Δh.</details>
@@ -969,7 +985,6 @@ lesson.exercise(rescaling, over_the_schedule, cases, ["both ends of the interval
 # ## Try it
 #
 # The pictures of the scales above, by attribute and by image; beside each, where it differs from no edit.
-
 
 # %%
 def show(attribute, scale, image):

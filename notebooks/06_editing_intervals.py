@@ -42,13 +42,15 @@ p = lesson.parameters(
 import torch
 from numpy import interp
 
-from lessons_lib import Sampler, intervals, load, metrics, plots
+from lessons_lib import Sampler, load, plots
 from lessons_lib.code import plain
-from lessons_lib.counterfactual import manifold_distance, readings
-from lessons_lib.directions import from_first
-from lessons_lib.evaluators import load_clip, load_critic
-from lessons_lib.intervals import Boosted, at_each_end
-from lessons_lib.subjects import scores, subjects
+from lessons_lib.judges import metrics
+from lessons_lib.judges.counterfactual import manifold_distance, readings
+from lessons_lib.judges.evaluators import load_clip, load_critic
+from lessons_lib.methods import intervals
+from lessons_lib.methods.intervals import Boosted, at_each_end
+from lessons_lib.methods.training import from_first
+from lessons_lib.studies.subjects import scores, subjects
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS
 
@@ -229,7 +231,9 @@ firsts = {name: edit.terms[0][1].first for name, edit in who.edits.items()}
 first = max(firsts.values())
 inside = [s.t for s in path if s.t <= first] or [0]
 ends = inside[: -4 : -(-len(inside) // 8)] + inside[-4:]  # closer at the end, for what is small
-tail, z = from_first(g, who.z, first)  # before it no edit acts: those steps are walked once, for all
+tail, z = from_first(
+    g, who.z, first
+)  # before it no edit acts: those steps are walked once, for all
 
 
 def ended(name, strength=1.0):

@@ -46,13 +46,15 @@ from itertools import combinations
 
 import torch
 
-from lessons_lib import Code, Sampler, hspace, load, metrics, plots
-from lessons_lib.asyrp import asymmetric
+from lessons_lib import Code, Sampler, load, plots
 from lessons_lib.code import shift
-from lessons_lib.counterfactual import manifold_distance, readings
-from lessons_lib.evaluators import load_critic
+from lessons_lib.judges import metrics
+from lessons_lib.judges.counterfactual import manifold_distance, readings
+from lessons_lib.judges.evaluators import load_critic
+from lessons_lib.methods import hspace
+from lessons_lib.methods.asyrp import asymmetric
 from lessons_lib.schedule import Schedule
-from lessons_lib.subjects import subjects
+from lessons_lib.studies.subjects import subjects
 from lessons_lib.widgets import choice, explore, slider
 from lessons_lib.worlds import WORLDS
 
@@ -217,7 +219,9 @@ for name in who.goals:
     lesson.record(f"the same, cut at the ends of the range, {name}", cut)
     part = (cut - plain) / (1 - plain)
     word = "the main cause" if part >= 0.5 else "one cause" if part >= 0.1 else "not the cause"
-    print(f"{name}: the ends of the range explain {part:.0%} of what a common slope leaves: {word}.")
+    print(
+        f"{name}: the ends of the range explain {part:.0%} of what a common slope leaves: {word}."
+    )
 if not who.goals:
     print("Without known factors no range has an end: this check is left out.")
 
@@ -324,8 +328,8 @@ strangers = whole.draw(16, p.seed + 17)
 walk = [s for s in whole.trajectory(strangers) if s.t <= first]
 middle = min(walk, key=lambda s: abs(s.t - (first + last) / 2))
 z_others = Code(walk[0].x[:8])
-mean = {k: hspace.global_direction(g, z_others, e) for k, e in who.edits.items()}
-single = {k: hspace.global_direction(g, z[:1], e) for k, e in who.edits.items()}
+mean = {k: hspace.global_edit(g, z_others, e) for k, e in who.edits.items()}
+single = {k: hspace.global_edit(g, z[:1], e) for k, e in who.edits.items()}
 own = {k: together[k,] for k in names}
 by = {"its own": own} | {
     what: {k: decode(e) for k, e in edits.items()}
@@ -366,7 +370,9 @@ each = [e.terms[0][1].form.delta.flatten(1).norm(dim=1).sum() for e in mean.valu
 length = torch.stack(each).mean() / len(g.schedule.within(first, last))
 gen = torch.Generator().manual_seed(p.seed)
 h_noise = torch.randn((p.n_images, *middle.h.shape[1:]), generator=gen).to(model.device)
-h_noise *= length / h_noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)  # in all steps, as long as a trained Δh
+h_noise *= length / h_noise.flatten(1).norm(dim=1).view(
+    -1, 1, 1, 1
+)  # in all steps, as long as a trained Δh
 eps_noise = torch.randn((p.n_images, *model.shape), generator=gen).to(model.device)
 
 

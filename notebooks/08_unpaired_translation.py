@@ -48,28 +48,26 @@ from functools import partial
 
 import torch
 
-from lessons_lib import Sampler, load, metrics, plots
-from lessons_lib.counterfactual import manifold_distance, readings
-from lessons_lib.denoisers import GaussianMixture
-from lessons_lib.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
+from lessons_lib import Sampler, load, plots
 from lessons_lib.encoder import invert
-from lessons_lib.energies import egsde
-from lessons_lib.evaluators import load_critic
-from lessons_lib.scoreboard import (
+from lessons_lib.judges import metrics
+from lessons_lib.judges.counterfactual import manifold_distance, readings
+from lessons_lib.judges.evaluators import load_critic
+from lessons_lib.judges.tables import forest, metrics_of, report, verdict
+from lessons_lib.methods.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
+from lessons_lib.methods.egsde import egsde
+from lessons_lib.methods.translators import load_domains, load_translator
+from lessons_lib.models.mixture import GaussianMixture
+from lessons_lib.scoreboard import optional
+from lessons_lib.studies.unpaired import (
     GROUPS,
     SHARED,
     correlation,
     drawn,
-    forest,
-    judged,
+    judged_as,
     kept,
-    metrics_of,
-    optional,
-    report,
     translation_scores,
-    verdict,
 )
-from lessons_lib.translators import load_domains, load_translator
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, animals
 
@@ -113,7 +111,7 @@ plots.strips([v[:8] for v in (x, back, dog, truth)], names, [])
 
 # %%
 critic = load_critic(device=p.device)
-judged_dog = partial(judged, world=dogs_world, critic=critic)
+judged_dog = partial(judged_as, world=dogs_world, critic=critic)
 lesson.record("largest error, decoded by its own model", (back - x).abs().max())
 lesson.record("judged dogs, decoded by the other", judged_dog(dog).mean())
 lesson.record("judged dogs, the cats themselves", judged_dog(x).mean());
@@ -538,6 +536,7 @@ report(new, p.seed)
 
 # %%
 forest(table, list(edits), p.seed)
+
 
 # %% [markdown]
 # The paper's ordering (AFHQ, 256 pixels): CycleDiffusion has the best FID of the diffusion methods and, of

@@ -54,11 +54,15 @@ from types import SimpleNamespace
 import torch
 from IPython.display import Markdown
 
-from lessons_lib import Code, Sampler, load, metrics, plots
-from lessons_lib.attention import controlled, refine_words, reweigh_words, word_maps
-from lessons_lib.bench import cycle_pipeline
-from lessons_lib.denoisers import Guided, digits
-from lessons_lib.editing import (
+from lessons_lib import Code, Sampler, load, plots
+from lessons_lib.denoisers import Guided
+from lessons_lib.encoder import lockstep, posterior
+from lessons_lib.judges import metrics
+from lessons_lib.judges.evaluators import load_clip, load_critic
+from lessons_lib.judges.peers import cycle_pipeline
+from lessons_lib.judges.tables import SIGN, markdown, metrics_of, report, table, verdict
+from lessons_lib.methods.attention import controlled, refine_words, reweigh_words, word_maps
+from lessons_lib.methods.editing import (
     best_of,
     cycle_diffusion,
     ddib,
@@ -68,20 +72,9 @@ from lessons_lib.editing import (
     text_edit,
     text_samplers,
 )
-from lessons_lib.encoder import lockstep, posterior
-from lessons_lib.evaluators import load_clip, load_critic
+from lessons_lib.models.mixture import digits
 from lessons_lib.schedule import Schedule, noised
-from lessons_lib.scoreboard import (
-    SIGN,
-    markdown,
-    metrics_of,
-    reached,
-    readable,
-    report,
-    table,
-    taken_in_turn,
-    verdict,
-)
+from lessons_lib.studies.text import reached, readable_cases, taken_in_turn
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
 
@@ -108,7 +101,7 @@ size = model.picture_shape[-1]
 
 # %%
 benchmark = triplets()
-known = readable(model, benchmark)
+known = readable_cases(model, benchmark)
 cases = taken_in_turn(known, p.n_images)
 x = torch.cat([case.image(size) for case in cases]).to(p.device)
 truth = torch.cat([case.counterfactual(size) for case in cases]).to(p.device)
@@ -247,7 +240,6 @@ lesson.record("equal texts: largest difference to the codec's x", (same - throug
 rows = [v[:12] for v in (x, first_edit, truth)]
 plots.strips(rows, ["x", "CycleDiffusion", "true edit"], [c.kind for c in cases[:12]])
 
-
 # %%
 gain = metrics.psnr(first_edit, truth) - metrics.psnr(through, truth)
 shares = {
@@ -300,6 +292,7 @@ directions_checked = [tuple(vectors[:4]), tuple(vectors[1:])]
 lesson.exercise(
     directional, right_directional, directions_checked, ["differences first, then their cosine"]
 );
+
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The cosine of a and b is a·b / (‖a‖ ‖b‖).</details>
@@ -496,7 +489,6 @@ plots.strips(
     [c.kind for c in cases[:12]],
 )
 
-
 # %% [markdown]
 # The table: mean and 95 % bootstrap interval over all images, best and worst alike.
 
@@ -506,7 +498,6 @@ rows = limits | {
     for w in compared for name in LOOKS for t in stops
 }  # fmt: skip
 Markdown(table(rows, p.seed))
-
 
 # %% [markdown]
 # The images are the same for all, so compare **pairs**: bootstrap the difference of each image. If its

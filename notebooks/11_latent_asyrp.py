@@ -40,11 +40,11 @@ prompt = "a portrait of a person"  # what models of another source draw
 
 # %%
 from lessons_lib import lesson
-from lessons_lib.recipes import directions as recipe
+from lessons_lib.studies import attributes as study
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 2**31), steps=(4, 1000),
-    n_images=(2, 64), attributes=str, learn=list(recipe.ATTRIBUTES), n_train=(4, 1000), rounds=(1, 1000),
+    n_images=(2, 64), attributes=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000), rounds=(1, 1000),
     first=(1, 999), last=(0, 998), guidance=(1.1, 20.0), prompt=str,
 )  # fmt: skip
 
@@ -52,13 +52,16 @@ p = lesson.parameters(
 import torch
 from IPython.display import Markdown, display
 
-from lessons_lib import Sampler, directions, hspace, load, metrics, plots, worlds
-from lessons_lib.asyrp import Attention, Conv, edit_names, load_edit
-from lessons_lib.counterfactual import readings
+from lessons_lib import Sampler, load, plots, worlds
 from lessons_lib.denoisers import Guided
-from lessons_lib.evaluators import KINDS, load_clip, load_critic
-from lessons_lib.scoreboard import markdown
-from lessons_lib.subjects import subjects
+from lessons_lib.judges import metrics
+from lessons_lib.judges.counterfactual import readings
+from lessons_lib.judges.evaluators import KINDS, load_clip, load_critic
+from lessons_lib.judges.tables import markdown
+from lessons_lib.methods import hspace, training
+from lessons_lib.methods.asyrp import Attention, Conv, edit_names, load_edit
+from lessons_lib.studies import edits as judging
+from lessons_lib.studies.subjects import subjects
 from lessons_lib.widgets import choice, explore
 
 # %%
@@ -76,7 +79,7 @@ print(who.said if not truth else f"Directions: {', '.join(names)}.")
 
 def look(x):
     """The pictures (…, 3, H, W) of latents (…, c, h, w)."""
-    return recipe.shown(g, x)
+    return study.shown(g, x)
 
 
 # %% [markdown]
@@ -288,7 +291,7 @@ def latent_loss(z_t, eps_edit, eps, a, decode, embed, towards):
 def through_decoder(z_t, eps_edit, eps, a, decode, embed, towards):
     P = [(z_t - (1 - a) ** 0.5 * v) / a**0.5 for v in (eps_edit, eps)]
     after, start = (embed(decode(v)) for v in P)
-    return 1 - directions.directional(start, after, towards)
+    return 1 - training.directional(start, after, towards)
 
 
 gen = torch.Generator().manual_seed(0)
@@ -325,28 +328,28 @@ lesson.exercise(latent_loss, through_decoder, cases, ["which of the two goes thr
 # **Predict.** h has few places here (see `h` above: channels × side × side). Will attention be worth it?
 
 # %%
-attribute = recipe.LATENT[p.learn]
+attribute = study.LATENT[p.learn]
 texts = attribute.source, attribute.target
 if truth:
-    pupils = worlds.faces.sample(p.n_train, recipe.PICTURES + p.seed, size)
-    cond_train = recipe.told(model, pupils.caption)
-    z_train = recipe.codes(g, pupils.image.to(p.device), cond=cond_train)
+    pupils = worlds.faces.sample(p.n_train, study.PICTURES + p.seed, size)
+    cond_train = study.cond_of(model, pupils.caption)
+    z_train = study.codes(g, pupils.image.to(p.device), cond=cond_train)
 else:
     z_train = g.draw(p.n_train, seed=p.seed + 1)
-    cond_train = recipe.told(model, [p.prompt] * p.n_train)
-sources = directions.source_paths(g, z_train, clip, p.first, p.last, cond_train)
+    cond_train = study.cond_of(model, [p.prompt] * p.n_train)
+sources = training.source_paths(g, z_train, clip, p.first, p.last, cond_train)
 print("source:", texts[0][0], "| target:", texts[1][0])
 
 
 # %%
 def briefly(form):
     """(the edit by an f_t of this form, its rounds)."""
-    f_t = directions.new_f_t(g, z_train, form, cond_train, p.seed)
-    done = list(directions.training(
-        f_t, sources, clip, *texts, rounds=p.rounds, batch=4, rate=recipe.LATENT_SETTINGS.rate,
+    f_t = training.new_f_t(g, z_train, form, cond_train, p.seed)
+    done = list(training.training(
+        f_t, sources, clip, *texts, rounds=p.rounds, batch=4, rate=study.LATENT_SETTINGS.rate,
         clip_weight=0.4, l1_weight=attribute.l1_weight, reach_weight=4.0, seed=p.seed,
     ))  # fmt: skip
-    return directions.trained(f_t, sources), done
+    return training.trained(f_t, sources), done
 
 
 here = {"conv": briefly(Conv), "attention": briefly(Attention)}
@@ -385,7 +388,7 @@ def as_table(rows):
 
 
 # %%
-shipped = {form: f"{name}-{p.learn}{end}" for form, (_, end) in recipe.FORMS_OF.items()}
+shipped = {form: f"{name}-{p.learn}{end}" for form, (_, end) in study.FORMS_OF.items()}
 forms = {form: load_edit(v) for form, v in shipped.items() if v in edit_names()}
 tables = {form: card_of(e).get("table", {}).get("Asyrp", {}) for form, e in forms.items()}
 as_table(tables) if tables else print("There are no shipped directions for this model.")
@@ -467,7 +470,7 @@ for attribute_name, rows_of in own.items():
 
 # %%
 made = {
-    k: recipe.compared(recipe.ATTRIBUTES[k], g, who.z, e, who.factors, who.cond, p.seed)
+    k: judging.compared(study.ATTRIBUTES[k], g, who.z, e, who.factors, who.cond, p.seed)
     if truth else {"no edit": before, "Asyrp": look(g.decode(who.z, e, who.cond))}
     for k, e in who.edits.items()
 }  # fmt: skip
@@ -478,10 +481,10 @@ plots.strips([v[:8].cpu() for v in shown.values()], list(shown), [])
 
 # %%
 for k, pictures in made.items() if truth else ():
-    found = recipe.judged(
+    found = judging.judgements(
         pictures["Asyrp"],
         pictures["no edit"],
-        recipe.ATTRIBUTES[k],
+        study.ATTRIBUTES[k],
         who.factors,
         critic,
         judge,
@@ -496,7 +499,7 @@ for k, pictures in made.items() if truth else ():
 
 # %%
 for k, pictures in made.items():
-    if truth and recipe.ATTRIBUTES[k].look:
+    if truth and study.ATTRIBUTES[k].look:
         share = critic.world(pictures["Asyrp"]).mean(0)
         for i in share.argsort(descending=True)[:3].tolist():
             lesson.record(f"{k}: the critic's probability of {KINDS[i]}, mean", share[i])
@@ -533,7 +536,9 @@ if who.captions:
 
 # %%
 for k, rows_of in own.items():
-    for what, sign in (("achieved", 1), ("ID", 1), ("to truth", -1)) if "another text" in rows_of else ():
+    for what, sign in (
+        (("achieved", 1), ("ID", 1), ("to truth", -1)) if "another text" in rows_of else ()
+    ):
         (low, high), (low_text, high_text) = (
             sorted(sign * v for v in rows_of[row][what][1:]) for row in ("Asyrp", "another text")
         )
@@ -560,11 +565,11 @@ scales = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
 def swept(sampler, z, edits, cond=None):
     """Pictures (S, N, 3, H, W) of each edit at all scales; what comes before all intervals is walked once."""
     first = max(d.first for e in edits.values() for _, d in e.terms)
-    late, begun = directions.from_first(sampler, z, first, cond)
-    start = recipe.shown(sampler, late.decode(begun, cond=cond))  # scale 0 of all edits
+    late, begun = training.from_first(sampler, z, first, cond)
+    start = study.shown(sampler, late.decode(begun, cond=cond))  # scale 0 of all edits
 
     def scaled(edit, s):
-        return recipe.shown(sampler, late.decode(begun, edit * s, cond)) if s else start
+        return study.shown(sampler, late.decode(begun, edit * s, cond)) if s else start
 
     return {k: torch.stack([scaled(e, s) for s in scales.tolist()]) for k, e in edits.items()}
 
@@ -650,12 +655,12 @@ for label, found in (("here", who.edits), ("faces", same.edits if truth else {})
 
 # %%
 k1, k2 = (straight * 2)[:2]
-late, begun = directions.from_first(
+late, begun = training.from_first(
     g, who.z, max(d.first for e in who.edits.values() for _, d in e.terms), who.cond
 )
 added = look(late.decode(begun, who.edits[k1] + who.edits[k2], who.cond))
-train_late, train_begun = directions.from_first(g, z_train, late.schedule.t[0].item(), cond_train)
-shared = hspace.global_direction(train_late, train_begun, who.edits[k1], cond_train)
+train_late, train_begun = training.from_first(g, z_train, late.schedule.t[0].item(), cond_train)
+shared = hspace.global_edit(train_late, train_begun, who.edits[k1], cond_train)
 by_shared = look(late.decode(begun, shared, who.cond))
 
 # %%
@@ -673,7 +678,12 @@ for_all = lesson.record(f"effect of others' mean Δh / of its own, {k1}", theirs
 
 # %%
 claims = [
-    ("linear on -1…1, the worst R²", min(r.mean for (m, _), r in lines.items() if m == name), 0.95, 0.8),
+    (
+        "linear on -1…1, the worst R²",
+        min(r.mean for (m, _), r in lines.items() if m == name),
+        0.95,
+        0.8,
+    ),
     ("what a sum leaves of each, the worst", min(left.values()), 0.8, 0.5),
     ("one Δh for all", for_all, 0.8, 0.5),
 ]
@@ -812,7 +822,11 @@ def show(attribute, scale, image):
     i = scales.tolist().index(scale)
     start, edited = before[image].cpu(), at[attribute][i, image].cpu()
     fig, axes = plots.figure(1, 3, width=10, height=3.6)
-    pictures = {"no edit": start, f"{attribute} × {scale:g}": edited, "difference, grey: 0": edited - start}
+    pictures = {
+        "no edit": start,
+        f"{attribute} × {scale:g}": edited,
+        "difference, grey: 0": edited - start,
+    }
     for ax, (title, v) in zip(axes, pictures.items(), strict=True):
         plots.picture(ax, v, title)
     return fig

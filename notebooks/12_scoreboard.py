@@ -44,10 +44,13 @@ from itertools import combinations
 import torch
 from IPython.display import Markdown, display
 
-from lessons_lib import Sampler, load, metrics, plots
+from lessons_lib import Sampler, load, plots
 from lessons_lib import scoreboard as sb
-from lessons_lib.editing import on_images
-from lessons_lib.translators import load_domains, load_translator
+from lessons_lib.judges import metrics, tables
+from lessons_lib.methods.editing import on_images
+from lessons_lib.methods.translators import load_domains, load_translator
+from lessons_lib.studies import text as by_text
+from lessons_lib.studies import unpaired
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
 
@@ -107,19 +110,19 @@ for name, board in of_table_1().items():
 
 # %%
 models = [load(name, p.device) for name in (p.source, p.checkpoint)]
-first, target = (Sampler(model, p.steps, sb.ETA) for model in models)
+first, target = (Sampler(model, p.steps, unpaired.ETA) for model in models)
 usual = "cats", "dogs"  # for checkpoints that do not say what they have learnt
 worlds = [model.world for model in models]
 worlds = [w if w in ("cats", "dogs", "wild") else u for w, u in zip(worlds, usual, strict=True)]
-pair = sb.drawn(*worlds, p.n_images, p.seed, target.denoiser.shape[-1], p.device)
+pair = unpaired.drawn(*worlds, p.n_images, p.seed, target.denoiser.shape[-1], p.device)
 
 # %%
 domains = sb.optional(load_domains, "domains", p.device)
 cut = sb.optional(load_translator, f"cut-{worlds[0]}-{worlds[1]}", p.device)
 features = None if domains is None else domains.features
 taken = of_table_1().get(worlds[0], {})
-plain = sb.translations(first, target, features, cut, None)["CycleDiffusion"]
-methods = sb.translations(
+plain = unpaired.translations(first, target, features, cut, None)["CycleDiffusion"]
+methods = unpaired.translations(
     first, target, features, cut, sb.setting_of(taken, "CycleDiffusion", plain)
 )
 
@@ -139,13 +142,13 @@ shown = {"x": pair.x} | images | {"true dog": pair.truth}
 plots.strips([v[:8] for v in shown.values()], list(shown), [])
 
 # %%
-judges = sb.judges(p.device, p.clip, p.judge)
+judges = by_text.judges(p.device, p.clip, p.judge)
 references = {"no edit": pair.x, "true dogs": pair.truth}
 live = {
-    name: sb.translation_scores(v, pair, judges.critic, judges.distance)
+    name: unpaired.translation_scores(v, pair, judges.critic, judges.distance)
     for name, v in (references | images).items()
 }
-Markdown(sb.table(live, p.seed))
+Markdown(tables.table(live, p.seed))
 
 # %%
 for name, row in live.items():
@@ -325,7 +328,7 @@ def rival_verdicts(board):
     ours = rows["CycleDiffusion"]
     return {
         name: [
-            sb.verdict(m, ours, row) if m in row else "" for m in sb.metrics_of({"": ours})
+            tables.verdict(m, ours, row) if m in row else "" for m in tables.metrics_of({"": ours})
         ]
         for name, row in rows.items()
         if name not in ("CycleDiffusion", "no edit", "true dogs")
@@ -333,9 +336,9 @@ def rival_verdicts(board):
 
 
 for name, board in of_table_1().items():
-    columns = sb.metrics_of({"": board["rows"]["CycleDiffusion"]["scores"]})
+    columns = tables.metrics_of({"": board["rows"]["CycleDiffusion"]["scores"]})
     print(f"{name} to dogs: CycleDiffusion against …")
-    display(Markdown(sb.markdown(columns, rival_verdicts(board))))
+    display(Markdown(tables.markdown(columns, rival_verdicts(board))))
 
 
 # %%
@@ -396,7 +399,7 @@ for name, board in of_table_1().items():
         cells += ["" if v is None else f"{v:.3g}" for v in ours]
         lines[f"{name}, {method}"] = cells
 heads = ["FID, AFHQ, published", "SSIM, AFHQ, published", "FID, here", "SSIM, here"]
-Markdown(sb.markdown(heads, lines))
+Markdown(tables.markdown(heads, lines))
 
 # %% [markdown]
 # **Predict.** Realism against faithfulness, a point a method: who is at the upper left, where the paper has
@@ -404,11 +407,11 @@ Markdown(sb.markdown(heads, lines))
 
 # %%
 marks = dict(zip(
-    ("CycleDiffusion", sb.CLEANED, "SDEdit", "DDIB", "ILVR", "EGSDE", "CUT"),
+    ("CycleDiffusion", unpaired.CLEANED, "SDEdit", "DDIB", "ILVR", "EGSDE", "CUT"),
     (plots.EDITED, plots.EDITED, plots.D, plots.P, plots.NOISE, plots.WRONG, plots.SOURCE),
     strict=True,
 ))  # fmt: skip
-shapes = {sb.CLEANED: "s", "CUT": "^", "true dogs": "*", "true edit, codec": "*"}
+shapes = {unpaired.CLEANED: "s", "CUT": "^", "true dogs": "*", "true edit, codec": "*"}
 fig, axes = plots.figure(1, len(of_table_1()), width=14, height=5, squeeze=False)
 for ax, (name, board) in zip(axes[0], of_table_1().items(), strict=True):
     for method, (fid, ssim) in means(board).items():
@@ -430,13 +433,13 @@ fig
 # %%
 name, board = next(iter(of_table_1().items()))
 rows = {k: v for k, v in sb.scores_of(board).items() if k != "no edit"}
-sb.forest(rows, [k for k in rows if k != "true dogs"], columns=3)
+tables.forest(rows, [k for k in rows if k != "true dogs"], columns=3)
 
 # %%
 for name, board in of_table_1().items():
     ours = board["rows"]["CycleDiffusion"]
     share = ours["scores"]["judged a dog"]
-    mean, low, high = sb.interval(share)
+    mean, low, high = tables.interval(share)
     lesson.record(f"{name}: judged dogs, CycleDiffusion", mean, f"[{low:.3g}, {high:.3g}]")
     by_distance = {
         k: row["scores"]["distance to the true dog"].mean().item()
@@ -456,7 +459,7 @@ for name, board in of_table_1().items():
 # %%
 fig, axes = plots.figure(1, len(of_table_1()), width=14, height=7, sharey=True, squeeze=False)
 for ax, (name, board) in zip(axes[0], of_table_1().items(), strict=True):
-    drawn = [method for method in board["rows"] if method not in ("no edit", sb.CLEANED)]
+    drawn = [method for method in board["rows"] if method not in ("no edit", unpaired.CLEANED)]
     for i, method in enumerate(drawn):
         found = board["rows"][method]["figures"]["kept"]
         at = [k + 0.6 * (i / len(drawn) - 0.5) for k in range(len(found))]
@@ -496,7 +499,7 @@ for name, board in of_table_1().items():
     asked = [m for m in ("CycleDiffusion", "DDIB", "CUT") if m in board["rows"]]
     of = {m: sb.of_the_set(board["rows"][m]) for m in asked}
     for method, figures in of.items():
-        for group in sb.GROUPS:
+        for group in unpaired.GROUPS:
             mean = figures[f"{group} kept"]
             lesson.record(f"{name}, {method}: mean correlation of the {group}", mean)
 
@@ -508,10 +511,10 @@ for name, board in of_table_1().items():
 
 # %%
 model = load(p.text_checkpoint, p.device)
-settings = sb.text_edits(model, p.steps)
-known = sb.readable(model, triplets())
+settings = by_text.text_edits(model, p.steps)
+known = by_text.readable_cases(model, triplets())
 size = model.picture_shape[-1]
-cases = sb.pictured(sb.taken_in_turn(known, p.n_images), size, p.device)
+cases = by_text.pictured(by_text.taken_in_turn(known, p.n_images), size, p.device)
 lesson.record(
     "cases of the benchmark that this model can read", len(known), f"of {len(triplets())}"
 )
@@ -544,8 +547,8 @@ kinds = [case.kind for case in cases.triplets]
 plots.strips([v[:10] for v in shown.values()], list(shown), kinds[:10])
 
 # %%
-live_text = {name: sb.edit_scores(v, cases, judges) for name, v in edited.items()}
-reported = [m for m in sb.metrics_of(live_text) if m != sb.CHOOSER]
+live_text = {name: by_text.edit_scores(v, cases, judges) for name, v in edited.items()}
+reported = [m for m in tables.metrics_of(live_text) if m != by_text.CHOOSER]
 
 
 def without_chooser(rows):
@@ -557,7 +560,7 @@ short = without_chooser(live_text)
 for row in short.values():
     if row["share of the wanted change"].isfinite().sum() < 2:
         del row["share of the wanted change"]
-Markdown(sb.table(short, p.seed))
+Markdown(tables.table(short, p.seed))
 
 # %% [markdown]
 # ## Table 2 at full size
@@ -568,24 +571,24 @@ Markdown(sb.table(short, p.seed))
 full_text = without_chooser(sb.scores_of(text))
 ends = [k for k in full_text if k.endswith("codec")]
 best = {k: full_text[k] for k in (*ends[:1], *chosen.values(), *ends[1:])}
-Markdown(sb.table(best))
+Markdown(tables.table(best))
 
 # %%
-sb.forest(best, list(chosen.values()), columns=4)
+tables.forest(best, list(chosen.values()), columns=4)
 
 # %%
 lines = {
     f"against {method}": [
-        sb.verdict(m, full_text[chosen["CycleDiffusion"]], full_text[name]) for m in reported
+        tables.verdict(m, full_text[chosen["CycleDiffusion"]], full_text[name]) for m in reported
     ]
     for method, name in chosen.items()
     if method != "CycleDiffusion"
 }
 lines["against doing nothing"] = [
-    sb.verdict(m, full_text[chosen["CycleDiffusion"]], full_text["no edit, codec"])
+    tables.verdict(m, full_text[chosen["CycleDiffusion"]], full_text["no edit, codec"])
     for m in reported
 ]
-Markdown("CycleDiffusion is …\n\n" + sb.markdown(reported, lines))
+Markdown("CycleDiffusion is …\n\n" + tables.markdown(reported, lines))
 
 # %%
 for rival, said in lines.items():
@@ -647,11 +650,11 @@ for rival in chosen:
         gaps = {k: (full_text[k][reported[3]] - ours[reported[3]]).mean().abs() for k in theirs}
         like = min(gaps, key=gaps.get)
         gain = ours["S_D-CLIP"] - full_text[like]["S_D-CLIP"]
-        mean, low, high = sb.interval(gain)
-        word = sb.verdict("S_D-CLIP", ours, full_text[like])
+        mean, low, high = tables.interval(gain)
+        word = tables.verdict("S_D-CLIP", ours, full_text[like])
         note = f"[{low:.3g}, {high:.3g}] {word} ({like})"
         lesson.record(f"S_D-CLIP above {rival}'s at like SSIM", mean, note)
-        word = sb.verdict("distance to the true edit", ours, full_text[like])
+        word = tables.verdict("distance to the true edit", ours, full_text[like])
         print(f"Distance to the true edit, against that setting: {word}.")
 
 
@@ -700,7 +703,7 @@ lesson.exercise(
 ranking = {}
 for method in chosen:
     rows = [row["scores"] for row in text["rows"].values() if row["method"] == method]
-    by_judge, by_other = (torch.stack([r[m] for r in rows]) for m in ("S_D-CLIP", sb.CHOOSER))
+    by_judge, by_other = (torch.stack([r[m] for r in rows]) for m in ("S_D-CLIP", by_text.CHOOSER))
     ranking[method] = {
         "mean of all settings": by_judge.mean().item(),
         "chosen for each image by the other encoder": right_honest(by_other, by_judge).item(),
@@ -762,7 +765,7 @@ SHORT = {
 def point(row, metric):
     """(mean, low, high) of a score of a row; a figure of the whole set has no interval."""
     if metric in row["scores"]:
-        return sb.interval(row["scores"][metric])
+        return tables.interval(row["scores"][metric])
     return (sb.of_the_set(row).get(metric),) * 3
 
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from lessons_lib import checkpoints
 from lessons_lib.checkpoints import CARD, digest
-from lessons_lib.denoisers import GaussianMixture, UNet
+from lessons_lib.models.mixture import GaussianMixture
+from lessons_lib.models.unet import UNet
 from lessons_lib.schedule import Schedule, linear_alpha_bar, scaled_linear_alpha_bar
 
 ALPHA_BAR = linear_alpha_bar()

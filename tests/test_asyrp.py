@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.asyrp import (
+from lessons_lib.checkpoints import CheckpointError
+from lessons_lib.code import plain, predicted_image
+from lessons_lib.denoisers import Guided
+from lessons_lib.methods.asyrp import (
     Asyrp,
     Attention,
     Conv,
@@ -19,10 +22,7 @@ from lessons_lib.asyrp import (
     save_edit,
     twice,
 )
-from lessons_lib.checkpoints import CheckpointError
-from lessons_lib.code import plain, predicted_image
-from lessons_lib.denoisers import Guided
-from lessons_lib.schedule import direction
+from lessons_lib.schedule import factor_in_D
 from small import PROMPTS, mixture, randn, tiny_pipeline, tiny_unet
 
 H = (16, 4, 4)  # the tiny U-Net's h
@@ -110,7 +110,7 @@ def test_the_step_of_a_trajectory_is_equation_6(model):
     for i, s in enumerate(steps):
         a, a_to = g.schedule.a[i].item(), g.schedule.a_to[i].item()
         moved, eps = with_h_moved(model, delta)(s.x, s.t), model(s.x, s.t)
-        factor = direction(g.schedule.a_to[i], g.sigma[i]).item()
+        factor = factor_in_D(g.schedule.a_to[i], g.sigma[i]).item()
         wanted = a_to**0.5 * predicted_image(s.x, moved, a) + factor * eps + s.noise
         assert_close(s.x_to, wanted, rtol=0, atol=1e-11)
 

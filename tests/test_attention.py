@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.attention import (
+from lessons_lib.denoisers import Guided
+from lessons_lib.methods.attention import (
     WordMaps,
     controlled,
     refine_words,
@@ -19,8 +20,7 @@ from lessons_lib.attention import (
     watched,
     word_maps,
 )
-from lessons_lib.denoisers import Guided
-from lessons_lib.editing import cycle_diffusion, text_edit, text_samplers
+from lessons_lib.methods.editing import cycle_diffusion, text_edit, text_samplers
 from small import randn, tiny_pipeline, tiny_unet
 
 HOUSE, RED, BLUE = "a house", "a red house", "a blue house"

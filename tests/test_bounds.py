@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lessons_lib import Sampler, bounds, load
-from lessons_lib.denoisers import GaussianMixture
+from lessons_lib import Sampler, load
+from lessons_lib.methods import bounds
+from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import Schedule, even, linear_alpha_bar
 from small import etas, mixture, randn, tiny_unet
 

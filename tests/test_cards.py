@@ -9,7 +9,6 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import checkpoints
-from lessons_lib.asyrp import Asyrp, Attention, Conv, PerTime, load_edit, save_edit
 from lessons_lib.checkpoints import (
     CheckpointError,
     card,
@@ -19,10 +18,11 @@ from lessons_lib.checkpoints import (
     with_weights,
     write_card,
 )
-from lessons_lib.evaluators import CriticNet
+from lessons_lib.judges.evaluators import CriticNet
+from lessons_lib.methods.asyrp import Asyrp, Attention, Conv, PerTime, load_edit, save_edit
+from lessons_lib.methods.translators import DomainNet, TranslatorNet
 from lessons_lib.paths import DIRECTIONS, EMBEDDED, ROOT, write_whole
 from lessons_lib.recipes.cards import write_anew
-from lessons_lib.translators import DomainNet, TranslatorNet
 from small import randn
 
 CARDS = sorted(path.parent for home in (EMBEDDED, DIRECTIONS) for path in home.glob("*/card.json"))
@@ -169,7 +169,7 @@ DAMAGED = {
     ),
     "another kind": (
         lambda folder: write_card(folder, {"kind": "domains"}),
-        "a domains, not a translator: load it with `lessons_lib.translators.load_domains`",
+        "a domains, not a translator: load it with `lessons_lib.methods.translators.load_domains`",
     ),
     "a generator": (lambda folder: write_card(folder, {}), "a generator, not a .*lessons_lib.load`"),
 }  # fmt: skip

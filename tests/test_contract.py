@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lessons_lib import Sampler, inputs, load
+from lessons_lib import Sampler, load
 from lessons_lib.code import Code, Eps, plain
-from lessons_lib.denoisers import Denoiser, Guided, UNet
-from lessons_lib.editing import on_images, start_at
-from lessons_lib.intervals import Boosted
+from lessons_lib.denoisers import Denoiser, Guided
+from lessons_lib.methods.editing import on_images, start_at
+from lessons_lib.methods.intervals import Boosted
+from lessons_lib.models.unet import UNet
 from lessons_lib.schedule import Schedule
+from lessons_lib.studies import inputs
 from small import ALPHA_BAR, PROMPTS, mixture, randn, tiny_net, tiny_pipeline, tiny_unet
 
 KNOWN = ("codec", "prompts", "world", "labels", "text_width", "shape", "alpha_bar")

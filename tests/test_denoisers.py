@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.testing import assert_close
 
-from lessons_lib.denoisers import GaussianMixture, UNet, digits, predict, two_moons_of_gaussians
+from lessons_lib.denoisers import predict
+from lessons_lib.models.mixture import GaussianMixture, digits, two_moons_of_gaussians
+from lessons_lib.models.unet import UNet
 from small import ALPHA_BAR, mixture, randn, tiny_net, tiny_unet
 
 NETS = {

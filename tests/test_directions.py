@@ -5,22 +5,9 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler
-from lessons_lib.asyrp import Asyrp, Attention, PerTime, asymmetric
 from lessons_lib.code import plain, predicted_image, shift
-from lessons_lib.directions import (
-    descent,
-    directional,
-    new_delta_h,
-    new_f_t,
-    path,
-    source_paths,
-    strip,
-    text_direction,
-    train,
-    trained,
-    training,
-)
-from lessons_lib.rivals import (
+from lessons_lib.methods.asyrp import Asyrp, Attention, PerTime, asymmetric
+from lessons_lib.methods.rivals import (
     best_delta_h,
     by_copy,
     classifier_guidance,
@@ -31,6 +18,19 @@ from lessons_lib.rivals import (
     of_eps,
     random_instead,
     taught_f_t,
+)
+from lessons_lib.methods.training import (
+    descent,
+    directional,
+    new_delta_h,
+    new_f_t,
+    path,
+    source_paths,
+    strip,
+    text_change,
+    train,
+    trained,
+    training,
 )
 from small import randn, tiny_unet
 
@@ -144,8 +144,8 @@ def test_decay_leaves_a_shorter_delta_h(g, sources):
 
 
 def test_lists_of_texts_give_their_mean_direction():
-    one, alike = text_direction(TinyClip(), *PAIR)
-    many, _ = text_direction(TinyClip(), ["dark", "dark"], ["bright", "bright"])
+    one, alike = text_change(TinyClip(), *PAIR)
+    many, _ = text_change(TinyClip(), ["dark", "dark"], ["bright", "bright"])
     assert_close(one, many)
     assert_close(one, torch.tensor([2 * 0.5 / 1.25**0.5, 0, 0, 0]))
     assert alike == pytest.approx(0.6)  # (1 - 0.25) / 1.25

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.denoisers import GaussianMixture, digits
-from lessons_lib.editing import (
+from lessons_lib.encoder import independent, posterior
+from lessons_lib.methods.editing import (
     best_of,
     cycle_diffusion,
     ddib,
@@ -23,7 +23,7 @@ from lessons_lib.editing import (
     text_edit,
     text_samplers,
 )
-from lessons_lib.encoder import independent, posterior
+from lessons_lib.models.mixture import GaussianMixture, digits
 from lessons_lib.schedule import Schedule
 from small import ALPHA_BAR, PROMPTS, etas, mixture, randn, schedules, tiny_pipeline, tiny_unet
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler
-from lessons_lib.denoisers import GaussianMixture, digits
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
+from lessons_lib.models.mixture import GaussianMixture, digits
 from lessons_lib.schedule import Schedule, even, trailing
 from small import ALPHA_BAR, etas, mixture, randn, schedules, tiny_unet
 

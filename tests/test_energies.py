@@ -5,8 +5,8 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler
-from lessons_lib.editing import low_pass, sdedit, start_at
-from lessons_lib.energies import domain_independent, domain_specific, downhill, egsde
+from lessons_lib.methods.editing import low_pass, sdedit, start_at
+from lessons_lib.methods.egsde import domain_independent, domain_specific, downhill, egsde
 from lessons_lib.schedule import Schedule
 from small import ALPHA_BAR, mixture, randn, tiny_unet
 

@@ -4,9 +4,11 @@
 import pytest
 import torch
 
-from lessons_lib import Code, Sampler, bounds, load, worlds
-from lessons_lib.denoisers import GaussianMixture, UNet
+from lessons_lib import Code, Sampler, load, worlds
 from lessons_lib.encoder import invert, lockstep
+from lessons_lib.methods import bounds
+from lessons_lib.models.mixture import GaussianMixture
+from lessons_lib.models.unet import UNet
 from lessons_lib.schedule import (
     Schedule,
     even,

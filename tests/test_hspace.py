@@ -5,12 +5,12 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler
-from lessons_lib.asyrp import Asyrp, Conv
-from lessons_lib.hspace import (
+from lessons_lib.methods.asyrp import Asyrp, Conv
+from lessons_lib.methods.hspace import (
     all_h,
     classifier_normal,
     constant,
-    global_direction,
+    global_edit,
     linearity,
     principal,
     r_squared,
@@ -77,7 +77,7 @@ def test_the_global_direction_is_the_mean_of_what_each_image_gets(model):
     z = g.draw(4, seed=0)
     torch.manual_seed(0)
     edit = Asyrp.of(Conv(16, 32), 900, 300) * 2.0
-    mean = global_direction(g, z, edit)
+    mean = global_edit(g, z, edit)
     (_, d), = mean.terms  # fmt: skip
     assert (d.first, d.last, d.visits) == (799, 400, 3)
     b = model.encode(z.x_T, 799)
@@ -85,9 +85,9 @@ def test_the_global_direction_is_the_mean_of_what_each_image_gets(model):
     b = model.encode(x, 799)
     assert_close(mean.shift(b, 799)[0], edit.shift(b, 799).mean(0))
     same = constant(randn(*H, dtype=torch.float32), 900, 300)
-    assert_close(g.decode(z, global_direction(g, z, same)), g.decode(z, same), rtol=0, atol=1e-4)
+    assert_close(g.decode(z, global_edit(g, z, same)), g.decode(z, same), rtol=0, atol=1e-4)
     with pytest.raises(ValueError, match="at no step"):
-        global_direction(g, z, edit.within(10, 5))
+        global_edit(g, z, edit.within(10, 5))
 
 
 def test_all_h_is_that_of_every_step(model):

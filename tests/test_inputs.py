@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lessons_lib import inputs, load, worlds
+from lessons_lib import load, worlds
+from lessons_lib.studies import inputs
 from small import mixture, tiny_latent, tiny_pipeline, tiny_unet
 
 

@@ -6,8 +6,9 @@ from torch.testing import assert_close
 
 from lessons_lib import Sampler
 from lessons_lib.code import plain
-from lessons_lib.hspace import constant
-from lessons_lib.intervals import (
+from lessons_lib.judges.metrics import rms
+from lessons_lib.methods.hspace import constant
+from lessons_lib.methods.intervals import (
     Boosted,
     Curves,
     at_each_end,
@@ -18,7 +19,6 @@ from lessons_lib.intervals import (
     texts_apart,
     threshold,
 )
-from lessons_lib.metrics import rms
 from small import mixture, randn, tiny_unet
 
 C = Curves(

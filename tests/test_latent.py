@@ -10,8 +10,9 @@ from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler, checkpoints, load
 from lessons_lib.checkpoints import TEXT_WEIGHTS, WEIGHTS, CheckpointError
-from lessons_lib.denoisers import Guided, UNet, predict
-from lessons_lib.latent import Codec
+from lessons_lib.denoisers import Guided, predict
+from lessons_lib.models.latent import Codec
+from lessons_lib.models.unet import UNet
 from lessons_lib.schedule import Schedule, trailing
 from small import (
     ALPHA_BAR,

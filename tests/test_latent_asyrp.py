@@ -7,21 +7,15 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.asyrp import Attention, Conv, edit_names, load_edit
-from lessons_lib.directions import from_first, new_f_t, source_paths, strip, train
 from lessons_lib.encoder import invert
-from lessons_lib.evaluators import load_clip, load_critic
-from lessons_lib.hspace import constant
-from lessons_lib.recipes.directions import (
-    ATTRIBUTES,
-    codes,
-    compared,
-    goal,
-    judged,
-    kernel_distance,
-)
-from lessons_lib.recipes.directions import shown as seen
-from lessons_lib.subjects import subjects
+from lessons_lib.judges.evaluators import load_clip, load_critic
+from lessons_lib.methods.asyrp import Attention, Conv, edit_names, load_edit
+from lessons_lib.methods.hspace import constant
+from lessons_lib.methods.training import from_first, new_f_t, source_paths, strip, train
+from lessons_lib.studies.attributes import ATTRIBUTES, codes, goal
+from lessons_lib.studies.attributes import shown as seen
+from lessons_lib.studies.edits import compared, judged, kernel_distance
+from lessons_lib.studies.subjects import subjects
 from lessons_lib.worlds import faces
 from small import PROMPTS, randn, tiny_pipeline, tiny_unet
 from test_directions import PAIR, TinyClip

@@ -13,14 +13,14 @@ from skimage.metrics import structural_similarity
 from torch import nn
 from torch.testing import assert_close
 
-from lessons_lib import metrics
-from lessons_lib.counterfactual import (
+from lessons_lib.judges import metrics
+from lessons_lib.judges.counterfactual import (
     baselines,
     counterfactual_scores,
     manifold_distance,
     nearest_factors,
 )
-from lessons_lib.evaluators import load_critic
+from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.worlds import WORLDS, Factor, World
 from small import randn
 

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lessons_lib import pages
-from lessons_lib.kernels import KernelManager
+from lessons_lib.press.kernels import KernelManager
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMETERS = 'steps = 5\neta = 0.5\ncheckpoint = "faces"\netas = [0, 0.5]\ndevice = None'
@@ -174,7 +174,7 @@ def test_a_parameters_cell_holds_literals_only(cell):
 
 
 def test_equations_become_mathml():
-    from lessons_lib.handout import mathml
+    from lessons_lib.press.handout import mathml
 
     assert "<mtable" in mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "block")
     assert "<code>" in mathml(r"\frac{a") or "<math" in mathml(r"\frac{a")

@@ -11,9 +11,10 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler, encoder, load
-from lessons_lib.denoisers import Guided, digits
-from lessons_lib.editing import cycle_diffusion, sdedit, start_at
+from lessons_lib.denoisers import Guided
 from lessons_lib.encoder import posterior
+from lessons_lib.methods.editing import cycle_diffusion, sdedit, start_at
+from lessons_lib.models.mixture import digits
 from lessons_lib.schedule import Schedule, mean_coefficients, noised
 from small import ALPHA_BAR, PROMPTS, randn, tiny_pipeline
 

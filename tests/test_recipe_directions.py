@@ -6,11 +6,12 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.asyrp import load_edit
-from lessons_lib.directions import source_paths, strip, text_direction
-from lessons_lib.evaluators import KINDS, load_clip, load_critic
+from lessons_lib.judges.evaluators import KINDS, load_clip, load_critic
+from lessons_lib.methods.asyrp import load_edit
+from lessons_lib.methods.training import source_paths, strip, text_change
 from lessons_lib.recipes import directions as recipe
-from lessons_lib.recipes.directions import ATTRIBUTES, at_equal_success, linearity
+from lessons_lib.studies.attributes import ATTRIBUTES
+from lessons_lib.studies.edits import at_equal_success, linearity
 from lessons_lib.worlds import faces
 
 
@@ -23,7 +24,7 @@ def clip():
 def test_an_attribute_is_said_in_words_that_clip_knows_and_changes_one_factor(name, clip):
     attribute = ATTRIBUTES[name]
     assert len(attribute.source) == len(attribute.target)
-    assert text_direction(clip, attribute.source, attribute.target)[0].norm() > 0.05
+    assert text_change(clip, attribute.source, attribute.target)[0].norm() > 0.05
     assert (attribute.wanted is None) == (attribute.look in KINDS)
     if attribute.wanted:
         factors = faces.sample_factors(50, seed=0)
@@ -84,7 +85,7 @@ def test_a_delta_h_of_its_own_misses_less_by_the_texts_and_less_of_the_truth_if_
     unedited, edited = (sampler.decode(z, e).float() for e in (recipe.plain, own))
     assert missed(edited) < 0.9 * missed(unedited)
 
-    (towards, _), seen = text_direction(clip, tanned.source, tanned.target), clip.image(unedited)
+    (towards, _), seen = text_change(clip, tanned.source, tanned.target), clip.image(unedited)
     reach = 1 - F.cosine_similarity(seen, seen + towards).mean()
     assert_close(missed(unedited), s.clip_weight + s.reach_weight * reach)  # nothing has moved
 

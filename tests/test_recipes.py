@@ -8,13 +8,19 @@ from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
 from lessons_lib.checkpoints import CheckpointError, card, verify
-from lessons_lib.evaluators import HEADS, columns, load_clip, load_critic
+from lessons_lib.judges.evaluators import HEADS, columns, load_clip, load_critic
 from lessons_lib.recipes import clip, critic, figures, loop, pools, text_to_image
 from lessons_lib.recipes.__main__ import RECIPES
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
 from lessons_lib.recipes.critic import Critics, factor_loss, same_person, targets
-from lessons_lib.recipes.loop import Run, accelerator, check_gradients, learning_rate, precision
+from lessons_lib.recipes.loop import (
+    Run,
+    accelerator,
+    check_gradients,
+    learning_rate,
+    mixed_precision,
+)
 from lessons_lib.recipes.pixel import Pixel, scheduler, times, velocity
 from lessons_lib.schedule import linear_alpha_bar
 from lessons_lib.worlds import WORLDS
@@ -56,9 +62,9 @@ def test_the_rate_rises_rests_and_falls_to_zero():
 @pytest.mark.parametrize("has", [{"amx_bf16": True}, {"avx512_bf16": True}, {"bf16": True}])
 def test_bf16_is_for_processors_that_compute_in_it(has, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
-    assert precision("cpu") == "bf16"
+    assert mixed_precision("cpu") == "bf16"
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(has, False))
-    assert (precision("cpu"), precision("cuda")) == ("no", "bf16")
+    assert (mixed_precision("cpu"), mixed_precision("cuda")) == ("no", "bf16")
 
 
 def test_gradients_lost_on_the_way_stop_the_run():

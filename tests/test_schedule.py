@@ -79,7 +79,7 @@ def test_mean_coefficients_are_the_step(s, eta):
     sigma, x, P = s.sigma(eta), 0.3, 0.9
     eps = (x - s.a.sqrt() * P) / (1 - s.a).sqrt()
     c_x, c_P = sch.mean_coefficients(s.a, s.a_to, sigma)
-    assert_close(c_x * x + c_P * P, s.a_to.sqrt() * P + sch.direction(s.a_to, sigma) * eps)
+    assert_close(c_x * x + c_P * P, s.a_to.sqrt() * P + sch.factor_in_D(s.a_to, sigma) * eps)
     assert (c_x >= 0).all() and (c_P >= -1e-12).all()
 
 

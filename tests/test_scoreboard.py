@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lessons_lib import scoreboard as sb
-from lessons_lib.evaluators import load_critic
+from lessons_lib.judges import tables
+from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.sampler import Sampler
+from lessons_lib.studies import text, unpaired
 from lessons_lib.worlds import WORLDS, triplets
 from small import randn, tiny_unet
 
@@ -30,44 +32,44 @@ def row(*values, metric="SSIM to the source"):
 def test_the_reverse_of_a_verdict(seed, by):
     one, other = row(*(randn(20, seed=seed) + by).tolist()), row(*randn(20, seed=seed + 1).tolist())
     opposite = {"better": "worse", "worse": "better", "undecided": "undecided"}
-    said = sb.verdict("SSIM to the source", one, other)
-    assert sb.verdict("SSIM to the source", other, one) == opposite[said]
+    said = tables.verdict("SSIM to the source", one, other)
+    assert tables.verdict("SSIM to the source", other, one) == opposite[said]
 
 
 def test_a_verdict_is_over_pairs_and_knows_where_less_is_better():
     hard = randn(30, seed=1)
     one, other = row(*(hard + 0.1 + 0.01 * randn(30)).tolist()), row(*hard.tolist())
-    assert sb.verdict("SSIM to the source", one, other) == "better"
+    assert tables.verdict("SSIM to the source", one, other) == "better"
     metric = "distance to the true dog"
     one, other = ({metric: v["SSIM to the source"]} for v in (one, other))
-    assert sb.verdict(metric, one, other) == "worse"
-    assert sb.verdict(metric, one, one) == "undecided"
+    assert tables.verdict(metric, one, other) == "worse"
+    assert tables.verdict(metric, one, one) == "undecided"
 
 
 def test_an_undefined_share_is_left_out_of_its_mean():
     values = torch.tensor([1.0, 3.0, math.nan])
-    assert sb.interval(values).mean == 2
+    assert tables.interval(values).mean == 2
     rows = {"a": row(1.0, 2.0, math.nan), "b": row(1.0, math.nan, 2.0)}
     with pytest.raises(ValueError, match="at least 2"):  # one pair is left
-        sb.verdict("SSIM to the source", rows["a"], rows["b"])
+        tables.verdict("SSIM to the source", rows["a"], rows["b"])
 
 
 def test_a_table_has_every_metric_and_an_empty_cell_where_there_is_none():
     rows = {"a": row(1.0, 1.0), "b": row(2.0, 2.0) | row(3.0, 3.0, metric="FID of one")}
-    lines = sb.table(rows).splitlines()
+    lines = tables.table(rows).splitlines()
     assert lines[0] == "| |SSIM to the source|FID of one|"
     assert lines[2:] == ["|a|1.00 [1.00, 1.00]||", "|b|2.00 [2.00, 2.00]|3.00 [3.00, 3.00]|"]
 
 
 def test_a_report_records_each_mean_with_its_interval(capsys):
-    sb.report({"a": row(1.0, 1.0), "b": row(2.0, 2.0, metric="other")})
+    tables.report({"a": row(1.0, 1.0), "b": row(2.0, 2.0, metric="other")})
     said = capsys.readouterr().out.splitlines()
     assert said == ["SSIM to the source, a: 1 [1, 1]", "other, b: 2 [2, 2]"]
 
 
 def test_a_forest_has_a_panel_for_each_metric():
     rows = {"a": row(1.0, 2.0) | row(3.0, 4.0, metric="b") | row(3.0, 4.0, metric="c")}
-    titles = [ax.get_title() for ax in sb.forest(rows, ["a"], columns=2).axes]
+    titles = [ax.get_title() for ax in tables.forest(rows, ["a"], columns=2).axes]
     assert titles == ["SSIM to the source", "b", "c", ""]
 
 
@@ -76,17 +78,21 @@ def test_a_forest_has_a_panel_for_each_metric():
 
 @pytest.fixture(scope="module")
 def pair():
-    return sb.drawn("cats", "dogs", 16, 3, 32)
+    return unpaired.drawn("cats", "dogs", 16, 3, 32)
 
 
 def test_the_true_dogs_are_dogs_and_keep_every_shared_factor(pair):
     critic = load_critic()
-    assert sb.judged(pair.truth, "dogs", critic).mean() > 0.9
-    assert sb.judged(pair.x, "dogs", critic).mean() < 0.1
-    found = sb.kept(pair.truth, pair.factors, "dogs", critic)
-    assert set(found) == set(sb.SHARED) >= {name for group in sb.GROUPS.values() for name in group}
+    assert unpaired.judged_as(pair.truth, "dogs", critic).mean() > 0.9
+    assert unpaired.judged_as(pair.x, "dogs", critic).mean() < 0.1
+    found = unpaired.kept(pair.truth, pair.factors, "dogs", critic)
+    assert (
+        set(found)
+        == set(unpaired.SHARED)
+        >= {name for group in unpaired.GROUPS.values() for name in group}
+    )
     assert min(found.values()) > 0.8
-    others = sb.kept(pair.truth.roll(1, 0), pair.factors, "dogs", critic)
+    others = unpaired.kept(pair.truth.roll(1, 0), pair.factors, "dogs", critic)
     assert sum(others.values()) < 0.5 * sum(found.values())
 
 
@@ -95,24 +101,24 @@ def test_the_scores_of_the_truth_and_of_no_edit(pair):
         return (a - b).abs().flatten(1).mean(1)
 
     critic = load_critic()
-    nothing = sb.translation_scores(pair.x, pair, critic, near)
+    nothing = unpaired.translation_scores(pair.x, pair, critic, near)
     assert "PSNR to the source (dB)" not in nothing  # infinite
     assert nothing["SSIM to the source"].min() > 0.999
-    perfect = sb.translation_scores(pair.truth, pair, critic, near)
+    perfect = unpaired.translation_scores(pair.truth, pair, critic, near)
     assert perfect["distance to the true dog"].max() == 0
     held_out = WORLDS["dogs"].sample(64, 4, 32).image
     of_truth, of_x = (
-        sb.translation_figures(v, pair, held_out, critic)["KID"] for v in (pair.truth, pair.x)
+        unpaired.translation_figures(v, pair, held_out, critic)["KID"] for v in (pair.truth, pair.x)
     )
     assert of_truth < of_x / 5
 
 
 def test_every_translation_runs_and_what_is_absent_is_left_out():
     first, target = (Sampler(tiny_unet(seed), 6, 0.1) for seed in (0, 1))
-    few = sb.translations(first, target, None, None, None)
+    few = unpaired.translations(first, target, None, None, None)
     assert list(few) == ["CycleDiffusion", "SDEdit", "DDIB", "ILVR"]
-    every = sb.translations(first, target, lambda x, t: x, lambda x: -x, "T_es 800")
-    assert {sb.CLEANED, "EGSDE", "CUT"} == set(every) - set(few)
+    every = unpaired.translations(first, target, lambda x, t: x, lambda x: -x, "T_es 800")
+    assert {unpaired.CLEANED, "EGSDE", "CUT"} == set(every) - set(few)
     x = randn(2, 3, 8, 8).clamp(-1, 1)
     for name, settings in every.items():
         setting = "areas of 4 pixels" if name == "ILVR" else list(settings)[-1]
@@ -126,10 +132,10 @@ def test_a_setting_is_chosen_among_the_dogs_by_the_distance():
         "b": {"judged a dog": 0.96, "distance to the true dog": 3.0},
         "c": {"judged a dog": 1.0, "distance to the true dog": 2.0},
     }
-    assert sb.best_translation(tried) == "c"
+    assert unpaired.best_translation(tried) == "c"
     del tried["b"], tried["c"]
     tried["d"] = {"judged a dog": 0.6, "distance to the true dog": 9.0}
-    assert sb.best_translation(tried) == "d"
+    assert unpaired.best_translation(tried) == "d"
 
 
 # ---------------------------------------------------------------- Table 2
@@ -138,9 +144,9 @@ def test_a_setting_is_chosen_among_the_dogs_by_the_distance():
 def test_cases_are_taken_in_turn_of_kind_and_world():
     cases = triplets()
     groups = {(c.kind, c.world) for c in cases}
-    first = sb.taken_in_turn(cases, len(groups))
+    first = text.taken_in_turn(cases, len(groups))
     assert {(c.kind, c.world) for c in first} == groups
-    assert len(sb.taken_in_turn(cases, 1000)) == len(cases)
+    assert len(text.taken_in_turn(cases, 1000)) == len(cases)
 
 
 def test_cases_with_unknown_words_are_left_out():
@@ -148,22 +154,24 @@ def test_cases_with_unknown_words_are_left_out():
     words = {w for c in cases for t in (c.source, c.target) for w in t.replace(",", " ").split()}
     tokenizer = SimpleNamespace(init_kwargs={"words": sorted(words - {"robot"})})
     model = SimpleNamespace(prompts=SimpleNamespace(tokenizer=tokenizer))
-    kept = sb.readable(model, cases)
+    kept = text.readable_cases(model, cases)
     assert 0 < len(kept) < len(cases) and not any("robot" in c.target for c in kept)
 
 
 def test_the_wanted_change_is_reached_by_the_true_edit_and_not_by_none():
-    cases = sb.pictured(sb.taken_in_turn([c for c in triplets() if c.world == "animals"], 4), 32)
+    cases = text.pictured(
+        text.taken_in_turn([c for c in triplets() if c.world == "animals"], 4), 32
+    )
     critic = load_critic()
-    share, drift = sb.reached(cases.truth, cases.triplets, critic, lambda a, b: (a - b).sum())
-    none, _ = sb.reached(cases.x, cases.triplets, critic, lambda a, b: (a - b).sum())
+    share, drift = text.reached(cases.truth, cases.triplets, critic, lambda a, b: (a - b).sum())
+    none, _ = text.reached(cases.x, cases.triplets, critic, lambda a, b: (a - b).sum())
     assert share.nanmean() > 0.8 and drift.mean() < 0.1
     assert none.nanmean().abs() < 0.1
 
 
 def test_the_chosen_edit_is_the_other_encoder_s():
     def of(method, chooser, judge):
-        scores = row(chooser, chooser, metric=sb.CHOOSER) | row(judge, judge, metric="S_D-CLIP")
+        scores = row(chooser, chooser, metric=text.CHOOSER) | row(judge, judge, metric="S_D-CLIP")
         return {"method": method, "setting": "", "scores": scores}
 
     rows = {"x": of("A", 0.1, 0.9), "y": of("A", 0.2, 0.1), "z": of("B", 0.0, 0.0)}
@@ -198,7 +206,7 @@ def test_networks_run_in_half_precision_where_that_is_fast(fast, dtype, monkeypa
         return x
 
     sb.in_batches(edit, torch.randn(3, 4, 4))
-    assert ran_in == [dtype] and sb.precision("cpu") == str(dtype).removeprefix("torch.")
+    assert ran_in == [dtype] and sb.computed_in("cpu") == str(dtype).removeprefix("torch.")
 
 
 def test_what_was_made_is_found_again_by_its_key(tmp_path):
@@ -264,7 +272,7 @@ def test_the_committed_tables_are_whole_and_small():
     unpaired = {k: v for k, v in sb.tables_of(boards).items() if k.endswith("to dogs")}
     assert "cats to dogs" in unpaired
     for board in unpaired.values():
-        assert {"CycleDiffusion", sb.CLEANED, "SDEdit", "DDIB", "ILVR"} <= set(board["rows"])
+        assert {"CycleDiffusion", unpaired.CLEANED, "SDEdit", "DDIB", "ILVR"} <= set(board["rows"])
         assert board["images"] >= 300
         for made in board["rows"].values():
             assert {len(v) for v in made["scores"].values()} == {board["images"]}

@@ -5,9 +5,9 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.evaluators import load_critic
-from lessons_lib.metrics import perceptual_distance
-from lessons_lib.subjects import scores, subjects, who_lacks
+from lessons_lib.judges.evaluators import load_critic
+from lessons_lib.judges.metrics import perceptual_distance
+from lessons_lib.studies.subjects import scores, subjects, who_lacks
 from lessons_lib.worlds import WORLDS
 from small import mixture, tiny_unet
 

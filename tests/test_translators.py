@@ -11,13 +11,13 @@ from torch.testing import assert_close
 
 from lessons_lib import Sampler
 from lessons_lib.checkpoints import CheckpointError, verify
-from lessons_lib.editing import low_pass
-from lessons_lib.energies import egsde
+from lessons_lib.methods.editing import low_pass
+from lessons_lib.methods.egsde import egsde
+from lessons_lib.methods.translators import DomainNet, TranslatorNet, load_domains, load_translator
 from lessons_lib.recipes import loop, pools
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.cut import Cut, Domains, Rivals, patch_nce
 from lessons_lib.recipes.loop import Run, accelerator
-from lessons_lib.translators import DomainNet, TranslatorNet, load_domains, load_translator
 from small import randn, tiny_unet
 
 TINY = Cut("cut", size=16, channels=(8, 8, 16), blocks=2, images=48, pool=16, batch=8, warmup=2)

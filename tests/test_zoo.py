@@ -6,7 +6,8 @@ import re
 import pytest
 import torch
 
-from lessons_lib import worlds, zoo
+from lessons_lib import worlds
+from lessons_lib.studies import zoo
 from lessons_lib.widgets import explore_factors, factor_figure
 
 
@@ -41,13 +42,15 @@ def test_a_model_of_texts_is_told_the_captions_of_the_pictures_beside(tmp_path, 
     from small import tiny_pipeline
 
     tiny_pipeline(tmp_path / "tiny")
-    images, captions = zoo._told(4, 1, 16)
+    images, captions = zoo._captioned(4, 1, 16)
     assert images.shape == (4, 3, 16, 16)
     first = [worlds.WORLDS[name].sample(2, 1, 16) for name in zoo.TEXTS]
     assert captions == [b.caption[0] for b in first] + [first[0].caption[1]]
     torch.testing.assert_close(images[2], first[2].image[0])
     told = ["a red house", "a blue car at night"]
-    monkeypatch.setattr(zoo, "_told", lambda n, seed, size: (torch.zeros(n, 3, size, size), told))
+    monkeypatch.setattr(
+        zoo, "_captioned", lambda n, seed, size: (torch.zeros(n, 3, size, size), told)
+    )
     x, data, captions = zoo.beside_data(tmp_path / "tiny", 2, steps=2, seed=0)
     assert x.shape == data.shape == (2, 3, 16, 16) and captions == told
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
-from ..evaluators import SIZE, load_clip
+from ..judges.evaluators import SIZE, load_clip
 from ..worlds import TRAIN_SEEDS, WORLDS, Factor, World
 from . import text
 from .critic import NOISE

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checkpoints import save_network
-from ..evaluators import HEADS, SIZE, CriticNet, columns, kinds_of, load_critic
+from ..judges.evaluators import HEADS, SIZE, CriticNet, columns, kinds_of, load_critic
 from ..worlds import TRAIN_SEEDS, WORLDS, World
 from .loop import Recipe
 from .pools import CHUNK, Factors, Pool, drawn, picks

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..checkpoints import save_network
+from ..methods.translators import GROUPS, DomainNet, TranslatorNet, load_domains, load_translator
 from ..schedule import linear_alpha_bar, noised
-from ..translators import GROUPS, DomainNet, TranslatorNet, load_domains, load_translator
 from ..worlds import WORLDS
 from .loop import Recipe
 from .pixel import times

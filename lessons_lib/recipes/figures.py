@@ -17,12 +17,13 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from .. import metrics, plots
+from .. import plots
 from ..checkpoints import card, carded, fingerprint, kind_of, load, write_card
 from ..code import Code
-from ..counterfactual import manifold_distance, nearest_factors, readings
 from ..denoisers import Denoiser, Guided, half_is_fast
-from ..evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
+from ..judges import metrics
+from ..judges.counterfactual import manifold_distance, nearest_factors, readings
+from ..judges.evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
 from ..paths import BUILD, EMBEDDED
 from ..sampler import Sampler
 from ..worlds import WORLDS, Batch

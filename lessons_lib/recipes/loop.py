@@ -76,11 +76,11 @@ def accelerator(device: str = "cpu", compiled: bool = True):
 
     backend = "inductor" if compiled else "no"
     return Accelerator(
-        cpu=device == "cpu", mixed_precision=precision(device), dynamo_backend=backend
+        cpu=device == "cpu", mixed_precision=mixed_precision(device), dynamo_backend=backend
     )
 
 
-def precision(device: str) -> str:
+def mixed_precision(device: str) -> str:
     """accelerate's word for the precision that networks are trained in."""
     return "bf16" if half_is_fast(device) else "no"
 
@@ -149,7 +149,9 @@ class Run:
             weight_decay=recipe.weight_decay,
             fused=True,
         )
-        run = cls(recipe, net, ema, optimizer, 0, 0.0, [], str(warm_start), told(warm_start), parts)
+        run = cls(
+            recipe, net, ema, optimizer, 0, 0.0, [], str(warm_start), training_of(warm_start), parts
+        )
         if not fresh:
             saved = torch.load(folder / "state.pt", map_location=device, weights_only=True)
             for name in ("net", "ema", "optimizer"):
@@ -169,7 +171,7 @@ class Run:
         (folder / "state.tmp").rename(folder / "state.pt")
 
 
-def told(checkpoint: str | Path) -> dict:
+def training_of(checkpoint: str | Path) -> dict:
     """What a checkpoint's card says of its training; {} for none, or one without a card."""
     said = card_if_any(find(checkpoint)) if checkpoint else {}
     kept = ("recipe", "training_seconds", "loss_curve", "began_from", "earlier")

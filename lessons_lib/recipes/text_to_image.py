@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
 from ..checkpoints import digest
-from ..latent import Codec
+from ..models.latent import Codec
 from ..paths import BUILD, EMBEDDED
 from ..worlds import WORLDS
 from . import text

@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .denoisers import Denoiser, Guided, UNet
-from .latent import Prompts
-from .sampler import Sampler
+from ..denoisers import Denoiser, Guided
+from ..models.latent import Prompts
+from ..models.unet import UNet
+from ..sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,14 @@ def controlled(
     layers = _cross_attention(network)
     kept = _Kept()
 
-    def record(layer: int, own: Tensor) -> Tensor:
+    def remember(layer: int, own: Tensor) -> Tensor:
         kept.maps[layer] = own
         return own
 
     def use(layer: int, own: Tensor) -> Tensor:
         return maps(own, kept.maps[layer]) if kept.t >= until else own
 
-    pair = ((source, _Attended(source.denoiser, layers, record, kept, True)),
+    pair = ((source, _Attended(source.denoiser, layers, remember, kept, True)),
             (target, _Attended(target.denoiser, layers, use, kept, False)))  # fmt: skip
     return tuple(g.replace(denoiser=watched) for g, watched in pair)
 

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import checked_images
-from .code import Edit, Eps
-from .denoisers import Denoiser, predict, signal
+from ..checks import checked_images
+from ..code import Edit, Eps
+from ..denoisers import Denoiser, predict, signal
+from ..sampler import Sampler
+from ..schedule import noised
 from .editing import sdedit
-from .sampler import Sampler
-from .schedule import noised
 
 Energy = Callable[[Tensor, int], Tensor]  # x_t (B, *shape), t -> (B,), differentiable
 Features = Callable[[Tensor, int], Tensor]  # x_t (B, *shape), t -> maps (B, C, h, w)

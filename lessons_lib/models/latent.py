@@ -17,7 +17,7 @@ import textwrap
 import torch
 from torch import Tensor
 
-from .checks import whole
+from ..checks import whole
 
 
 class Codec:

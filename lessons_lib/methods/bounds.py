@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .checks import repeated, whole
-from .denoisers import Denoiser, GaussianMixture
-from .sampler import Sampler
-from .schedule import Schedule, mean_coefficients
+from ..checks import repeated, whole
+from ..denoisers import Denoiser
+from ..models.mixture import GaussianMixture
+from ..sampler import Sampler
+from ..schedule import Schedule, mean_coefficients
 
 
 def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from .asyrp import Asyrp, edit_names, load_edit
-from .code import Code
-from .counterfactual import Scores, counterfactual_scores
-from .hspace import constant, principal
-from .metrics import Distance
-from .recipes.directions import ATTRIBUTES, HELD_OUT, codes, told
-from .sampler import Sampler
-from .worlds import WORLDS
+from ..code import Code
+from ..judges.counterfactual import Scores, counterfactual_scores
+from ..judges.metrics import Distance
+from ..methods.asyrp import Asyrp, edit_names, load_edit
+from ..methods.hspace import constant, principal
+from ..sampler import Sampler
+from ..worlds import WORLDS
+from .attributes import ATTRIBUTES, HELD_OUT, codes, cond_of
 
 if TYPE_CHECKING:
-    from .evaluators import Critic
+    from ..judges.evaluators import Critic
 
 Factors = dict[str, Tensor]
 WORLD = "faces"  # what ATTRIBUTES are of
@@ -76,10 +76,10 @@ def subjects(
         said = "None of these directions has a true counterfactual: what needs one is left out."
         captions = [prompt] * n if reads else None
         z = sampler.draw(n, seed)
-        return Subjects(z, edits, {}, None, said, captions, told(model, captions))
+        return Subjects(z, edits, {}, None, said, captions, cond_of(model, captions))
     factors = who_lacks(truths, n, seed)
     captions = WORLDS[WORLD].captions(factors, HELD_OUT + seed) if reads else None
-    cond = told(model, captions)
+    cond = cond_of(model, captions)
     pictures = WORLDS[WORLD].render(factors, model.picture_shape[-1]).to(model.device)
     goals = {k: ATTRIBUTES[k].wanted(factors) for k in truths}
     rest = ", ".join(k for k in known if k not in truths)
@@ -123,7 +123,7 @@ def _without_truth(
 ) -> Subjects:
     reads = sampler.denoiser.prompts is not None
     captions = [prompt] * n if reads else None
-    cond, strangers = told(sampler.denoiser, captions), sampler.draw(len(names) + 5, seed + 1)
+    cond, strangers = cond_of(sampler.denoiser, captions), sampler.draw(len(names) + 5, seed + 1)
     one = None if cond is None else cond[:1]
     h = next(
         step.h for step in sampler.trajectory(strangers, cond=one)

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import (
+from ..checkpoints import (
     OWN_WEIGHTS,
     CheckpointError,
     carded,
@@ -31,10 +31,10 @@ from .checkpoints import (
     with_weights,
     write_card,
 )
-from .code import Eps
-from .denoisers import Bottleneck, Denoiser, Halves
-from .paths import DIRECTIONS
-from .schedule import Schedule
+from ..code import Eps
+from ..denoisers import Bottleneck, Denoiser, Halves
+from ..paths import DIRECTIONS
+from ..schedule import Schedule
 
 # ---------------------------------------------------------------- the step
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoints import EMBEDDED, card_if_any, load
-from .denoisers import GaussianMixture, Guided
-from .sampler import Sampler
-from .worlds import WORLDS
+from ..checkpoints import EMBEDDED, card_if_any, load
+from ..denoisers import Guided
+from ..models.mixture import GaussianMixture
+from ..paths import ROOT
+from ..sampler import Sampler
+from ..worlds import WORLDS
 
-ROOT = Path(__file__).resolve().parents[1]
 TEXTS = (
     "animals",
     "faces",
@@ -60,13 +61,13 @@ def beside_data(
     if model.prompts is None:
         x = g.decode(g.draw(n, seed))
         return x, WORLDS[model.world].sample(n, seed, x.shape[-1]).image, []
-    images, captions = _told(n, seed, model.picture_shape[-1])
+    images, captions = _captioned(n, seed, model.picture_shape[-1])
     g = Sampler(Guided(model, 3.0, model.prompts.empty), steps)
     z = g.decode(g.draw(n, seed), cond=model.prompts(captions))
     return model.pictures(z), images, captions
 
 
-def _told(n: int, seed: int, size: int) -> tuple[Tensor, list[str]]:
+def _captioned(n: int, seed: int, size: int) -> tuple[Tensor, list[str]]:
     """`n` held-out pictures of the worlds in TEXTS, in turn, and their captions."""
     batches = [WORLDS[name].sample(-(-n // len(TEXTS)), seed, size) for name in TEXTS]
     images = torch.stack([b.image for b in batches], 1).flatten(0, 1)[:n]

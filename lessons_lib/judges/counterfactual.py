@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ..worlds import WORLDS, Factor, World
 from .metrics import AT_ONCE, Distance, checked, psnr
-from .worlds import WORLDS, Factor, World
 
 if TYPE_CHECKING:
     from .evaluators import Critic

@@ -1,7 +1,7 @@
 """The networks that CycleDiffusion's rivals bring along: CUT's generator, and EGSDE's classifier.
 
 dog = load_translator("cut-cats-dogs")(cat)
-features = load_domains("domains").features      # for `energies.egsde`
+features = load_domains("domains").features      # for `egsde.egsde`
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import load_network
+from ..checkpoints import load_network
 
 GROUPS = (
     4  # of the normalizations, for CUT's own, each channel by itself, take away an image's colour:

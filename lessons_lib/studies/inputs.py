@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, GaussianMixture
-from .worlds import WORLDS
+from ..denoisers import Denoiser
+from ..models.mixture import GaussianMixture
+from ..worlds import WORLDS
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
 

@@ -21,14 +21,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import for_each, repeated, whole
+from ..code import Code, Edit, Eps, Step
+from ..sampler import Sampler
+from ..schedule import Schedule
 from .asyrp import Asyrp, Attention, Conv, PerTime
-from .checks import for_each, repeated, whole
-from .code import Code, Edit, Eps, Step
-from .sampler import Sampler
-from .schedule import Schedule
 
 if TYPE_CHECKING:
-    from .evaluators import Clip
+    from ..judges.evaluators import Clip
 
 LEAST_MOVE = 1e-3  # of unit vectors, which differ by at most 2
 Texts = str | list[str]
@@ -93,18 +93,18 @@ def _until(sampler: Sampler, z: Code, cond: Tensor | None, last: int) -> Iterato
             return
 
 
-def directional(before: Tensor, after: Tensor, direction: Tensor) -> Tensor:
-    """cos(after - before, direction) of vectors (B, E), (B,): 1 is straight along it.
+def directional(before: Tensor, after: Tensor, along: Tensor) -> Tensor:
+    """cos(after - before, along) of vectors (B, E), (B,): 1 is straight along it.
 
     0 for an image that has not moved: a move below `LEAST_MOVE` counts by its length, so that its
     gradient is finite.
     """
     moved = after - before
-    lengths = moved.norm(dim=1).clamp_min(LEAST_MOVE) * direction.norm(dim=-1)
-    return (moved * direction).sum(1) / lengths
+    lengths = moved.norm(dim=1).clamp_min(LEAST_MOVE) * along.norm(dim=-1)
+    return (moved * along).sum(1) / lengths
 
 
-def text_direction(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, float]:
+def text_change(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, float]:
     """(E_T(target) - E_T(source) (E,), the cosine of the two); the means of lists of as many texts."""
     a, b = _text_vectors(clip, source, target)
     if (b - a).mean(0).norm() < 1e-5:
@@ -207,7 +207,7 @@ def training(
         )
     asyrp = Asyrp.of(form, 10**9)
     edited = edited or (lambda scale: asyrp * scale if through else with_gradient(asyrp * scale))
-    towards, alike = text_direction(clip, source, target)
+    towards, alike = text_change(clip, source, target)
     l1_weight = max(0.0, 3 * alike) if l1_weight is None else l1_weight
     weights = clip_weight, reach_weight, l1_weight
     gen = torch.Generator().manual_seed(seed)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..checks import repeated, whole
+from ..code import Code
+from ..denoisers import Denoiser
+from ..judges.metrics import Interval
+from ..sampler import Sampler
 from .asyrp import Asyrp, PerTime, asymmetric
-from .checks import repeated, whole
-from .code import Code
-from .denoisers import Denoiser
-from .metrics import Interval
-from .sampler import Sampler
 
 
 def constant(delta_h: Tensor, first: int, last: int = 0, visits: int | None = None) -> Asyrp:
@@ -30,7 +30,7 @@ def all_h(sampler: Sampler, z: Code, cond: Tensor | None = None) -> Tensor:
 
 
 @torch.no_grad()
-def global_direction(sampler: Sampler, z: Code, edit: Asyrp, cond: Tensor | None = None) -> Asyrp:
+def global_edit(sampler: Sampler, z: Code, edit: Asyrp, cond: Tensor | None = None) -> Asyrp:
     """The edit by the mean over images of each step's Δh, along their edited paths.
 
     The Δh^global of Kwon et al. 2023 (§5.3): one for all images, whose h it does not look at.

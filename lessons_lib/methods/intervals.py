@@ -17,9 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .code import Code, Edit, Step, plain
-from .metrics import Distance
-from .sampler import Sampler, final
+from ..code import Code, Edit, Step, plain
+from ..judges.metrics import Distance
+from ..sampler import Sampler, final
 
 EDIT, BOOST = 0.33, 1.2  # of LPIPS with AlexNet on photographs; another distance has its own
 

@@ -19,12 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import checked_images, checked_seed, whole
-from .code import Edit, Step, plain
-from .denoisers import Denoiser, Guided
-from .encoder import Path, independent, invert, lockstep, posterior
-from .sampler import Sampler, final
-from .schedule import Schedule, noised
+from ..checks import checked_images, checked_seed, whole
+from ..code import Edit, Step, plain
+from ..denoisers import Denoiser, Guided
+from ..encoder import Path, independent, invert, lockstep, posterior
+from ..sampler import Sampler, final
+from ..schedule import Schedule, noised
 
 
 def start_at(sampler: Sampler, t: int) -> Sampler:

@@ -1,6 +1,6 @@
 """What Asyrp is compared with: the papers' other ways to turn the same texts into an edit.
 
-Those that are trained take the sources, the loss and the settings of `directions.training`. Two more are
+Those that are trained take the sources, the loss and the settings of `training.training`. Two more are
 told the answer, and say what it is that an edit falls short by: `taught_f_t` and `best_delta_h`.
 """
 
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ..code import Code, Edit, Eps, plain, predicted_image, shift
+from ..denoisers import predict
+from ..models.unet import UNet
+from ..sampler import Sampler, final
 from .asyrp import Asyrp, PerTime, asymmetric
-from .code import Code, Edit, Eps, plain, predicted_image, shift
-from .denoisers import UNet, predict
-from .directions import (
+from .training import (
     Sources,
     Texts,
     batches,
@@ -24,16 +26,15 @@ from .directions import (
     directional,
     from_first,
     path,
-    text_direction,
+    text_change,
     text_means,
     trained,
     training,
     with_gradient,
 )
-from .sampler import Sampler, final
 
 if TYPE_CHECKING:
-    from .evaluators import Clip
+    from ..judges.evaluators import Clip
 
 
 def in_both(edit: Asyrp) -> Edit:
@@ -162,7 +163,7 @@ def moved_start(
 
     Distorts (Kwon et al. 2023, Figure 2). The gradient goes through every step: use a short schedule.
     """
-    towards, _ = text_direction(clip, source, target)
+    towards, _ = text_change(clip, source, target)
     x_T = z.x_T.to(sampler.denoiser.device, sampler.dtype)
     with torch.no_grad():
         image = final(sampler.walk(x_T, cond=cond)).x_to.float()
@@ -215,7 +216,7 @@ def taught_f_t(
     form: nn.Module, sources: Sources, goal: Tensor, rounds: int = 24, batch: int = 16,
     rate: float = 6e-3, through: bool = False, seed: int = 0,
 ) -> Asyrp:  # fmt: skip
-    """The edit by Asyrp's f_t, trained as by two texts (`directions.training`), but told the answer: P's mean
+    """The edit by Asyrp's f_t, trained as by two texts (`training.training`), but told the answer: P's mean
     squared error from the goal. Between it and `best_delta_h` lies what one f_t for all images cannot
     do, and between it and f_t what the texts do not say; but pixels hardly count what is small, as a
     smile is, and there it may learn less than from texts. goal: (N, 3, H, W), of the images of the sources.

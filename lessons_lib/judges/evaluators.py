@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import (
+from ..checkpoints import (
     CheckpointError,
     checked,
     checked_device,
@@ -25,8 +25,8 @@ from .checkpoints import (
     load_network,
     no_progress_bar,
 )
-from .latent import check_words
-from .worlds import WORLDS, Factor, World
+from ..models.latent import check_words
+from ..worlds import WORLDS, Factor, World
 
 SIZE = 32  # what the critic looks at; other sizes are resized to it, averaging areas
 KINDS = ("faces", "cats", "dogs", "wild", "scenes", "robots", "zombies", "paintings", "clowns")
@@ -38,12 +38,12 @@ def head_of(world: World) -> str:
     """Which of the critic's heads reads this world."""
     names = {f.name for f in world.factors}
     for head in HEADS:
-        if {f.name for f in readable(WORLDS[head])} <= names:
+        if {f.name for f in readable_factors(WORLDS[head])} <= names:
             return head
     raise ValueError(f"The critic has not learnt the world {world.name!r}: use {', '.join(KINDS)}.")
 
 
-def readable(world: World) -> list[Factor]:
+def readable_factors(world: World) -> list[Factor]:
     """The factors that a head reads."""
     return [f for f in world.factors if f.name not in KIND_FACTORS]
 
@@ -51,7 +51,7 @@ def readable(world: World) -> list[Factor]:
 def columns(world: World) -> list[tuple[Factor, slice]]:
     """Each readable factor with its place in the head's output: one number, or one a choice."""
     out, start = [], 0
-    for f in readable(world):
+    for f in readable_factors(world):
         width = len(f.choices) or 1
         out.append((f, slice(start, start + width)))
         start += width
@@ -255,7 +255,7 @@ def load_clip(name: str | Path = "clip", device: str = "cpu") -> Clip:
     """
     where, folder = checked_device(device), find(name)
     checked(folder, "clip")
-    from . import _torchvision  # noqa: F401
+    from .. import _torchvision  # noqa: F401
 
     from transformers import AutoTokenizer, CLIPModel  # isort: skip
 

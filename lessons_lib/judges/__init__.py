@@ -1,0 +1,1 @@
+"""Who says how good it is: networks that read pictures, metrics, tables and clocks."""

@@ -1,0 +1,112 @@
+"""Reading a table of scores: means with intervals, verdicts over pairs, and their figures.
+
+`rows` are {method: {metric: values (N,) of the images}} everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from .. import lesson, plots
+from . import metrics
+
+# ---------------------------------------------------------------- reading a table
+
+Row = Mapping[str, Tensor]  # metric -> (N,)
+
+# Where lower is better.
+SIGN = {
+    "distance to the true dog": -1,
+    "distance to the true edit": -1,
+    "FID": -1,
+    "KID": -1,
+    "seconds": -1,
+}
+
+
+def interval(values: Tensor, seed: int = 0) -> metrics.Interval:
+    """Mean and 95 % bootstrap interval of the finite values; a share is NaN where it is not defined."""
+    values = torch.as_tensor(values)
+    return metrics.bootstrap(values[values.isfinite()], seed)
+
+
+def report(rows: Mapping[str, Row], seed: int = 0) -> None:
+    """Record the mean of each score with its 95 % bootstrap interval over the images."""
+    for metric in metrics_of(rows):
+        for name, row in rows.items():
+            if metric in row:
+                mean, low, high = interval(row[metric], seed)
+                lesson.record(f"{metric}, {name}", mean, f"[{low:.3g}, {high:.3g}]")
+
+
+def verdict(metric: str, one: Row, other: Row, seed: int = 0) -> str:
+    """Whether the first is 'better' or 'worse' by this score over the same images, or 'undecided'.
+
+    Decided is what the 95 % bootstrap interval of the images' differences leaves: one without 0.
+    """
+    _, low, high = interval(SIGN.get(metric, 1) * (one[metric] - other[metric]), seed)
+    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+
+
+def table(rows: Mapping[str, Row], seed: int = 0) -> str:
+    """Markdown: a method a row, a score a column, each a mean and its interval."""
+    columns = metrics_of(rows)
+
+    def cell(row: Row, metric: str) -> str:
+        if metric not in row:
+            return ""
+        mean, low, high = interval(row[metric], seed)
+        return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+
+    return markdown(columns, {n: [cell(r, m) for m in columns] for n, r in rows.items()})
+
+
+def markdown(columns: list[str], lines: Mapping[str, list[str]]) -> str:
+    """A Markdown table: the columns' heads, and each line by its name."""
+    head = ["| |" + "|".join(columns) + "|", "|---|" + "---|" * len(columns)]
+    return "\n".join(head + [f"|{name}|" + "|".join(cells) + "|" for name, cells in lines.items()])
+
+
+def forest(rows: Mapping[str, Row], edits: list[str], seed: int = 0, columns: int = 5):
+    """A figure of every score's mean and interval, a row a method; `edits` are in colour."""
+    shown, height = metrics_of(rows), 0.45 * len(rows) + 1.2
+    lines = -(-len(shown) // columns)
+    fig, axes = plots.figure(
+        lines, min(columns, len(shown)), width=16, height=height * lines, sharey=True, squeeze=False
+    )
+    for ax in axes.flat[len(shown) :]:
+        ax.axis("off")
+    for ax, metric in zip(axes.flat, shown, strict=False):
+        for i, (name, row) in enumerate(rows.items()):
+            if metric in row:
+                mean, low, high = interval(row[metric], seed)
+                colour = plots.EDITED if name in edits else plots.SOURCE
+                ax.plot([low, high], [i, i], color=colour), ax.plot(mean, i, "o", color=colour)
+        ax.set(yticks=range(len(rows)), yticklabels=list(rows))
+        ax.set_title(metric, fontsize=12), ax.locator_params(axis="x", nbins=3)
+    axes[0, 0].invert_yaxis()
+    return fig
+
+
+def metrics_of(rows: Mapping[str, Row]) -> list[str]:
+    """Every metric that a row has, in the order in which they come."""
+    return list(dict.fromkeys(metric for row in rows.values() for metric in row))
+
+
+def beside(text: str, columns: list[str], lines: Mapping[str, list[str]]) -> str:
+    """A Markdown table with further columns at its right."""
+    more = [columns, ["---"] * len(columns), *lines.values()]
+    rows = zip(text.splitlines(), more, strict=True)
+    return "\n".join(row + "|".join(cells) + "|" for row, cells in rows)
+
+
+def rounded(value):
+    """Numbers with four digits behind the point, for a small file; NaN as null."""
+    if isinstance(value, Mapping):
+        return {k: rounded(v) for k, v in value.items()}
+    if isinstance(value, Tensor) and value.ndim:
+        return [None if v != v else round(v, 4) for v in value.tolist()]
+    return round(float(value), 4 if abs(value) < 100 else 2)

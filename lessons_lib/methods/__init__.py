@@ -1,0 +1,1 @@
+"""What is done with G: bounds, edits in h, translation, text, rivals."""

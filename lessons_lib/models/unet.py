@@ -1,0 +1,203 @@
+"""diffusers' U-Nets behind the ε contract, split at the bottleneck."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_input, whole
+from ..denoisers import Bottleneck, Denoiser, LearnedRange, Predicted, signal
+from ..schedule import checked_alpha_bar
+
+
+class UNet(Denoiser):
+    """A diffusers `UNet2DModel` or `UNet2DConditionModel` behind the ε contract.
+
+    prediction: what the network puts out, as its scheduler file says: 'epsilon', 'v_prediction' or
+        'sample'.
+    unshuffle: the network sees `pixel_unshuffle(x, unshuffle)`; outside, x and ε are images.
+    learned_range: whether its further channels are a learned variance (Nichol & Dhariwal 2021, eq. 15), as
+        the scheduler file says by variance_type; otherwise they are not used.
+    A network with class embeddings takes labels (B,), where 0 is 'no condition', or embeddings (B, E);
+    one with cross-attention must be given text embeddings (B, L, text_width).
+
+    Raises ValueError, in one sentence, for a network that is built or conditioned otherwise.
+    """
+
+    def __init__(
+        self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1,
+        learned_range: bool = False,
+    ):  # fmt: skip
+        if prediction not in TO_EPS:
+            raise ValueError(
+                f"prediction is {prediction!r}: it must be one of {', '.join(TO_EPS)}."
+            )
+        if not whole(unshuffle, 1) or net.config.in_channels % unshuffle**2:
+            raise ValueError(
+                f"unshuffle is {unshuffle!r}: its square must divide {net.config.in_channels} channels."
+            )
+        if any(hasattr(b, "skip_conv") for b in net.down_blocks) or net.mid_block is None:
+            raise ValueError("This network has no bottleneck to stop at, or skips around it.")
+        self.text_width = net.config.get("cross_attention_dim")
+        for key, plain in PLAIN.items():
+            if net.config.get(key, plain) != plain:
+                raise ValueError(
+                    f"This network has {key}={net.config[key]!r}, which is not supported here: "
+                    f"it must be {plain!r}."
+                )
+        if self.text_width is not None and not whole(self.text_width, 1):
+            raise ValueError("This network's blocks have cross-attention of different widths.")
+        if self.text_width is not None and net.class_embedding is not None:
+            raise ValueError(
+                "This network takes both labels and texts: only one is supported here."
+            )
+        if not whole(net.config.sample_size, 1):
+            raise ValueError(
+                f"This network has sample_size={net.config.sample_size!r}: it must be one whole number."
+            )
+        self.net = net.eval().requires_grad_(False)
+        self.alpha_bar, self.unshuffle = checked_alpha_bar(alpha_bar), unshuffle
+        self.prediction, self.to_eps = prediction, TO_EPS[prediction]
+        config = net.config
+        self.channels, self.learned_range = config.in_channels, learned_range
+        if learned_range and config.out_channels != 2 * config.in_channels:
+            raise ValueError(
+                f"This network's variance is said to be learned, but it has {config.out_channels} channels "
+                f"at its end: it needs {2 * config.in_channels}, of which half are the variance's."
+            )
+        side = config.sample_size * unshuffle
+        self.shape = torch.Size((config.in_channels // unshuffle**2, side, side))
+        self.to()
+
+    @property
+    def device(self) -> torch.device:
+        return self.net.conv_in.weight.device
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Those of its class embeddings, 0 (no condition) among them."""
+        return tuple(range(self.net.config.num_class_embeds or 0))
+
+    def to(self, *where) -> UNet:
+        """Move or convert the network and what it brings along, in place; returns self."""
+        for part in (self.net, self.codec, self.prompts):
+            if part is not None:
+                part.to(*where)
+        last = self.device.type == "cpu"  # there a pass is a tenth faster with the channels last
+        self.net.to(memory_format=torch.channels_last if last else torch.contiguous_format)
+        return self
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(x, t, cond))
+
+    def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
+        """ε and h of one pass, and the learned variance's σ if there is one."""
+        b = self.encode(x, t, cond)
+        out = self._outputs(b, None)
+        sigma = LearnedRange(self._part(out, 1, x)) if self.learned_range else None
+        return Predicted(self._eps(out, b), b.h, sigma)
+
+    def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
+        """The pass up to and including the mid block, where h is."""
+        check_input(self, x, t, cond)
+        net, dtype = self.net, self.net.conv_in.weight.dtype  # `net.dtype` walks all its modules
+        sample = F.pixel_unshuffle(x.to(dtype), self.unshuffle)
+        times = torch.as_tensor(t, device=sample.device).expand(len(sample))
+        temb = net.time_embedding(net.time_proj(times).to(dtype))
+        if net.class_embedding is not None:
+            temb = temb + self._class_embedding(cond, sample)
+            text = None
+        elif cond is not None and self.text_width is None:
+            raise ValueError("cond was given, but this network was trained without conditions.")
+        else:
+            text = None if cond is None else cond.to(sample).expand(len(sample), -1, -1)
+        sample = net.conv_in(2 * sample - 1 if net.config.center_input_sample else sample)
+        skips = (sample,)
+        for block in net.down_blocks:
+            sample, more = block(hidden_states=sample, temb=temb, **_text_for(block, text))
+            skips += more
+        h = net.mid_block(sample, temb, **_text_for(net.mid_block, text))
+        return Bottleneck(h, skips, temb, x, t, text)
+
+    def decode(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
+        """ε from the bottleneck on; `delta_h` is added to h in this pass only."""
+        return self._eps(self._outputs(b, delta_h), b)
+
+    def _outputs(self, b: Bottleneck, delta_h: Tensor | None) -> Tensor:
+        """What the network puts out, (B, C or 2C, H, W)."""
+        net, skips = self.net, b.skips
+        sample = b.h if delta_h is None else b.h + delta_h
+        for block in net.up_blocks:
+            n = len(block.resnets)
+            extra = _text_for(block, b.cond)
+            sample = block(
+                hidden_states=sample, temb=b.temb, res_hidden_states_tuple=skips[-n:], **extra
+            )
+            skips = skips[:-n]
+        return net.conv_out(net.conv_act(net.conv_norm_out(sample)))
+
+    def _part(self, out: Tensor, number: int, x: Tensor) -> Tensor:
+        """The first (0) or second (1) of what it puts out, as an image like x."""
+        channels = slice(number * self.channels, (number + 1) * self.channels)
+        return F.pixel_shuffle(out[:, channels], self.unshuffle).to(x.dtype).contiguous()
+
+    def _eps(self, out: Tensor, b: Bottleneck) -> Tensor:
+        return self.to_eps(self._part(out, 0, b.x), b.x, signal(self, b.x, b.t))
+
+    def embedding(self, label: int) -> Tensor:
+        """The embedding (1, E) of a class label, to be given as `cond` or interpolated."""
+        count = self.net.config.num_class_embeds or 0
+        if not whole(label, 0, count - 1):
+            raise ValueError(f"There is no label {label!r}: this model has {count} labels, from 0.")
+        return self.net.class_embedding.weight[label : label + 1]
+
+    def _class_embedding(self, cond: Tensor | None, sample: Tensor) -> Tensor:
+        if cond is None:
+            cond = torch.zeros(len(sample), dtype=torch.int64)
+        cond = cond.to(sample.device)
+        if cond.is_floating_point():
+            width = self.net.class_embedding.embedding_dim
+            if tuple(cond.shape[1:]) != (width,):
+                raise ValueError(
+                    f"cond has shape {tuple(cond.shape)}: give labels (B,), which are whole numbers, "
+                    f"or embeddings (B, {width})."
+                )
+            return cond.to(sample)
+        labels = self.net.config.num_class_embeds
+        if cond.min() < 0 or cond.max() >= labels:
+            raise ValueError(
+                f"cond has labels {cond.unique().tolist()}: this model's are 0 (none) to {labels - 1}."
+            )
+        return self.net.class_embedding(cond)
+
+
+# Kinds of diffusers' networks that are built, run or conditioned otherwise: refused.
+PLAIN = {
+    "time_embedding_type": "positional",
+    "time_embedding_act_fn": None,
+    "time_cond_proj_dim": None,
+    "class_embed_type": None,
+    "addition_embed_type": None,
+    "encoder_hid_dim_type": None,
+}
+
+
+def _text_for(block, text: Tensor | None) -> dict:
+    return {"encoder_hidden_states": text} if getattr(block, "has_cross_attention", False) else {}
+
+
+def _eps_from_eps(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    return out
+
+
+def _eps_from_v(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    return a.sqrt().to(x) * out + (1 - a).sqrt().to(x) * x
+
+
+def _eps_from_image(out: Tensor, x: Tensor, a: Tensor) -> Tensor:
+    return (x - a.sqrt().to(x) * out) / (1 - a).sqrt().to(x)
+
+
+# Keys are diffusers' names in scheduler_config.json.
+TO_EPS = {"epsilon": _eps_from_eps, "v_prediction": _eps_from_v, "sample": _eps_from_image}

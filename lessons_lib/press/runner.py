@@ -1,0 +1,176 @@
+"""Run lessons, and see what went wrong in them: what pages, sweeps and tests share."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+import re
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from ..paths import write_whole
+
+CELL_LIMIT = 3600  # seconds; a cell that takes longer has hung
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+STATE = "application/vnd.jupyter.widget-state+json"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def defaults_of(notebook: NotebookNode) -> dict[str, object]:
+    """Names and defaults of the cell tagged `parameters`, which may hold literals only."""
+    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
+    if len(tagged) != 1:
+        raise ValueError(f"A lesson has one cell tagged 'parameters', and this has {len(tagged)}.")
+    defaults = {}
+    for line in ast.parse(tagged[0].source).body:
+        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+        if not isinstance(target, ast.Name):
+            raise ValueError(
+                f"A parameters cell holds `name = literal` only, not `{ast.unparse(line)}`."
+            )
+        try:
+            defaults[target.id] = ast.literal_eval(line.value)
+        except ValueError:
+            raise ValueError(
+                f"The default of {target.id} is no literal: `{ast.unparse(line)}`."
+            ) from None
+    return defaults
+
+
+def typed(name: str, text: str, default: object) -> object:
+    """A value from the command line, read as the parameter's default suggests."""
+    if isinstance(default, str):
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    value = list(value) if isinstance(value, tuple) else value  # papermill would write a string
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    kind = list if isinstance(default, tuple) else type(default)
+    if default is not None and type(value) is not kind:
+        raise ValueError(
+            f"{name} is of type {kind.__name__} (its default is {default!r}), not {text!r}."
+        )
+    return value
+
+
+def assign(given: dict[str, str], lessons: dict[Path, dict]) -> dict[Path, dict]:
+    """What each lesson gets of the parameters given; a name that no lesson has is refused."""
+    known = set().union(*lessons.values())
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"No lesson here has a parameter {name!r}; there are: {', '.join(sorted(known))}."
+            )
+    return {
+        path: {n: typed(n, text, defaults[n]) for n, text in given.items() if n in defaults}
+        for path, defaults in lessons.items()
+    }
+
+
+def widget_errors(notebook: NotebookNode) -> list[str]:
+    """Errors that widget callbacks raised while an executed notebook ran.
+
+    `interact` and `Output` keep what a callback prints or raises in the widget's state: the cell
+    counts as done, and neither papermill nor nbmake looks there.
+    """
+    states = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {}).values()
+    outputs = [o for s in states for o in s.get("state", {}).get("outputs", ())]
+    # A callback outside `Output` only leaves its traceback on the cell's stderr.
+    outputs += [
+        o for c in notebook.cells for o in c.get("outputs", ()) if o.output_type == "stream"
+    ]
+    found = []
+    for output in outputs:
+        if output["output_type"] == "error":
+            found.append(f"{output['ename']}: {output['evalue']}")
+        elif "Traceback (most recent call last)" in (text := output.get("text", "")):
+            found.append(COLOUR.sub("", text).strip().splitlines()[-1])
+    return found
+
+
+def one_line(error: Exception, notebook: NotebookNode | None) -> str:
+    """What went wrong in a run, and in which line of the lesson."""
+    if not hasattr(error, "ename"):  # not raised by a cell: a dead kernel, a time limit
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+    message = COLOUR.sub("", f"{error.ename}: {error.evalue}").splitlines()[0]
+    # IPython's traceback marks the line of the cell that was running: "----> 3 x = f()".
+    trace = COLOUR.sub("", "\n".join(error.traceback)).splitlines()
+    running = next((t for t in trace if re.match(r"-+> *\d+ ", t)), None)
+    source = error.source.strip().splitlines()
+    line = re.sub(r"^-+> *\d+ +", "", running) if running else source[-1] if source else ""
+    return f"in [{error.exec_count}] `{line.strip()}`: {message}"
+
+
+def peak_mib() -> float | None:
+    """The largest memory of any process this one has waited for: of its kernel."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def run(path: Path, out: Path, given: dict, threads: int) -> dict:
+    """Execute one lesson in this (its own) process, and render its page; never raises."""
+    import papermill
+
+    from .handout import page, title
+    from .kernels import KernelManager
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    for name in THREADS:  # before the kernel starts, which inherits them
+        os.environ.setdefault(name, str(threads))
+    running, done = out / f".{path.stem}.running.ipynb", out / f"{path.stem}.ipynb"
+    failed, error, start = out / f"{path.stem}.failed.ipynb", "", time.perf_counter()
+    for old in (running, done, failed, out / f"{path.stem}.html"):
+        old.unlink(missing_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
+            language="python", start_timeout=120, execution_timeout=CELL_LIMIT,
+            extra_arguments=["--log-level=ERROR"], kernel_manager_class=KernelManager,
+        )  # fmt: skip
+    except Exception as raised:
+        error = one_line(raised, None)
+    seconds = time.perf_counter() - start
+    notebook = nbformat.read(running if running.exists() else path, as_version=4)
+    if not error and (inside := widget_errors(notebook)):
+        error = f"a widget's callback failed: {inside[0]}"
+    if running.exists():
+        os.replace(running, failed if error else done)
+    write_whole(out / f"{path.stem}.html", page(notebook, path.stem))
+    return {
+        "name": path.stem, "title": title(notebook, path.stem), "error": error,
+        "seconds": seconds, "peak_mib": peak_mib(), "parameters": given,
+    }  # fmt: skip
+
+
+def run_all(assigned: dict[Path, dict], out: Path, jobs: int) -> list[dict]:
+    """Run the lessons side by side, each in a process of its own; says how each went as it ends."""
+    jobs = min(jobs, len(assigned))
+    threads = max(1, cores() // jobs)
+    print(f"running {len(assigned)} lessons, {jobs} at a time, {threads} threads each", flush=True)
+    outcomes = []
+    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        futures = [pool.submit(run, path, out, given, threads) for path, given in assigned.items()]
+        for future in as_completed(futures):
+            outcomes.append(future.result())
+            o = outcomes[-1]
+            print(f"  {o['name']}: {o['error'] or 'ok'} ({o['seconds']:.0f} s)", flush=True)
+    return sorted(outcomes, key=lambda o: o["name"])
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
