@@ -20,6 +20,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from textwrap import shorten
 
@@ -31,7 +32,7 @@ from .models.latent import Codec, Prompts
 from .models.mixture import GaussianMixture, digits, two_moons_of_gaussians
 from .models.unet import UNet
 from .paths import EMBEDDED, write_whole
-from .schedule import linear_alpha_bar, scaled_linear_alpha_bar
+from .schedule import checked_alpha_bar, linear_alpha_bar, scaled_linear_alpha_bar
 
 CARD = "card.json"
 FORMAT = 1  # of cards
@@ -48,6 +49,12 @@ CLASSES = {
     "VQModel": "diffusers.models.autoencoders.vq_model",
     "CLIPTextModel": "transformers.models.clip.modeling_clip",
 }
+# What a scheduler's file says of the noise that a network knows; the rest of it says how to sample.
+OF_THE_NOISE = (
+    "num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas",
+    "rescale_betas_zero_snr", "prediction_type",
+)  # fmt: skip
+FORMULAS = {"linear": linear_alpha_bar, "scaled_linear": scaled_linear_alpha_bar}
 # What is asked of the hub: whole-precision safetensors of the parts that are read, and texts.
 FROM_THE_HUB = [
     "*config.json",
@@ -86,14 +93,20 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
     A latent model's x is a latent: its `codec` goes between images and latents, and its `prompts`
     makes the `cond` of texts; both are None where they do not apply.
 
-    The scheduler file gives ᾱ and what the network predicts, no more: which times are visited and
+    The scheduler file gives ᾱ and what the network predicts, no more. Its class is diffusers' own
+    (DDPMScheduler if it names none), with any β that this class knows. Which times are visited and
     where the last step ends is the sampler's. `Sampler(model, steps=50)` goes evenly from T-1 to 0 and
     ends at ᾱ = 1. Stable Diffusion's own 50 steps ('leading', steps_offset=1,
     set_alpha_to_one=False) are `Schedule.of(model.alpha_bar, list(range(981, 0, -20)),
     model.alpha_bar[0].item())`.
 
+    At zero terminal SNR (Lin et al. 2024: rescale_betas_zero_snr) ᾱ at T-1 is not 0 but 2⁻²⁴, as in
+    diffusers' Euler schedulers, or a quarter of the ᾱ before it if that is less. For a network that
+    predicts v or the image, the sampler's P there is √ᾱ x - √(1-ᾱ) v, or that image, to rounding in
+    float64; what an edit adds to ε counts 1/√ᾱ ≥ 4096 times in P. One that predicts ε is refused.
+
     Raises CheckpointError, in one sentence, for an unknown name, a missing or corrupt file, a class
-    that is not supported, or a hub that cannot be reached.
+    that is not supported (a scheduler without ᾱ, such as flow matching's), or a hub that cannot be reached.
     """
     where = checked_device(device)
     if str(name) in EXACT:
@@ -447,17 +460,73 @@ def _schedule(folder: Path) -> tuple[torch.Tensor, str]:
             f"{folder} has no scheduler_config.json: the noise schedule is unknown."
         )
     config = _config(found[0])
-    kinds = {"linear": linear_alpha_bar, "scaled_linear": scaled_linear_alpha_bar}
-    kind = config.get("beta_schedule", "linear")
-    if config.get("trained_betas") or config.get("rescale_betas_zero_snr"):
-        kind = "trained_betas or rescale_betas_zero_snr"
-    if kind not in kinds:
-        raise CheckpointError(
-            f"{found[0]} has the schedule {kind!r}: this loads {' and '.join(kinds)}."
+    try:
+        theirs = _scheduler(config)
+        prediction = theirs.config.get("prediction_type", "epsilon")
+        return checked_alpha_bar(_off_zero(_alpha_bar(theirs), prediction)), prediction
+    except Exception as error:  # diffusers' classes raise many kinds
+        raise _no_load(found[0], error) from None
+
+
+def _scheduler(config: dict):
+    """diffusers' own scheduler of the class and the settings in a file."""
+    from . import _torchvision  # noqa: F401
+
+    from diffusers import schedulers  # isort: skip
+
+    named = config.get("_class_name", "DDPMScheduler")
+    kind = getattr(schedulers, str(named), None)  # imports the module of this class alone
+    if not isinstance(kind, type):
+        raise ValueError(
+            f"diffusers has no scheduler {named!r} here: name one such as DDIMScheduler"
         )
-    steps = config.get("num_train_timesteps", 1000)
-    ends = config.get("beta_start", 1e-4), config.get("beta_end", 0.02)
-    return kinds[kind](steps, *ends), config.get("prediction_type", "epsilon")
+    taken = signature(kind).parameters
+    unread = [name for name in OF_THE_NOISE if config.get(name) and name not in taken]
+    try:
+        theirs = kind(**{name: value for name, value in config.items() if name in taken})
+    except NotImplementedError:
+        raise ValueError(
+            f"{named} knows no beta_schedule {config.get('beta_schedule')!r}: it may be linear, "
+            "scaled_linear or squaredcos_cap_v2"
+        ) from None
+    except Exception as error:
+        raise ValueError(f"{named} does not take what it says: {error}") from None
+    if unread and hasattr(theirs, "alphas_cumprod"):
+        raise ValueError(
+            f"{named} does not read {unread[0]}: name a class that does, or leave it out"
+        )
+    return theirs
+
+
+def _alpha_bar(theirs) -> torch.Tensor:
+    """A scheduler's ᾱ in float64, if it has any; by our formula where diffusers' is that in float32."""
+    config, own = theirs.config, getattr(theirs, "alphas_cumprod", None)
+    other = config.get("use_flow_sigmas") or config.get("timestep_type") == "continuous"
+    if not isinstance(own, torch.Tensor) or other:
+        raise ValueError(
+            f"{type(theirs).__name__}, as it is set here, has no list of ᾱ by whole times (flow matching, "
+            "EDM and consistency models have none): this loads those that do, such as DDIMScheduler"
+        )
+    own, formula = own.double(), FORMULAS.get(config.get("beta_schedule"))
+    if formula is None or config.get("trained_betas") or config.get("rescale_betas_zero_snr"):
+        return own
+    exact = formula(config.num_train_timesteps, config.beta_start, config.beta_end)
+    same = torch.allclose(exact, own, rtol=0, atol=1e-5)  # not where a class shifts it: CogVideoX's
+    return exact if same else own
+
+
+def _off_zero(alpha_bar: torch.Tensor, prediction: str) -> torch.Tensor:
+    """ᾱ that ends above 0, where P = (x - √(1-ᾱ) ε) / √ᾱ has a meaning; see `load`."""
+    least = 2.0**-24  # what some of diffusers' classes write for 0
+    if alpha_bar[-1] not in (0.0, least):
+        return alpha_bar
+    if prediction == "epsilon":
+        raise ValueError(
+            "at its last time ᾱ is 0, where x is noise alone, so that a network that predicts the noise "
+            "(epsilon) says nothing of the image there: it must predict v_prediction or sample"
+        )
+    last = min(least, alpha_bar[-2].item() / 4)
+    return torch.cat([alpha_bar[:-1], alpha_bar.new_tensor([last])])
 
 
 def _config(path: Path) -> dict:

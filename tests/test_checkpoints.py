@@ -1,14 +1,19 @@
 import json
+import subprocess
+import sys
+
+import lessons_lib._torchvision  # noqa: F401
 
 import pytest
 import torch
+from diffusers import schedulers
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, checkpoints, load
 from lessons_lib.checkpoints import WEIGHTS, CheckpointError
 from lessons_lib.recipes.pixel import scheduler
-from lessons_lib.schedule import linear_alpha_bar
+from lessons_lib.schedule import linear_alpha_bar, scaled_linear_alpha_bar
 from small import randn, tiny_net, write_card
 
 
@@ -78,6 +83,182 @@ def test_the_schedule_file_is_read(saved):
     assert_close(model.alpha_bar[-1] / model.alpha_bar[-2], torch.tensor(1 - 0.0195).double())
 
 
+ENDS = {"beta_start": 0.00085, "beta_end": 0.012}
+# Classes of diffusers that have ᾱ; the first ones can also bring it to 0 at the end.
+TO_ZERO = (
+    "DDPM", "DDPMParallel", "DDIM", "DDIMParallel", "DDIMInverse", "EulerDiscrete", "UniPCMultistep",
+    "EulerAncestralDiscrete", "DPMSolverMultistep", "LCM", "TCD",
+)  # fmt: skip
+NOT_TO_ZERO = (
+    "PNDM", "LMSDiscrete", "HeunDiscrete", "KDPM2Discrete", "KDPM2AncestralDiscrete", "DEISMultistep",
+    "DPMSolverSinglestep", "DPMSolverMultistepInverse", "SASolver",
+)  # fmt: skip
+
+
+def scheduled(folder, kind, **config):
+    """(ᾱ, prediction) as read from the file that the class saves, and its own ᾱ."""
+    theirs = getattr(schedulers, f"{kind}Scheduler")(prediction_type="v_prediction", **config)
+    theirs.save_pretrained(folder / "scheduler")
+    return *checkpoints._schedule(folder), theirs.alphas_cumprod.double()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # numpy's, of what diffusers does
+@pytest.mark.parametrize("kind, steps", [
+    (kind, steps) for kind in TO_ZERO + NOT_TO_ZERO for steps in (100, 1000, 4000)
+    if steps < 4000 or not kind.startswith("KDPM2")  # which then takes long to make, and loads too
+])  # fmt: skip
+def test_alpha_bar_is_that_of_the_class_of_the_file(tmp_path, kind, steps):
+    formulas = {"linear": linear_alpha_bar, "scaled_linear": scaled_linear_alpha_bar}
+    for betas, formula in formulas.items():
+        ours, prediction, own = scheduled(
+            tmp_path, kind, beta_schedule=betas, num_train_timesteps=steps, **ENDS
+        )
+        assert prediction == "v_prediction" and ours.dtype == torch.float64
+        assert torch.equal(ours, formula(steps, *ENDS.values()))  # not rounded to float32
+        assert_close(ours, own, rtol=0, atol=1e-6)
+    ours, _, own = scheduled(
+        tmp_path, kind, beta_schedule="squaredcos_cap_v2", num_train_timesteps=steps
+    )
+    assert torch.equal(ours, own) and len(ours) == steps
+    betas = torch.linspace(0.001, 0.002, steps).square().tolist()
+    ours, _, own = scheduled(tmp_path, kind, trained_betas=betas, num_train_timesteps=steps)
+    assert torch.equal(ours, own)
+    assert_close(ours, (1 - torch.tensor(betas).double()).cumprod(0), rtol=0, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "kind, betas", [("DDPM", "sigmoid"), ("DDPM", "laplace"), ("HeunDiscrete", "exp")]
+)
+def test_what_one_class_alone_knows_is_read_by_it(tmp_path, kind, betas):
+    ours, _, own = scheduled(tmp_path, kind, beta_schedule=betas)
+    assert torch.equal(ours, own) and not torch.allclose(ours, linear_alpha_bar(), atol=1e-3)
+
+
+def test_a_class_s_own_defaults_and_changes_hold(tmp_path):
+    """UnCLIP's ᾱ is of the cosine, LCM's ends are Stable Diffusion's, CogVideoX shifts its ᾱ."""
+    for kind in ("UnCLIP", "CogVideoXDDIM"):
+        ours, _, own = scheduled(tmp_path, kind)
+        assert torch.equal(ours, own)
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "LCMScheduler"}')
+    assert torch.equal(checkpoints._schedule(tmp_path)[0], scaled_linear_alpha_bar())
+
+
+def test_a_file_without_a_class_is_ddpm_s(tmp_path):
+    file = tmp_path / "scheduler_config.json"
+    file.write_text("{}")
+    assert checkpoints._schedule(tmp_path)[1] == "epsilon"
+    assert torch.equal(checkpoints._schedule(tmp_path)[0], linear_alpha_bar())
+    file.write_text('{"beta_schedule": "sigmoid", "num_train_timesteps": 300}')
+    own = schedulers.DDPMScheduler(300, beta_schedule="sigmoid").alphas_cumprod.double()
+    assert torch.equal(checkpoints._schedule(tmp_path)[0], own)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("steps", [100, 1000, 4000])
+@pytest.mark.parametrize("betas", ["linear", "scaled_linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("kind", TO_ZERO)
+def test_zero_terminal_snr_is_a_little_above_zero(tmp_path, kind, betas, steps):
+    ours, _, own = scheduled(
+        tmp_path, kind, beta_schedule=betas, num_train_timesteps=steps, rescale_betas_zero_snr=True
+    )
+    assert own[-1] in (0, 2**-24) and torch.equal(ours[:-1], own[:-1])
+    assert ours[-1] == min(2**-24, own[-2] / 4) > 0
+    if steps == 100:
+        assert ours[-1] == 2**-24
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("prediction", ["v_prediction", "sample"])
+@pytest.mark.parametrize("kind", ["DDIM", "EulerDiscrete"])
+@pytest.mark.parametrize("betas", ["linear", "squaredcos_cap_v2"])
+def test_from_zero_terminal_snr_the_first_p_is_the_network_s_own(saved, kind, betas, prediction):
+    folder, net = saved
+    config = {"beta_schedule": betas, "rescale_betas_zero_snr": True, "prediction_type": prediction}
+    getattr(schedulers, f"{kind}Scheduler")(**config).save_pretrained(folder / "scheduler")
+    unshuffled_card(folder)
+    for eta in (0.0, 1.0):
+        g = Sampler(load(folder), steps=5, eta=eta)
+        z = g.draw(2, seed=0)
+        first = next(iter(g.trajectory(z)))
+        out = net(torch.pixel_unshuffle(z.x_T.float(), 2), first.t).sample
+        image = torch.pixel_shuffle(out, 2).double() * (1 if prediction == "sample" else -1)
+        assert first.t == 999
+        assert_close(first.P, image, rtol=0, atol=1e-3)
+        if prediction == "v_prediction":
+            a = g.schedule.a[0]
+            assert_close(first.P, a.sqrt() * z.x_T + (1 - a).sqrt() * image, rtol=0, atol=1e-6)
+        assert g.decode(z).isfinite().all()
+
+
+FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+REFUSED = {
+    "flow matching": ({"_class_name": "FlowMatchEulerDiscreteScheduler"}, ["FlowMatchEuler", "no list of ᾱ"]),
+    "flow matching by Heun": ({"_class_name": "FlowMatchHeunDiscreteScheduler"}, ["no list of ᾱ"]),
+    "consistency": ({"_class_name": "CMStochasticIterativeScheduler"}, ["no list of ᾱ", "DDIMScheduler"]),
+    "EDM": ({"_class_name": "EDMEulerScheduler"}, ["no list of ᾱ"]),
+    "IPNDM": ({"_class_name": "IPNDMScheduler"}, ["no list of ᾱ"]),
+    "variance-exploding": ({"_class_name": "ScoreSdeVeScheduler"}, ["no list of ᾱ"]),
+    "flow matching by UniPC": ({"_class_name": "UniPCMultistepScheduler", **FLOW}, ["no list of ᾱ"]),
+    "continuous times": (
+        {"_class_name": "EulerDiscreteScheduler", "timestep_type": "continuous"}, ["whole times"]),
+    "unknown": ({"_class_name": "DDDMScheduler"}, ["no scheduler 'DDDMScheduler'"]),
+    "no class": ({"_class_name": "AysSchedules"}, ["no scheduler 'AysSchedules'"]),
+    "a module": ({"_class_name": "scheduling_ddim"}, ["no scheduler 'scheduling_ddim'"]),
+    "no name": ({"_class_name": None}, ["no scheduler None"]),
+    "a name of two": ({"_class_name": ["a", "B"]}, ["no scheduler ['a', 'B']"]),
+    "an unknown β": (
+        {"_class_name": "DDIMScheduler", "beta_schedule": "sigmoid"},
+        ["DDIMScheduler knows no beta_schedule 'sigmoid'", "squaredcos_cap_v2"]),
+    "β of no name": ({"beta_schedule": 3}, ["DDPMScheduler knows no beta_schedule 3"]),
+    "no steps": ({"num_train_timesteps": 0}, ["does not load"]),
+    "steps in words": ({"num_train_timesteps": "many"}, ["DDPMScheduler does not take"]),
+    "β that rises to 1": ({"beta_end": 1.5}, ["beta_end=1.5"]),
+    "β of 0": ({"trained_betas": [0.1, 0.0, 0.1]}, ["falls strictly"]),
+    "zero SNR of a class without": (
+        {"_class_name": "HeunDiscreteScheduler", "rescale_betas_zero_snr": True, "prediction_type": "sample"},
+        ["HeunDiscreteScheduler does not read rescale_betas_zero_snr"]),
+    "zero SNR of ε": (
+        {"_class_name": "DDIMScheduler", "rescale_betas_zero_snr": True},
+        ["ᾱ is 0", "epsilon", "v_prediction or sample"]),
+    "zero SNR of ε by Euler": (
+        {"_class_name": "EulerDiscreteScheduler", "rescale_betas_zero_snr": True}, ["ᾱ is 0", "epsilon"]),
+    "a last β of 1": ({"trained_betas": [0.1, 0.2, 1.0]}, ["ᾱ is 0", "epsilon"]),
+    "a class that is not installed": ({"_class_name": "FlaxDDIMScheduler"}, ["no scheduler"]),
+    "flow prediction": ({"prediction_type": "flow_prediction"}, ["'flow_prediction'", "v_prediction"]),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_schedule_that_is_none_here_is_one_sentence(saved, name):
+    folder, _ = saved
+    config, words = REFUSED[name]
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(config))
+    unshuffled_card(folder)
+    with pytest.raises(CheckpointError) as raised:
+        load(folder)
+    message = str(raised.value)
+    assert all(word in message for word in words), message
+    assert str(folder) in message
+    assert "\n" not in message and message.endswith(".") and len(message) < 500, message
+
+
+def test_no_scheduler_is_imported_but_the_file_s_own(tmp_path):
+    schedulers.PNDMScheduler().save_pretrained(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from lessons_lib import checkpoints; "
+        "checkpoints._schedule(Path(sys.argv[1])); "
+        "print(*(m for m in sys.modules if m.startswith('diffusers.schedulers.scheduling_')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True
+    )
+    found = {name.rpartition("_")[2] for name in done.stdout.split()}
+    assert found == {"pndm", "utils"}
+
+
 def flip_a_byte(folder):
     path = folder / "unet" / WEIGHTS
     content = bytearray(path.read_bytes())
@@ -130,12 +311,6 @@ BROKEN = {
     "no schedule": (
         lambda f: ((f / "scheduler" / "scheduler_config.json").unlink(), unshuffled_card(f)),
         ["scheduler_config.json"],
-    ),
-    "a cosine schedule": (
-        edit("scheduler/scheduler_config.json", beta_schedule="squaredcos_cap_v2"), ["squaredcos_cap_v2"]
-    ),
-    "zero terminal SNR": (
-        edit("scheduler/scheduler_config.json", rescale_betas_zero_snr=True), ["rescale_betas_zero_snr"]
     ),
     "an unknown prediction": (edit("scheduler/scheduler_config.json", prediction_type="x"), ["prediction"]),
     "a card that is no JSON": (lambda f: (f / "card.json").write_bytes(b"\xff\xfe{"), ["card.json"]),
