@@ -11,7 +11,8 @@ import argparse
 import torch
 
 from . import _torchvision  # noqa: F401
-from .checkpoints import CheckpointError, load
+from .cards import CheckpointError
+from .checkpoints import load
 from .code import Eps, plain
 from .denoisers import predict
 from .judges.peers import _pipeline, cycle_pipeline

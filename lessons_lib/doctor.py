@@ -97,7 +97,7 @@ def kernel() -> str:
 
 def checkpoint(folder: Path) -> str:
     """A checkpoint's files are those that its card lists."""
-    from .checkpoints import card, verify
+    from .cards import card, verify
 
     try:
         verify(folder)

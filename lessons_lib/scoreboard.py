@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .checkpoints import CheckpointError, fingerprint, load
+from .cards import CheckpointError
+from .checkpoints import fingerprint, load
 from .denoisers import half_is_fast
 from .judges import metrics
 from .judges.evaluators import load_critic

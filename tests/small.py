@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from lessons_lib import checkpoints
-from lessons_lib.checkpoints import CARD, digest
+from lessons_lib.cards import CARD, digest
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.models.unet import UNet
 from lessons_lib.schedule import Schedule, linear_alpha_bar, scaled_linear_alpha_bar

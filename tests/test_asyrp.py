@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.checkpoints import CheckpointError
+from lessons_lib.cards import CheckpointError
 from lessons_lib.code import plain, predicted_image
 from lessons_lib.denoisers import Guided
 from lessons_lib.methods.asyrp import (

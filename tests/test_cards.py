@@ -9,15 +9,15 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import checkpoints
-from lessons_lib.checkpoints import (
+from lessons_lib.cards import (
     CheckpointError,
     card,
-    load_network,
     save_network,
     save_weights,
     with_weights,
     write_card,
 )
+from lessons_lib.checkpoints import load_network
 from lessons_lib.judges.evaluators import CriticNet
 from lessons_lib.methods.asyrp import Asyrp, Attention, Conv, PerTime, load_edit, save_edit
 from lessons_lib.methods.translators import DomainNet, TranslatorNet
@@ -206,4 +206,4 @@ def test_only_one_module_knows_the_card_s_name():
         for path in sorted((ROOT / "lessons_lib").rglob("*.py"))
         if "card.json" in path.read_text(encoding="utf-8")
     ]
-    assert spelling == ["checkpoints.py"]
+    assert spelling == ["cards.py"]

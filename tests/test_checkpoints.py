@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, checkpoints, load
-from lessons_lib.checkpoints import WEIGHTS, CheckpointError
+from lessons_lib.cards import CheckpointError
+from lessons_lib.checkpoints import WEIGHTS
+from lessons_lib.models.noise import noise_schedule
 from lessons_lib.recipes.pixel import scheduler
 from lessons_lib.schedule import linear_alpha_bar, scaled_linear_alpha_bar
 from small import randn, tiny_net, write_card
@@ -99,7 +101,7 @@ def scheduled(folder, kind, **config):
     """(ᾱ, prediction) as read from the file that the class saves, and its own ᾱ."""
     theirs = getattr(schedulers, f"{kind}Scheduler")(prediction_type="v_prediction", **config)
     theirs.save_pretrained(folder / "scheduler")
-    return *checkpoints._schedule(folder), theirs.alphas_cumprod.double()
+    return *noise_schedule(folder)[:2], theirs.alphas_cumprod.double()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # numpy's, of what diffusers does
@@ -141,17 +143,17 @@ def test_a_class_s_own_defaults_and_changes_hold(tmp_path):
         ours, _, own = scheduled(tmp_path, kind)
         assert torch.equal(ours, own)
     (tmp_path / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "LCMScheduler"}')
-    assert torch.equal(checkpoints._schedule(tmp_path)[0], scaled_linear_alpha_bar())
+    assert torch.equal(noise_schedule(tmp_path)[0], scaled_linear_alpha_bar())
 
 
 def test_a_file_without_a_class_is_ddpm_s(tmp_path):
     file = tmp_path / "scheduler_config.json"
     file.write_text("{}")
-    assert checkpoints._schedule(tmp_path)[1] == "epsilon"
-    assert torch.equal(checkpoints._schedule(tmp_path)[0], linear_alpha_bar())
+    assert noise_schedule(tmp_path)[1] == "epsilon"
+    assert torch.equal(noise_schedule(tmp_path)[0], linear_alpha_bar())
     file.write_text('{"beta_schedule": "sigmoid", "num_train_timesteps": 300}')
     own = schedulers.DDPMScheduler(300, beta_schedule="sigmoid").alphas_cumprod.double()
-    assert torch.equal(checkpoints._schedule(tmp_path)[0], own)
+    assert torch.equal(noise_schedule(tmp_path)[0], own)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -248,8 +250,8 @@ def test_a_schedule_that_is_none_here_is_one_sentence(saved, name):
 def test_no_scheduler_is_imported_but_the_file_s_own(tmp_path):
     schedulers.PNDMScheduler().save_pretrained(tmp_path)
     program = (
-        "import sys; from pathlib import Path; from lessons_lib import checkpoints; "
-        "checkpoints._schedule(Path(sys.argv[1])); "
+        "import sys; from pathlib import Path; from lessons_lib.models.noise import noise_schedule; "
+        "noise_schedule(Path(sys.argv[1])); "
         "print(*(m for m in sys.modules if m.startswith('diffusers.schedulers.scheduling_')))"
     )
     done = subprocess.run(

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler, checkpoints, load
-from lessons_lib.checkpoints import TEXT_WEIGHTS, WEIGHTS, CheckpointError
+from lessons_lib.cards import TEXT_WEIGHTS, CheckpointError
+from lessons_lib.checkpoints import WEIGHTS
 from lessons_lib.denoisers import Guided, predict
 from lessons_lib.models.latent import Codec
 from lessons_lib.models.unet import UNet

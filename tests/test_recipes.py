@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.checkpoints import CheckpointError, card, verify
+from lessons_lib.cards import CheckpointError, card, verify
 from lessons_lib.judges.evaluators import HEADS, columns, load_clip, load_critic
 from lessons_lib.recipes import clip, critic, figures, loop, pools, text_to_image
 from lessons_lib.recipes.__main__ import RECIPES

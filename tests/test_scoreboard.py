@@ -269,9 +269,9 @@ def test_the_command_refuses_what_it_does_not_know(words, monkeypatch, capsys):
 def test_the_committed_tables_are_whole_and_small():
     assert sb.FILE.stat().st_size < 1_500_000
     boards = json.loads(sb.FILE.read_text())
-    unpaired = {k: v for k, v in sb.tables_of(boards).items() if k.endswith("to dogs")}
-    assert "cats to dogs" in unpaired
-    for board in unpaired.values():
+    of_dogs = {k: v for k, v in sb.tables_of(boards).items() if k.endswith("to dogs")}
+    assert "cats to dogs" in of_dogs
+    for board in of_dogs.values():
         assert {"CycleDiffusion", unpaired.CLEANED, "SDEdit", "DDIB", "ILVR"} <= set(board["rows"])
         assert board["images"] >= 300
         for made in board["rows"].values():

@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from lessons_lib import Sampler
-from lessons_lib.checkpoints import CheckpointError, verify
+from lessons_lib.cards import CheckpointError, verify
 from lessons_lib.methods.editing import low_pass
 from lessons_lib.methods.egsde import egsde
 from lessons_lib.methods.translators import DomainNet, TranslatorNet, load_domains, load_translator

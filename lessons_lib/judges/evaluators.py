@@ -17,14 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checkpoints import (
-    CheckpointError,
-    checked,
-    checked_device,
-    find,
-    load_network,
-    no_progress_bar,
-)
+from ..cards import CheckpointError, checked
+from ..checkpoints import checked_device, find, load_network, no_progress_bar
 from ..models.latent import check_words
 from ..worlds import WORLDS, Factor, World
 

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checkpoints import (
+from ..cards import (
     OWN_WEIGHTS,
     CheckpointError,
     carded,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from ..checkpoints import CARD, card_if_any, digest, write_card
+from ..cards import CARD, card_if_any, digest, write_card
 from ..worlds import WORLDS
 from .loop import Run
 

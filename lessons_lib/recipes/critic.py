@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checkpoints import save_network
+from ..cards import save_network
 from ..judges.evaluators import HEADS, SIZE, CriticNet, columns, kinds_of, load_critic
 from ..worlds import TRAIN_SEEDS, WORLDS, World
 from .loop import Recipe

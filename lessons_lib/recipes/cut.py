@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..checkpoints import save_network
+from ..cards import save_network
 from ..methods.translators import GROUPS, DomainNet, TranslatorNet, load_domains, load_translator
 from ..schedule import linear_alpha_bar, noised
 from ..worlds import WORLDS

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from .. import plots
-from ..checkpoints import card, find, load
+from ..cards import card
+from ..checkpoints import find, load
 from ..code import Code
 from ..judges.evaluators import Clip, load_clip, load_critic
 from ..methods.asyrp import DIRECTIONS, Asyrp, Attention, Conv, load_edit, save_edit

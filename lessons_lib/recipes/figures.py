@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from .. import plots
-from ..checkpoints import card, carded, fingerprint, kind_of, load, write_card
+from ..cards import card, carded, kind_of, write_card
+from ..checkpoints import fingerprint, load
 from ..code import Code
 from ..denoisers import Denoiser, Guided, half_is_fast
 from ..judges import metrics

@@ -13,7 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from .. import _torchvision  # noqa: F401
-from ..checkpoints import card_if_any, find
+from ..cards import card_if_any
+from ..checkpoints import find
 from ..denoisers import half_is_fast
 from ..worlds import WORLDS
 

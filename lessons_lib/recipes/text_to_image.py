@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
-from ..checkpoints import digest
+from ..cards import digest
 from ..models.latent import Codec
 from ..paths import BUILD, EMBEDDED
 from ..worlds import WORLDS

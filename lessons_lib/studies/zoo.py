@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checkpoints import EMBEDDED, card_if_any, load
+from ..cards import card_if_any
+from ..checkpoints import EMBEDDED, load
 from ..denoisers import Guided
 from ..models.mixture import GaussianMixture
 from ..paths import ROOT
