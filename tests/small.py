@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from lessons_lib import checkpoints
+from lessons_lib import cards
 from lessons_lib.cards import CARD, digest
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.models.unet import UNet
@@ -137,4 +137,4 @@ def write_card(folder, **more):
         for p in sorted(folder.rglob("*"))
         if p.is_file() and p.name != CARD
     }
-    checkpoints.write_card(folder, {"files": files, **more})
+    cards.write_card(folder, {"files": files, **more})
