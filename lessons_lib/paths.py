@@ -1,9 +1,11 @@
-"""Where this copy of the project keeps its things, and how a file is written whole."""
+"""Where this copy of the project keeps its things, how a file is written whole, and the table of seeds."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from .checks import whole
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -21,3 +23,35 @@ def write_whole(path: Path, text: str) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+# Of the seeds of pictures: recipes draw from here upwards, and no picture of theirs measures anything.
+TRAIN_SEEDS = 1_000_000
+TRAIN_EDITS = TRAIN_SEEDS + 500_000  # of these, those that edits are trained on
+# What no recipe trains on: where each purpose's seeds begin; they end where the next one's begin.
+HELD_OUT = {
+    "lessons": 0,
+    "text edits": 700_000,
+    "networks": 900_000,
+    "edits": 900_700,
+    "translations": 920_000,
+    "other people": 950_000,
+}
+# Further seeds of a purpose lie above all that recipes and lessons train on, ROOM of them for each; torch
+# draws by the last 32 bits of a seed alone.
+BEYOND, ROOM = 2_200_000_000, 300_000_000
+
+
+def held_out_seed(purpose: str, seed: int = 0) -> int:
+    """The seed of pictures for a purpose (see HELD_OUT) that no recipe trains on, for `seed` from 0.
+
+    Raises ValueError for another purpose, or a seed that is no whole number from 0 to 299,999,999.
+    """
+    if purpose not in HELD_OUT:
+        raise ValueError(f"There is no purpose {purpose!r}: seeds are for {', '.join(HELD_OUT)}.")
+    if not whole(seed, 0, ROOM - 1):
+        raise ValueError(f"seed is {seed!r}: give a whole number from 0 to {ROOM - 1}.")
+    starts = [*HELD_OUT.values(), TRAIN_SEEDS]
+    rank = list(HELD_OUT).index(purpose)
+    near = starts[rank] + seed
+    return near if near < starts[rank + 1] else BEYOND + rank * ROOM + seed

@@ -41,7 +41,7 @@ from lessons_lib import lesson
 from lessons_lib.studies import attributes as study
 
 p = lesson.parameters(
-    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 2**31), steps=(4, 1000),
+    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 299_999_999), steps=(4, 1000),
     n_images=(1, 64), attributes=str, looks=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000),
     rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998),
 )  # fmt: skip
@@ -63,6 +63,7 @@ from lessons_lib.judges.tables import markdown, metrics_of
 from lessons_lib.judges.timing import ratios
 from lessons_lib.methods import rivals, training
 from lessons_lib.methods.asyrp import Asyrp, Attention, Conv
+from lessons_lib.paths import TRAIN_EDITS
 from lessons_lib.schedule import Schedule, kappa, linear_alpha_bar, p_only
 from lessons_lib.studies import edits as judging
 from lessons_lib.studies.subjects import scores, subjects
@@ -394,7 +395,7 @@ attribute = study.ATTRIBUTES[p.learn]
 texts = attribute.source, attribute.target
 if truth:
     z_train = study.codes(
-        g, worlds.faces.sample(p.n_train, study.PICTURES + p.seed, model.shape[-1]).image
+        g, worlds.faces.sample(p.n_train, TRAIN_EDITS + p.seed, model.shape[-1]).image
     )
 else:
     z_train = g.draw(p.n_train, seed=p.seed + 1)

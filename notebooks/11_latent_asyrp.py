@@ -43,7 +43,7 @@ from lessons_lib import lesson
 from lessons_lib.studies import attributes as study
 
 p = lesson.parameters(
-    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 2**31), steps=(4, 1000),
+    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 299_999_999), steps=(4, 1000),
     n_images=(2, 64), attributes=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000), rounds=(1, 1000),
     first=(1, 999), last=(0, 998), guidance=(1.1, 20.0), prompt=str,
 )  # fmt: skip
@@ -60,6 +60,7 @@ from lessons_lib.judges.evaluators import KINDS, load_clip, load_critic
 from lessons_lib.judges.tables import markdown
 from lessons_lib.methods import hspace, training
 from lessons_lib.methods.asyrp import Attention, Conv, edit_names, load_edit
+from lessons_lib.paths import TRAIN_EDITS
 from lessons_lib.studies import edits as judging
 from lessons_lib.studies.subjects import subjects
 from lessons_lib.widgets import choice, explore
@@ -331,7 +332,7 @@ lesson.exercise(latent_loss, through_decoder, cases, ["which of the two goes thr
 attribute = study.LATENT[p.learn]
 texts = attribute.source, attribute.target
 if truth:
-    pupils = worlds.faces.sample(p.n_train, study.PICTURES + p.seed, size)
+    pupils = worlds.faces.sample(p.n_train, TRAIN_EDITS + p.seed, size)
     cond_train = study.cond_of(model, pupils.caption)
     z_train = study.codes(g, pupils.image.to(p.device), cond=cond_train)
 else:

@@ -4,6 +4,7 @@ import pytest
 from torch.testing import assert_close
 
 from lessons_lib import worlds
+from lessons_lib.paths import TRAIN_SEEDS
 from lessons_lib.recipes import triplets as recipe
 from lessons_lib.worlds.triplets import KINDS, WORLDS
 
@@ -41,7 +42,7 @@ def test_there_are_150_of_every_kind_and_world():
 
 
 def test_their_pictures_are_held_out_and_used_once():
-    assert all(1000 < t.seed < worlds.TRAIN_SEEDS for t in ALL)
+    assert all(1000 < t.seed < TRAIN_SEEDS for t in ALL)
     assert len({(t.world, t.seed, t.index) for t in ALL}) == 150
 
 

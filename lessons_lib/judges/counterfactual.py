@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ..paths import held_out_seed
 from ..worlds import WORLDS, Factor, World
 from .metrics import AT_ONCE, Distance, checked, psnr
 
@@ -85,18 +86,19 @@ def baselines(
     critic: Critic,
     distance: Distance,
     size: int = 64,
-    seed: int = 987_654,
+    seed: int | None = None,
 ) -> dict[str, Scores]:
     """The scores that an edit must be read against, by name.
 
-    'no edit': the source itself. 'random image': another picture of the world, drawn with `seed`,
-    which must not be the one that drew `factors`.
+    'no edit': the source itself. 'random image': another picture of the world, drawn with `seed`
+    (by default one of the seeds of other people), which must not be the one that drew `factors`.
     'true counterfactual': the goal itself, so its distance is 0 and its psnr +inf; its achieved
     differs from 1 and its drift from 0 by the critic's errors alone: no edit can be asked for better.
     """
     before, after = _case(factors, wanted, world)
     known = WORLDS[world]
     n = len(next(iter(before.values())))
+    seed = held_out_seed("other people", 37_654) if seed is None else seed
     images = {
         "no edit": known.render(before, size),
         "random image": known.sample(n, seed, size).image,

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
 from ..judges.evaluators import SIZE, load_clip
-from ..worlds import TRAIN_SEEDS, WORLDS, Factor, World
+from ..paths import TRAIN_SEEDS
+from ..worlds import WORLDS, Factor, World
 from . import text
 from .critic import NOISE
 from .loop import Recipe

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..cards import save_network
 from ..judges.evaluators import HEADS, SIZE, CriticNet, columns, kinds_of, load_critic
-from ..worlds import TRAIN_SEEDS, WORLDS, World
+from ..paths import TRAIN_SEEDS
+from ..worlds import WORLDS, World
 from .loop import Recipe
 from .pools import CHUNK, Factors, Pool, drawn, picks
 

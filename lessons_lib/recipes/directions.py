@@ -26,16 +26,14 @@ from ..code import Code
 from ..judges.evaluators import Clip, load_clip, load_critic
 from ..methods.asyrp import DIRECTIONS, Asyrp, Attention, Conv, load_edit, save_edit
 from ..methods.training import Round, Sources, new_f_t, source_paths, strip, training
-from ..paths import BUILD
+from ..paths import BUILD, TRAIN_EDITS, held_out_seed
 from ..sampler import Sampler
 from ..studies.attributes import (
     ATTRIBUTES,
     CHOSEN,
     FORMS_OF,
-    HELD_OUT,
     LATENT,
     LATENT_SETTINGS,
-    PICTURES,
     SCALES,
     Attribute,
     Settings,
@@ -146,8 +144,8 @@ def main() -> None:
     named = {n: f"{args.checkpoint}-{n}{end}" if latent else n + end for n in args.names}
     there = {n: load_edit(args.out / named[n], args.device) for n in args.names if args.measure}
     sampler, start, paths = Sampler(model, s.steps), time.monotonic(), {}
-    pupils = WORLDS["faces"].sample(s.images, PICTURES, size)
-    test = WORLDS["faces"].sample(args.test_images, HELD_OUT, size)
+    pupils = WORLDS["faces"].sample(s.images, TRAIN_EDITS, size)
+    test = WORLDS["faces"].sample(args.test_images, held_out_seed("edits"), size)
     of_pupils, cond = cond_of(model, pupils.caption), cond_of(model, test.caption)
     unused = args.measure and not args.ceiling and not args.rival
     train = None if unused else codes(sampler, pupils.image, cond=of_pupils)

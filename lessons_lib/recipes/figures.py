@@ -25,7 +25,7 @@ from ..denoisers import Denoiser, Guided, half_is_fast
 from ..judges import metrics
 from ..judges.counterfactual import manifold_distance, nearest_factors, readings
 from ..judges.evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
-from ..paths import BUILD, EMBEDDED
+from ..paths import BUILD, EMBEDDED, held_out_seed
 from ..sampler import Sampler
 from ..worlds import WORLDS, Batch
 from ..worlds.animals_words import FUR_WORDS
@@ -33,7 +33,9 @@ from ..worlds.scenes_words import COLORS, OBJECTS
 from ..worlds.words import article
 from .clip import TOLD, across
 
-HELD_OUT = 900_000  # the first seed of the pictures that figures are measured on
+held_out = partial(
+    held_out_seed, "networks"
+)  # the seeds of the pictures that figures are measured on
 STEPS = 50
 AT_ONCE = 64
 NEAREST = 256  # samples whose nearest drawing is sought
@@ -82,14 +84,14 @@ def held_out_captions(n: int) -> list[str]:
     lists = []
     for name in ("animals", "faces", "scenes"):
         world = WORLDS[name]
-        lists.append(world.captions(world.sample_factors(each, HELD_OUT), HELD_OUT))
+        lists.append(world.captions(world.sample_factors(each, held_out()), held_out()))
     return [text for row in zip(*lists, strict=True) for text in row][:n]
 
 
 def pictures(names: list[str], n: int, size: int) -> Tensor:
     """`n` held-out pictures of these worlds, in turn."""
     each = -(-n // len(names))
-    images = [WORLDS[name].sample(each, HELD_OUT + 1, size).image for name in names]
+    images = [WORLDS[name].sample(each, held_out(1), size).image for name in names]
     return torch.stack(images, 1).flatten(0, 1)[:n]
 
 
@@ -181,7 +183,7 @@ def binding(x: Tensor, critic: Critic) -> dict:
     """Share of the objects that scenes' captions named which the critic reads in their place, and of
     those, share in their own colour; x are samples of the captions of `held_out_captions`."""
     scenes = WORLDS["scenes"]
-    asked = scenes.sample_factors(len(x), HELD_OUT)
+    asked = scenes.sample_factors(len(x), held_out())
     read, there, coloured = readings(x, "scenes", critic), [], []
     for slot in ("left", "right", "boat"):
         present = (asked[slot] > 0) & scenes.visible(asked)[f"{slot}_color"]
@@ -263,7 +265,7 @@ def of_clip(name: str, n: int) -> dict:
     """Retrieval among 64 held-out captions: a quarter of each world, the unseen looks included."""
     clip, images, captions = load_clip(name), [], []
     batches = [
-        WORLDS[w].sample(n // 4, HELD_OUT + 2, 32) for w in ("animals", "faces", "looks", "scenes")
+        WORLDS[w].sample(n // 4, held_out(2), 32) for w in ("animals", "faces", "looks", "scenes")
     ]
     for row in zip(*(zip(b.image, b.caption, strict=True) for b in batches), strict=True):
         images += [image for image, _ in row]
@@ -282,13 +284,13 @@ def twins_told_apart(clip: Clip, n: int) -> dict[str, float]:
     """Of `n` held-out faces and the same with one factor across its range, the share whose captions
     fit better as they are than exchanged; chance is 0.5."""
     faces, gen, found = WORLDS["faces"], torch.Generator().manual_seed(0), {}
-    one = faces.sample_factors(n, HELD_OUT + 5)
+    one = faces.sample_factors(n, held_out(5))
     for f in faces.factors:
         if f.name not in TOLD:
             continue
         pair = one, one | {f.name: across(f, one[f.name], gen)}
         x = [metrics.in_parts(clip.image, faces.render(v, 32)) for v in pair]
-        e = [clip.text(faces.captions(v, HELD_OUT + i)) for i, v in enumerate(pair)]
+        e = [clip.text(faces.captions(v, held_out(i))) for i, v in enumerate(pair)]
         right = ((x[0] - x[1]) * (e[0] - e[1])).sum(1) > 0
         found[f"twins told apart by {f.name}"] = round(right.float().mean().item(), 4)
     return found
@@ -297,7 +299,7 @@ def twins_told_apart(clip: Clip, n: int) -> dict[str, float]:
 def of_critic(name: str, n: int) -> dict:
     """Error of each factor, masks, kinds and identity on held-out pictures."""
     critic, found = load_critic(name), {"images of each world": n}
-    batches = {kind: WORLDS[kind].sample(n, HELD_OUT + 3, 32) for kind in KINDS}
+    batches = {kind: WORLDS[kind].sample(n, held_out(3), 32) for kind in KINDS}
     kinds = [critic.world(b.image).argmax(1) for b in batches.values()]
     right = [(k == i).float().mean().item() for i, k in enumerate(kinds)]
     found["kind of picture right"] = dict(zip(KINDS, (round(r, 4) for r in right), strict=True))
@@ -308,7 +310,7 @@ def of_critic(name: str, n: int) -> dict:
         agree = (read[factor] > middle) == (faces.factors[factor] > middle)
         found[f"{factor} right at mid-threshold"] = round(agree.float().mean().item(), 4)
     for world in ("faces", "animals", "scenes"):
-        batch = WORLDS[world].sample(n, HELD_OUT + 3, 32)
+        batch = WORLDS[world].sample(n, held_out(3), 32)
         found[f"mask mIoU on {world}"] = round(
             mean_iou(critic.mask(batch.image, world), batch.mask), 4
         )
@@ -341,7 +343,7 @@ def verification(critic: Critic, n: int) -> float:
     """Share of pairs of one person's pictures (all but identity drawn anew) accepted at the
     threshold that accepts 1 % of the pairs of two people."""
     faces = WORLDS["faces"]
-    one, other = (faces.sample_factors(n, HELD_OUT + seed) for seed in (3, 4))
+    one, other = (faces.sample_factors(n, held_out(seed)) for seed in (3, 4))
     who = {f.name: one[f.name] for f in faces.factors if f.group == "identity"}
     a, b = (critic.identity(faces.render(f, 32)) for f in (one, other | who))
     cosine = a @ b.T

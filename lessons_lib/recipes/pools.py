@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..worlds import TRAIN_SEEDS, World
+from ..paths import TRAIN_SEEDS
+from ..worlds import World
 
 CHUNK = 8192  # pictures drawn, kept and added to a pool at a time
 Factors = dict[str, Tensor]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from ..worlds import TRAIN_SEEDS, WORLDS
+from ..paths import TRAIN_SEEDS
+from ..worlds import WORLDS
 
 LENGTH = 40  # tokens of a caption, its two ends included
 START, END, PAD = "<|startoftext|>", "<|endoftext|>", "<|pad|>"

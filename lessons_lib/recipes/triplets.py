@@ -16,13 +16,15 @@ from typing import NamedTuple
 
 import torch
 
-from ..paths import write_whole
+from ..paths import held_out_seed, write_whole
 from ..worlds import World, animals, faces, looks, scenes
 from ..worlds.animals_words import FUR_WORDS
 from ..worlds.scenes_words import ANIMALS, COLORS, SEASONS
 from ..worlds.triplets import FILE, Triplet
 
-SEEDS = {"faces": 700_000, "animals": 700_001, "scenes": 700_002}
+SEEDS = {
+    name: held_out_seed("text edits", i) for i, name in enumerate(("faces", "animals", "scenes"))
+}
 PICTURES = 2000  # of each world, from which the edits choose
 WORDINGS = 600  # of a picture, of which that is taken which changes least
 MOST = 5  # words that two texts may differ by

@@ -14,11 +14,8 @@ from ..denoisers import Denoiser
 from ..encoder import invert
 from ..methods.asyrp import Attention, Conv
 from ..sampler import Sampler
-from ..worlds import TRAIN_SEEDS, WORLDS
+from ..worlds import WORLDS
 
-PICTURES = TRAIN_SEEDS + 500_000  # the seed of the pictures to train on
-HELD_OUT = 900_700  # and of those to measure on
-OTHERS = 950_000  # and of other people, whom sets of edited pictures are compared with
 SCALES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 Factors = dict[str, Tensor]

@@ -28,9 +28,10 @@ from ..methods.hspace import r_squared
 from ..methods.rivals import best_delta_h, by_copy, diffusion_clip, random_instead, taught_f_t
 from ..methods.training import Sources, from_first, new_f_t, strip, text_change, text_losses
 from ..models.unet import UNet
+from ..paths import held_out_seed
 from ..sampler import Sampler
 from ..worlds import WORLDS
-from .attributes import HELD_OUT, OTHERS, SCALES, Attribute, Factors, Settings, cond_of, goal, shown
+from .attributes import SCALES, Attribute, Factors, Settings, cond_of, goal, shown
 
 TUNING = 1e-4  # DiffusionCLIP's learning rate
 THROUGH = {"batch": 8, "rate": 2e-3, "through": True}  # of a second training, whoever teaches
@@ -222,7 +223,7 @@ def judgements(
         each |= {"achieved": scores.achieved, "to truth": scores.distance, "drift": scores.drift}
     found = {k: bootstrap(v[v.isfinite()], seed) for k, v in each.items() if v.isfinite().sum() > 1}
     if n >= 4:
-        others = WORLDS["faces"].sample_factors(n, OTHERS + seed)
+        others = WORLDS["faces"].sample_factors(n, held_out_seed("other people", seed))
         found["KID, people"] = kernel_distance(
             edited, WORLDS["faces"].render(others, size), critic, seed
         )
@@ -244,7 +245,7 @@ def compared(
 
     No edit, a random Δh as long, and the true counterfactual, through the codec if there is one; where
     the model reads texts that can say the change, the same code under the counterfactual's caption.
-    seed: of the random Δh, and, from HELD_OUT on, of the captions' words, as of those of `cond`.
+    seed: of the random Δh, and, as a held-out one, of the captions' words, as of those of `cond`.
     """
     model = sampler.denoiser
     late, z_late = from_first(sampler, z, max(d.first for _, d in edit.terms), cond)
@@ -252,7 +253,7 @@ def compared(
     made = {k: shown(late, late.decode(z_late, e, cond)) for k, e in ways.items()}
     if cond is not None and attribute.wanted:
         changed = {**factors, **attribute.wanted(factors)}
-        text = cond_of(model, WORLDS["faces"].captions(changed, HELD_OUT + seed))
+        text = cond_of(model, WORLDS["faces"].captions(changed, held_out_seed("edits", seed)))
         made["another text"] = shown(sampler, sampler.decode(z, cond=text))
     truth = goal(attribute, factors, made["Asyrp"].shape[-1]).to(made["Asyrp"])
     truth = model.pictures(model.latents(truth)).clamp(-1, 1)

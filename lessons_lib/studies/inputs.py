@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..denoisers import Denoiser
 from ..models.mixture import GaussianMixture
+from ..paths import held_out_seed
 from ..worlds import WORLDS
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
@@ -50,6 +51,10 @@ def kinds(denoiser: Denoiser, n: int, seed: int) -> dict[str, Tensor]:
     shape = denoiser.picture_shape
     images = {"photographs": photographs(n, shape)}
     if denoiser.world is not None:
-        own = WORLDS[denoiser.world].sample(n, seed, shape[-1]).image.double()
+        own = (
+            WORLDS[denoiser.world]
+            .sample(n, held_out_seed("lessons", seed), shape[-1])
+            .image.double()
+        )
         images = {f"held-out {denoiser.world}": own} | images
     return {name: denoiser.latents(x) for name, x in images.items()}

@@ -17,9 +17,10 @@ from ..judges.counterfactual import Scores, counterfactual_scores
 from ..judges.metrics import Distance
 from ..methods.asyrp import Asyrp, edit_names, load_edit
 from ..methods.hspace import constant, principal
+from ..paths import held_out_seed
 from ..sampler import Sampler
 from ..worlds import WORLDS
-from .attributes import ATTRIBUTES, HELD_OUT, codes, cond_of
+from .attributes import ATTRIBUTES, codes, cond_of
 
 if TYPE_CHECKING:
     from ..judges.evaluators import Critic
@@ -78,7 +79,7 @@ def subjects(
         z = sampler.draw(n, seed)
         return Subjects(z, edits, {}, None, said, captions, cond_of(model, captions))
     factors = who_lacks(truths, n, seed)
-    captions = WORLDS[WORLD].captions(factors, HELD_OUT + seed) if reads else None
+    captions = WORLDS[WORLD].captions(factors, held_out_seed("edits", seed)) if reads else None
     cond = cond_of(model, captions)
     pictures = WORLDS[WORLD].render(factors, model.picture_shape[-1]).to(model.device)
     goals = {k: ATTRIBUTES[k].wanted(factors) for k in truths}
@@ -95,7 +96,7 @@ def who_lacks(names: list[str], n: int, seed: int) -> Factors:
 
     Attributes that are opposites leave those in between; where too few are found, others follow.
     """
-    drawn = WORLDS[WORLD].sample_factors(64 * n, HELD_OUT + seed)
+    drawn = WORLDS[WORLD].sample_factors(64 * n, held_out_seed("edits", seed))
     lacking = torch.ones(64 * n, dtype=torch.bool)
     for name in names:
         for factor in WORLDS[WORLD].factors:

@@ -11,7 +11,7 @@ from ..cards import card_if_any
 from ..checkpoints import EMBEDDED, load
 from ..denoisers import Guided
 from ..models.mixture import GaussianMixture
-from ..paths import ROOT
+from ..paths import ROOT, held_out_seed
 from ..sampler import Sampler
 from ..worlds import WORLDS
 
@@ -61,7 +61,11 @@ def beside_data(
         return g.decode(g.draw(n, seed)), model.sample(n, seed + 1), []
     if model.prompts is None:
         x = g.decode(g.draw(n, seed))
-        return x, WORLDS[model.world].sample(n, seed, x.shape[-1]).image, []
+        return (
+            x,
+            WORLDS[model.world].sample(n, held_out_seed("lessons", seed), x.shape[-1]).image,
+            [],
+        )
     images, captions = _captioned(n, seed, model.picture_shape[-1])
     g = Sampler(Guided(model, 3.0, model.prompts.empty), steps)
     z = g.decode(g.draw(n, seed), cond=model.prompts(captions))
@@ -70,6 +74,7 @@ def beside_data(
 
 def _captioned(n: int, seed: int, size: int) -> tuple[Tensor, list[str]]:
     """`n` held-out pictures of the worlds in TEXTS, in turn, and their captions."""
+    seed = held_out_seed("lessons", seed)
     batches = [WORLDS[name].sample(-(-n // len(TEXTS)), seed, size) for name in TEXTS]
     images = torch.stack([b.image for b in batches], 1).flatten(0, 1)[:n]
     rows = zip(*(b.caption for b in batches), strict=True)

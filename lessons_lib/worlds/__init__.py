@@ -1,7 +1,7 @@
 """Procedural image distributions with known factors: image, factors, mask and caption for a seed."""
 
 from .animals import animals, cats, dogs, wild
-from .base import TRAIN_SEEDS, Batch, Factor, World
+from .base import Batch, Factor, World
 from .faces import faces
 from .looks import clowns, looks, paintings, robots, zombies
 from .scenes import scenes
@@ -14,4 +14,4 @@ WORLDS = {
     )
 }  # fmt: skip
 
-__all__ = ["TRAIN_SEEDS", "WORLDS", "Batch", "Factor", "Triplet", "World", "triplets", *WORLDS]
+__all__ = ["WORLDS", "Batch", "Factor", "Triplet", "World", "triplets", *WORLDS]

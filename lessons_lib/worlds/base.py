@@ -14,7 +14,6 @@ from torch import Tensor
 from .draw import Canvas
 from .version import fingerprint
 
-TRAIN_SEEDS = 1_000_000  # recipes draw with seeds from here upwards; every seed below is held out
 AT_ONCE = 32  # pictures drawn together: more would not fit the processor's cache, and be slower
 
 
