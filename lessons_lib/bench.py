@@ -7,8 +7,12 @@ falls on both; the median of the pairs' ratios is printed, with the smallest and
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from . import _torchvision  # noqa: F401
 from .cards import CheckpointError
@@ -16,7 +20,7 @@ from .checkpoints import load
 from .code import Eps, plain
 from .denoisers import predict
 from .judges.peers import _pipeline, cycle_pipeline
-from .judges.timing import ratios, show
+from .judges.timing import ratios, seconds, show
 from .methods.asyrp import Asyrp
 from .methods.editing import text_edit
 from .methods.training import new_f_t
@@ -53,7 +57,7 @@ def main() -> None:
     for batch in (1, 8):
         asyrp(model, batch, args.repeats)
     for batch in (1, 8, 32):
-        matmul_share(model, batch, args.repeats)
+        rate_share(model, batch, args.repeats)
     try:
         painter = load(args.text_checkpoint, args.device)
     except CheckpointError as error:
@@ -136,18 +140,46 @@ def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
     show(f"edit {batch} by text, CycleDiffusionPipeline / ours", found, "above 1: ours is faster")
 
 
-def matmul_share(model: UNet, batch: int, repeats: int, side: int = 2048) -> None:
-    """The network's FLOP/s as a share of a large float32 matrix product's on the same machine."""
+def rate_share(model: UNet, batch: int, repeats: int) -> None:
+    """The network's FLOP/s as a share of the machine's rate: of the quickest of `known_work`."""
+    x = torch.randn(batch, *model.shape).to(model.device)
+    name, work = quickest(known_work(model.device))
+    own = flops(lambda: model(x, 500)) / flops(work)
+    times = sorted(own / r for r in ratios(lambda: model(x, 500), work, repeats))
+    show(f"network at batch {batch} / {name}, FLOP/s", times, "of the rate", percent=True)
+
+
+def known_work(device: torch.device) -> dict[str, Callable[[], Tensor]]:
+    """What a machine may be quickest at, in float32: matrix products of several sizes, and a convolution.
+
+    No one of them is the quickest on every processor: beside a slow product a network would seem to
+    compute faster than the machine can.
+    """
+    work = {}
+    for side in (256, 512, 1024, 2048):
+        a, b = (torch.randn(side, side, device=device) for _ in range(2))
+        work[f"matmul {side}"] = partial(torch.matmul, a, b)
+    image = torch.randn(8, 128, 32, 32, device=device).to(memory_format=torch.channels_last)
+    weight = torch.randn(128, 128, 3, 3, device=device).to(memory_format=torch.channels_last)
+    return work | {"convolution": partial(F.conv2d, image, weight, padding=1)}
+
+
+@torch.no_grad()
+def quickest(work: Mapping[str, Callable], tries: int = 3) -> tuple[str, Callable]:
+    """The name and the call of most FLOP/s, each at the best of its tries."""
+    rate = {k: flops(v) / min(seconds(v) for _ in range(tries)) for k, v in work.items()}
+    name = max(rate, key=rate.get)
+    return name, work[name]
+
+
+@torch.no_grad()
+def flops(call: Callable) -> int:
+    """The floating-point operations of a call, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    where = model.device
-    x = torch.randn(batch, *model.shape).to(where)
-    a, b = (torch.randn(side, side, device=where) for _ in range(2))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(x, 500)
-    times = (counter.get_total_flops() / (2 * side**3) / r for r in
-             ratios(lambda: model(x, 500), lambda: a @ b, repeats))  # fmt: skip
-    show(f"network at batch {batch} / matmul, FLOP/s", sorted(times), "of the rate", percent=True)
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
 
 
 if __name__ == "__main__":

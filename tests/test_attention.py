@@ -15,7 +15,6 @@ from lessons_lib.methods.attention import (
     WordMaps,
     controlled,
     refine_words,
-    replace_words,
     reweigh_words,
     watched,
     word_maps,
@@ -42,21 +41,6 @@ def same(length, own):
 # Alignments; the tokenizer's words are one token each, and prompts 8: start, words, end, padding
 
 
-def test_a_swapped_word_gets_the_map_of_the_word_it_replaces(model):
-    maps = replace_words(model.prompts, [RED, RED], [BLUE, RED])
-    assert_close(maps.mapper, torch.eye(8).expand(2, -1, -1))
-    assert not maps.own.any()
-
-
-def test_two_words_for_one_share_its_map(model):
-    maps = replace_words(model.prompts, ["a house"], ["red car"])
-    assert_close(maps.mapper[0], torch.eye(8))
-    maps = replace_words(model.prompts, ["a house at night"], ["a blue red car at night"])
-    assert_close(maps.mapper[0, 2, 2:5], torch.full((3,), 1 / 3))
-    assert_close(maps.mapper[0, 3:6, 5:8], torch.eye(3))  # at, night, end
-    assert_close(maps.mapper[0].sum(0)[:5], torch.tensor([1, 1, 1 / 3, 1 / 3, 1 / 3]))
-
-
 def test_a_new_word_keeps_its_own_map(model):
     maps = refine_words(model.prompts, [HOUSE, RED], [RED, HOUSE])
     assert maps.own.tolist() == [[0, 0, 1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1]]
@@ -76,8 +60,6 @@ def test_words_are_weighed_where_they_stand(model):
 
 
 def test_what_an_alignment_refuses(model):
-    with pytest.raises(ValueError, match="use refine_words"):
-        replace_words(model.prompts, [HOUSE], [RED])
     with pytest.raises(ValueError, match="1 source and 2 target"):
         refine_words(model.prompts, [HOUSE], [RED, BLUE])
 

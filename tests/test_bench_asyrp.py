@@ -1,5 +1,9 @@
 """The benchmark of the asymmetric step runs, and says what it must reach."""
 
+import time
+
+import torch
+
 from lessons_lib import bench
 from small import tiny_unet
 
@@ -22,3 +26,22 @@ def test_two_whole_passes_are_the_same_step(monkeypatch):
     (inside, plain), (outside, same), (two, one) = asked
     assert (two.x_to - one.x_to).abs().max() < 1e-10 < (inside.x_to - plain.x_to).abs().max()
     assert (outside.x_to == same.x_to).all()
+
+
+def test_the_rate_is_that_of_the_quickest_and_flops_are_counted():
+    a = torch.randn(64, 64)
+    work = {"slow": lambda: [a @ a, time.sleep(0.02)][0], "quick": lambda: a @ a}
+    assert bench.quickest(work)[0] == "quick"
+    assert bench.flops(work["quick"]) == 2 * 64**3
+    known = bench.known_work(torch.device("cpu"))
+    assert bench.flops(known["matmul 256"]) == 2 * 256**3
+    assert bench.flops(known["convolution"]) == 2 * 8 * 128 * 128 * 9 * 32**2
+    assert set(known) == {"matmul 256", "matmul 512", "matmul 1024", "matmul 2048", "convolution"}
+
+
+def test_a_network_is_held_against_it(capsys, monkeypatch):
+    work = {"product": lambda: torch.ones(8, 8) @ torch.ones(8, 8)}
+    monkeypatch.setattr(bench, "known_work", lambda device: work)
+    bench.rate_share(tiny_unet(dtype=torch.float32), 1, 1)
+    line = capsys.readouterr().out
+    assert "network at batch 1 / product, FLOP/s" in line and "% [" in line

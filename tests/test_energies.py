@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler
+from lessons_lib.denoisers import Denoiser
 from lessons_lib.methods.editing import low_pass, sdedit, start_at
 from lessons_lib.methods.egsde import domain_independent, domain_specific, downhill, egsde
 from lessons_lib.schedule import Schedule
@@ -58,7 +59,7 @@ def test_each_energy_does_what_it_is_for():
     g, x = start_at(Sampler(tiny_unet(), 20, 1.0), 500), randn(2, 3, 8, 8)
     features = lambda x, t: x  # noqa: E731
     low = low_pass(4)
-    found = [egsde(x, g, features, low, *weights) for weights in ((0, 0), (20.0, 0), (0, 2.0))]
+    found = [egsde(x, g, features, low, *weights) for weights in ((0, 0), (320.0, 0), (0, 2.0))]
     alike = [torch.cosine_similarity(y, x, dim=1).mean() for y in found]
     near = [(low(y) - low(x)).square().mean() for y in found]
     assert alike[1] < alike[0] - 0.05 and near[2] < near[0] / 2
@@ -81,3 +82,25 @@ def test_gradients_do_not_leak_and_dtypes_stay():
     assert found.dtype == torch.float32 and not found.requires_grad
     with pytest.raises(ValueError, match="must divide"):
         egsde(x.float(), g, lambda x, t: x, low_pass(3), 1.0, 1.0)
+
+
+def test_the_first_energy_pulls_as_far_on_any_number_of_pixels():
+    """A mean over places pulls each pixel by one over their number: λ_s goes with the pixels."""
+
+    class Pixelwise(Denoiser):
+        alpha_bar, device = ALPHA_BAR, torch.device("cpu")
+
+        def __init__(self, side):
+            self.shape = torch.Size((3, side, side))
+
+        def __call__(self, x, t, cond=None):
+            return 0.5 * x
+
+    def moved(side):
+        g, x = start_at(Sampler(Pixelwise(side), 10), 500), randn(4, 3, side, side)
+        pulled, not_pulled = (
+            egsde(x, g, lambda x, t: x, low_pass(2), w, 0.0, seed=1) for w in (8.0, 0.0)
+        )
+        return (pulled - not_pulled).abs().mean().item()
+
+    assert moved(32) == pytest.approx(moved(16), rel=0.1) == pytest.approx(moved(8), rel=0.2)

@@ -7,8 +7,6 @@ from torch.testing import assert_close
 from lessons_lib import Sampler
 from lessons_lib.methods.asyrp import Asyrp, Conv
 from lessons_lib.methods.hspace import (
-    all_h,
-    classifier_normal,
     constant,
     global_edit,
     linearity,
@@ -61,17 +59,6 @@ def test_principal_directions_are_those_of_the_data():
     assert shares.sum().item() == pytest.approx(1)
 
 
-def test_the_normal_of_a_classifier_crosses_from_one_class_to_the_other():
-    labels = torch.arange(400) % 2 == 0
-    apart = torch.zeros(256).double()
-    apart[3] = 4.0
-    h = (randn(400, 256) + labels[:, None] * apart).view(400, *H)
-    normal = classifier_normal(h, labels).flatten()
-    assert normal[3] / normal.norm() > 0.8
-    assert normal.norm().item() == pytest.approx(4.0, rel=0.25)
-    assert_close(classifier_normal(h, ~labels).flatten(), -normal, rtol=1e-3, atol=1e-3)
-
-
 def test_the_global_direction_is_the_mean_of_what_each_image_gets(model):
     g = Sampler(model, steps=6)
     z = g.draw(4, seed=0)
@@ -90,19 +77,9 @@ def test_the_global_direction_is_the_mean_of_what_each_image_gets(model):
         global_edit(g, z, edit.within(10, 5))
 
 
-def test_all_h_is_that_of_every_step(model):
-    g = Sampler(model, steps=3)
-    z = g.draw(2, seed=0)
-    h = all_h(g, z)
-    assert h.shape == (3, 2, *H)
-    assert_close(h[0], model.encode(z.x_T, 999).h)
-
-
 def test_impossible_wishes_are_refused_in_a_sentence(model):
     with pytest.raises(ValueError, match="of 3 images there are 1 to 2"):
         principal(randn(3, *H), 3)
-    with pytest.raises(ValueError, match="some True and some False"):
-        classifier_normal(randn(3, *H), torch.ones(3))
     with pytest.raises(ValueError, match="rounds is 0"):
         singular(model, randn(1, 3, 8, 8), 5, 1, rounds=0)
     with pytest.raises(ValueError, match="h has 256 directions"):

@@ -179,3 +179,13 @@ def test_equations_become_mathml():
 
     assert "<mtable" in mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "block")
     assert "<code>" in mathml(r"\frac{a") or "<math" in mathml(r"\frac{a")
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads"),
+    [({}, "2"), ({"OMP_NUM_THREADS": "1"}, "1"), ({"MKL_NUM_THREADS": "3"}, "3"),
+     ({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "3"}, "1"), ({"OMP_NUM_THREADS": ""}, "2")],
+)  # fmt: skip
+def test_one_thread_variable_goes_for_all(environment, threads):
+    found = runner.thread_settings(environment, 2)
+    assert found == dict.fromkeys(runner.THREADS, threads)

@@ -45,18 +45,23 @@ class WordMaps:
         return weight * (own * target + (1 - own) * (source @ mapper[:, None]))
 
 
-def replace_words(prompts: Prompts, source: list[str], target: list[str]) -> WordMaps:
-    """Every token of the target gets the source's map at its place ('word swap').
-
-    A word of more or fewer tokens shares its map out evenly. Raises ValueError where words were added
-    or left out: `refine_words` is for those.
-    """
-    return _aligned(prompts, source, target, swap=True)
-
-
 def refine_words(prompts: Prompts, source: list[str], target: list[str]) -> WordMaps:
-    """Tokens that both texts have get the source's map, new ones their own ('adding a phrase')."""
-    return _aligned(prompts, source, target, swap=False)
+    """Tokens that both texts have get the source's map, new ones their own ('adding a phrase').
+
+    Raises ValueError for lists of different length, and for texts that the model cannot read.
+    """
+    if len(source) != len(target):
+        raise ValueError(f"There are {len(source)} source and {len(target)} target texts.")
+    length = prompts.length
+    mapper = torch.zeros(len(source), length, length)
+    pairs = zip(_tokens(prompts, source), _tokens(prompts, target), strict=True)
+    for row, (before, after) in enumerate(pairs):
+        blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+        padding = min(length - len(before), length - len(after))  # aligned, whatever the lengths
+        for i, j, n in [*blocks, (len(before), len(after), padding)]:
+            mapper[row, i : i + n, j : j + n] = torch.eye(n)
+    own = (mapper.sum(1) == 0).float()
+    return WordMaps(mapper, own, torch.ones_like(own))
 
 
 def reweigh_words(
@@ -226,33 +231,6 @@ def _cross_attention(network: nn.Module) -> list[nn.Module]:
     if not layers:
         raise ValueError("This model has no cross-attention: give a text-conditioned one.")
     return layers
-
-
-def _aligned(prompts: Prompts, source: list[str], target: list[str], swap: bool) -> WordMaps:
-    if len(source) != len(target):
-        raise ValueError(f"There are {len(source)} source and {len(target)} target texts.")
-    length = prompts.length
-    mapper = torch.zeros(len(source), length, length)
-    pairs = zip(_tokens(prompts, source), _tokens(prompts, target), strict=True)
-    for row, (before, after) in enumerate(pairs):
-        # padding is aligned with padding, whatever the lengths
-        blocks = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-        blocks.append(("equal", len(before), length, len(after), length))
-        for kind, i, i_end, j, j_end in blocks:
-            if kind == "equal":
-                n = min(i_end - i, j_end - j)
-                mapper[row, i : i + n, j : j + n] = torch.eye(n)
-            elif swap and kind != "replace":
-                raise ValueError(
-                    f"{source[row]!r} and {target[row]!r} differ in their number of words: use "
-                    "refine_words."
-                )
-            elif swap and i_end - i == j_end - j:
-                mapper[row, i:i_end, j:j_end] = torch.eye(i_end - i)
-            elif swap:
-                mapper[row, i:i_end, j:j_end] = 1 / (j_end - j)
-    own = (mapper.sum(1) == 0).float()
-    return WordMaps(mapper, own, torch.ones_like(own))
 
 
 def _places(prompts: Prompts, text: str, tokens: list[int], word: str) -> list[int]:

@@ -21,6 +21,7 @@ from ..denoisers import Denoiser
 from ..models.mixture import GaussianMixture
 from ..sampler import Sampler
 from ..schedule import Schedule, mean_coefficients
+from .linear import push_and_pull
 
 
 def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,14 +167,12 @@ def _stretch(
     if not whole(rounds, 1):
         raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
     x = x.detach().float()
-    out, pull = torch.func.vjp(lambda at: sampler.mean(at, i, cond), x)
-    # The transpose of the pull-back is the push-forward: J v without forward-mode operators.
-    push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(out))[1]
+    push, pull = push_and_pull(lambda at: sampler.mean(at, i, cond), x)
     v = v.to(x)
     for _ in range(rounds):
         v = v / _norms(v).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
-        u = push(v)[0]
-        norm, v = _norms(u), pull(u)[0]
+        u = push(v)
+        norm, v = _norms(u), pull(u)
     return norm, v
 
 

@@ -77,8 +77,9 @@ def egsde(
     """Energy-guided SDEdit from the sampler's first level, (B, *shape) (Zhao et al. 2022, Algorithm 1).
 
     features: of a classifier of noisy images; None leaves the first energy out, whatever its weight.
-    specific, independent: the weights λ_s and λ_i. The paper's are 500 and 2 on 256 pixels; the first
-    energy is a mean over places, so for equal steps λ_s goes with the number of pixels: 8 on 32.
+    specific, independent: the weights λ_s, for 32×32 pixels, and λ_i. The paper's are 500 and 2 on
+        256×256: the first energy is a mean over places, so that for equal steps λ_s goes with the number
+        of pixels, and 500 there is 8 here.
     With both 0 it is `sdedit`. As in the authors' code, the source is noised by one noise at all t,
     that of the start.
     """
@@ -91,8 +92,10 @@ def egsde(
     alike = domain_independent(low, source)
     telling = None if features is None else domain_specific(features, source)
 
+    pixels = x[0, 0].numel() / 32**2
+
     def energy(y: Tensor, t: int) -> Tensor:
         shared = independent * alike(y, t)
-        return shared if telling is None else shared + specific * telling(y, t)
+        return shared if telling is None else shared + specific * pixels * telling(y, t)
 
     return sdedit(x, sampler, seed, cond, downhill(energy))

@@ -1,4 +1,4 @@
-"""Directions in h that no training makes: means, principal and singular vectors, a classifier's normal.
+"""Directions in h that no training makes: means, principal and singular vectors.
 
 All are given as Δh, (k, C_h, H_h, W_h) or (C_h, H_h, W_h), for `constant` to make an edit of.
 """
@@ -15,18 +15,13 @@ from ..denoisers import Denoiser
 from ..judges.metrics import Interval
 from ..sampler import Sampler
 from .asyrp import Asyrp, PerTime, asymmetric
+from .linear import push_and_pull
 
 
 def constant(delta_h: Tensor, first: int, last: int = 0, visits: int | None = None) -> Asyrp:
     """The edit by one Δh (C_h, H_h, W_h) for all images and all times of an interval."""
     form = PerTime([first], delta_h[None]).requires_grad_(False)
     return Asyrp.of(form, first, last, visits)
-
-
-@torch.no_grad()
-def all_h(sampler: Sampler, z: Code, cond: Tensor | None = None) -> Tensor:
-    """h of each step of the unedited paths from z, (S, B, C_h, H_h, W_h)."""
-    return torch.stack([step.h for step in sampler.trajectory(z, cond=cond)])
 
 
 @torch.no_grad()
@@ -67,25 +62,6 @@ def principal(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return (lengths[:, None] * vectors[:k]).view(k, *h.shape[1:]).to(h), shares
 
 
-def classifier_normal(h: Tensor, labels: Tensor) -> Tensor:
-    """The normal (C_h, H_h, W_h) of a linear classifier of h (N, C_h, H_h, W_h), towards labels (N,) True.
-
-    Logistic regression, held back hard, for h has far more values than there are images. As long as the
-    two classes' means are apart along it. Zhu et al. 2023 (BoundaryDiffusion) take support vectors.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    labels = torch.as_tensor(labels).bool().cpu()
-    if labels.shape != (len(h),) or labels.all() or not labels.any():
-        raise ValueError("labels must be one truth value for each image, some True and some False.")
-    flat = h.flatten(1).double().cpu()
-    fit = LogisticRegression(C=1e-3, max_iter=1000).fit((flat / flat.std()).numpy(), labels.numpy())
-    normal = torch.from_numpy(fit.coef_[0] / (fit.coef_[0] ** 2).sum() ** 0.5)
-    along = flat @ normal
-    gap = along[labels].mean() - along[~labels].mean()
-    return (gap * normal).view(h.shape[1:]).to(h)
-
-
 @sdpa_kernel(SDPBackend.MATH)  # the one attention that is twice differentiable on every device
 def singular(
     denoiser: Denoiser,
@@ -110,15 +86,13 @@ def singular(
         b = denoiser.encode(x.float().repeat(k, *rest), t, cond)
     if not whole(k, 1, b.h[0].numel()):
         raise ValueError(f"k is {k!r}: h has {b.h[0].numel()} directions, give 1 to as many.")
-    out, pull = torch.func.vjp(lambda delta_h: denoiser.decode(b, delta_h), torch.zeros_like(b.h))
-    # The transpose of the pull-back is the push-forward: J v without forward-mode operators.
-    push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(out))[1]
+    push, pull = push_and_pull(lambda delta_h: denoiser.decode(b, delta_h), torch.zeros_like(b.h))
     shape = b.h.shape[1:]
     v = torch.randn(shape.numel(), k, generator=torch.Generator().manual_seed(seed)).to(b.h)
     for _ in range(rounds):
         v = torch.linalg.qr(v).Q
         each = v.T.view(k, 1, *shape).expand(k, n, *shape).flatten(0, 1)
-        back = pull(push(each)[0])[0].view(k, n, *shape).mean(1)  # Jᵀ J v, its mean over images
+        back = pull(push(each)).view(k, n, *shape).mean(1)  # Jᵀ J v, its mean over images
         gram = v.T @ back.flatten(1).T
         v, last = back.flatten(1).T, v
     values, turn = torch.linalg.eigh((gram + gram.T) / 2)

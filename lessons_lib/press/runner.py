@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -121,6 +122,15 @@ def peak_mib() -> float | None:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
+def thread_settings(environment: Mapping[str, str], threads: int) -> dict[str, str]:
+    """All of THREADS alike: as the one that the environment sets (the first of several), or `threads`.
+
+    Libraries of one process that disagree wait for one another: a lesson took five times as long.
+    """
+    given = [environment[name] for name in THREADS if environment.get(name)]
+    return dict.fromkeys(THREADS, given[0] if given else str(threads))
+
+
 def run(path: Path, out: Path, given: dict, threads: int) -> dict:
     """Execute one lesson in this (its own) process, and render its page; never raises."""
     import papermill
@@ -129,8 +139,7 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
     from .kernels import KernelManager
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    for name in THREADS:  # before the kernel starts, which inherits them
-        os.environ.setdefault(name, str(threads))
+    os.environ.update(thread_settings(os.environ, threads))  # the kernel inherits them
     running, done = out / f".{path.stem}.running.ipynb", out / f"{path.stem}.ipynb"
     failed, error, start = out / f"{path.stem}.failed.ipynb", "", time.perf_counter()
     for old in (running, done, failed, out / f"{path.stem}.html"):
