@@ -218,9 +218,10 @@ def _unet(folder: Path) -> UNet:
     net = _network(home, "UNet2DModel", "UNet2DConditionModel")
     noise = noise_schedule(folder)
     own = card_if_any(folder)
-    unshuffle = own.get("recipe", {}).get("unshuffle", 1)
+    recipe = own.get("recipe", {})
+    inside = recipe.get("unshuffle", 1), noise.learned_range, recipe.get("bands", ())
     try:
-        model = UNet(net, noise.alpha_bar, noise.prediction, unshuffle, noise.learned_range)
+        model = UNet(net, noise.alpha_bar, noise.prediction, *inside)
     except ValueError as error:
         raise CheckpointError(f"{folder} does not load: {error}") from None
     model.world = own.get("world")

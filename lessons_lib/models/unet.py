@@ -17,6 +17,8 @@ class UNet(Denoiser):
     prediction: what the network puts out, as its scheduler file says: 'epsilon', 'v_prediction' or
         'sample'.
     unshuffle: the network sees `pixel_unshuffle(x, unshuffle)`; outside, x and ε are images.
+    bands: of a network that sees the Haar bands of its unshuffled pictures, the standard deviations of the
+        four in data: it puts out what the best linear guess of v leaves (see `linear_v`).
     learned_range: whether its further channels are a learned variance (Nichol & Dhariwal 2021, eq. 15), as
         the scheduler file says by variance_type; otherwise they are not used.
     A network with class embeddings takes labels (B,), where 0 is 'no condition', or embeddings (B, E);
@@ -27,7 +29,7 @@ class UNet(Denoiser):
 
     def __init__(
         self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1,
-        learned_range: bool = False,
+        learned_range: bool = False, bands: tuple[float, ...] = (),
     ):  # fmt: skip
         if prediction not in TO_EPS:
             raise ValueError(
@@ -36,6 +38,11 @@ class UNet(Denoiser):
         if not whole(unshuffle, 1) or net.config.in_channels % unshuffle**2:
             raise ValueError(
                 f"unshuffle is {unshuffle!r}: its square must divide {net.config.in_channels} channels."
+            )
+        if bands and (len(bands) != 4 or unshuffle != 2 or prediction != "v_prediction"):
+            raise ValueError(
+                f"bands is {bands!r}: give four standard deviations, for a network of v_prediction with "
+                "unshuffle=2."
             )
         if any(hasattr(b, "skip_conv") for b in net.down_blocks) or net.mid_block is None:
             raise ValueError("This network has no bottleneck to stop at, or skips around it.")
@@ -61,6 +68,7 @@ class UNet(Denoiser):
         self.prediction, self.to_eps = prediction, TO_EPS[prediction]
         config = net.config
         self.channels, self.learned_range = config.in_channels, learned_range
+        self.bands = tuple(bands)
         if learned_range and config.out_channels != 2 * config.in_channels:
             raise ValueError(
                 f"This network's variance is said to be learned, but it has {config.out_channels} channels "
@@ -102,7 +110,7 @@ class UNet(Denoiser):
         """The pass up to and including the mid block, where h is."""
         check_input(self, x, t, cond)
         net, dtype = self.net, self.net.conv_in.weight.dtype  # `net.dtype` walks all its modules
-        sample = F.pixel_unshuffle(x.to(dtype), self.unshuffle)
+        sample = self._folded(x.to(dtype))  # (B, C·u², H/u, W/u)
         times = torch.as_tensor(t, device=sample.device).expand(len(sample))
         temb = net.time_embedding(net.time_proj(times).to(dtype))
         if net.class_embedding is not None:
@@ -140,10 +148,22 @@ class UNet(Denoiser):
     def _part(self, out: Tensor, number: int, x: Tensor) -> Tensor:
         """The first (0) or second (1) of what it puts out, as an image like x."""
         channels = slice(number * self.channels, (number + 1) * self.channels)
-        return F.pixel_shuffle(out[:, channels], self.unshuffle).to(x.dtype).contiguous()
+        return self._unfolded(out[:, channels]).to(x.dtype).contiguous()
 
     def _eps(self, out: Tensor, b: Bottleneck) -> Tensor:
-        return self.to_eps(self._part(out, 0, b.x), b.x, signal(self, b.x, b.t))
+        part, a = self._part(out, 0, b.x), signal(self, b.x, b.t)
+        if self.bands:
+            part = part + self._unfolded(linear_v(self.bands, self._folded(b.x), a))
+        return self.to_eps(part, b.x, a)
+
+    def _folded(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) as the network sees them, (B, C·u², H/u, W/u): another orthonormal basis."""
+        inside = F.pixel_unshuffle(x, self.unshuffle)
+        return haar(inside) if self.bands else inside
+
+    def _unfolded(self, inside: Tensor) -> Tensor:
+        """The images again."""
+        return F.pixel_shuffle(haar(inside) if self.bands else inside, self.unshuffle)
 
     def embedding(self, label: int) -> Tensor:
         """The embedding (1, E) of a class label, to be given as `cond` or interpolated."""
@@ -181,6 +201,29 @@ PLAIN = {
     "addition_embed_type": None,
     "encoder_hid_dim_type": None,
 }
+
+
+def haar(inside: Tensor) -> Tensor:
+    """The orthonormal 2×2 Haar transform of unshuffled images (B, 4C, H, W), and its own inverse.
+
+    Of each channel's four sub-pixels: their sum, and their differences along x, along y and along both,
+    each halved. Noise stays white; what is fine in a picture lies in the last three, which are small.
+    """
+    signs = [[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]
+    four = inside.unflatten(1, (-1, 4))  # (B, C, 4, H, W)
+    return torch.einsum("ij,bcjhw->bcihw", inside.new_tensor(signs) / 2, four).flatten(1, 2)
+
+
+def linear_v(bands: tuple[float, ...], inside: Tensor, a: Tensor) -> Tensor:
+    """The best linear guess of v from noised Haar bands (B, 4C, H, W), for data whose bands have these
+    standard deviations s: √(ᾱ(1-ᾱ)) (1-s²) / (ᾱ s² + 1-ᾱ) of them.
+
+    At little noise v is the noise alone, so that a network without it would have to copy every sub-pixel
+    of its input through its first layer (cf. Karras et al. 2022, Table 1: c_skip).
+    """
+    variance = inside.new_tensor(bands).square().repeat(inside.shape[1] // 4).view(1, -1, 1, 1)
+    a = a.to(inside)
+    return (a * (1 - a)).sqrt() * (1 - variance) / (a * variance + 1 - a) * inside
 
 
 def _text_for(block, text: Tensor | None) -> dict:

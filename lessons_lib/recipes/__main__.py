@@ -32,6 +32,19 @@ RECIPES = {
     for recipe in (
         Pixel("faces-half", images=850_000, **FACES),
         Pixel("faces", images=560_000, channels=(32, 64, 128, 192), **FACES, **GROWN),
+        # Faces of 64 pixels at the cost of 32: --warm-start faces.
+        Pixel(
+            "faces-64",
+            images=300_000,
+            pool=32_768,
+            size=64,
+            channels=(32, 64, 128, 192),
+            attention=(2, 3),
+            embedding=256,
+            focus=0.5,
+            bands=(0.75, 0.15, 0.15, 0.07),
+            **FACES,
+        ),
         Pixel("animals-half", images=850_000, channels=(64, 96, 128), **ANIMALS),
         Pixel(
             "animals",

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checkpoints import load
+from ..models.unet import haar, linear_v
 from ..schedule import linear_alpha_bar, noised
 from ..worlds import WORLDS, Factor
 from .loop import Recipe
@@ -39,6 +40,9 @@ class Pixel(Recipe):
     # diffusers' 32 the net cannot see a shift of one channel, which leaves a dotted texture
     embedding: int | None = None  # width of the time's embedding; None is four times channels[0]
     focus: float = 0.0  # share of the training times at which details form (see `times`)
+    bands: tuple[
+        float, ...
+    ] = ()  # standard deviations of the Haar bands, if it sees those (`UNet`)
     label: str = ""  # factor whose choices, or two halves, are conditions 1, 2, …; 0 is none
     unlabelled: float = 0.5  # share of the batch trained without a condition
     views: tuple[str, ...] = ()  # checkpoints that are this network with label 1, 2, … fixed, each
@@ -86,6 +90,7 @@ class Pixel(Recipe):
             count = pool.grow(min(self.pool, seen + 1))
             x, _, factors = pool.take(picks(n, count, gen))
             x = F.pixel_unshuffle(x, self.unshuffle)
+            x = haar(x) if self.bands else x
             batch = [x, torch.randn(x.shape, generator=gen), times(n, gen, self.focus)]
             if factor is None:
                 return batch
@@ -98,6 +103,8 @@ class Pixel(Recipe):
 
     def loss(self, net: nn.Module, x: Tensor, eps: Tensor, t: Tensor, *label: Tensor) -> Tensor:
         x_t, v = velocity(x, eps, t)
+        if self.bands:
+            v = v - linear_v(self.bands, x_t, linear_alpha_bar().to(x)[t].view(-1, 1, 1, 1))
         return F.mse_loss(net(x_t, t, *label).sample.float(), v)
 
     def save(self, net: nn.Module, target: Path) -> None:
@@ -107,6 +114,8 @@ class Pixel(Recipe):
 
     def weights(self, name: str) -> dict[str, Tensor]:
         net = load(name).net
+        if self.bands and net.config.in_channels == 3:
+            return widened(net.state_dict())
         one_less = len(net.down_blocks) + 1 == len(self.channels)
         return self.grown(net) if one_less else net.state_dict()
 
@@ -124,6 +133,20 @@ class Pixel(Recipe):
             if name in own and own[name].shape == value.shape:
                 brought[name] = value
         return brought
+
+
+def widened(small: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network of pictures as one of the Haar bands of pictures twice as large: what it knows is the band of
+    sums, which are such pictures, doubled; of the other bands it sees little, and puts out nothing yet."""
+    first, last = small["conv_in.weight"], small["conv_out.weight"]  # (O, C, 3, 3), (C, O, 3, 3)
+    sums = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    noise = torch.randn(len(first), 3, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    little = noise * (1 - sums).view(1, 1, 4, 1, 1) * first.std() / 2
+    return small | {
+        "conv_in.weight": (torch.einsum("ocij,s->ocsij", first, sums) + little).flatten(1, 2),
+        "conv_out.weight": torch.einsum("coij,s->csoij", last, sums).flatten(0, 1),
+        "conv_out.bias": torch.outer(small["conv_out.bias"], sums).flatten(),
+    }
 
 
 def times(n: int, gen: torch.Generator, focus: float = 0.0) -> Tensor:
