@@ -65,7 +65,7 @@ def card(folder: Path) -> dict:
 
 
 def card_if_any(folder: Path) -> dict:
-    """The same, but {} for a folder without a card."""
+    """The same, but {} for a folder without a card. Raises CheckpointError as `card`."""
     return card(folder) if has_card(folder) else {}
 
 
@@ -86,7 +86,7 @@ def write_card(folder: Path, said: dict) -> None:
 
 
 def kind_of(folder: Path) -> str:
-    """What a checkpoint is: 'generator', unless its card has another 'kind'."""
+    """What a checkpoint is: 'generator', unless its card has another 'kind'. Raises as `card`."""
     return card_if_any(folder).get("kind", "generator")
 
 
@@ -121,7 +121,10 @@ def save_weights(net: nn.Module, folder: Path) -> None:
 
 
 def with_weights(build: Callable[..., nn.Module], config: dict, folder: Path) -> nn.Module:
-    """`build(**config)` with the weights that `save_weights` wrote, in float32; raises as above."""
+    """`build(**config)` with the weights that `save_weights` wrote, in float32.
+
+    Raises CheckpointError for weights that are missing, unreadable or of another network.
+    """
     from safetensors.torch import load_file
 
     try:
@@ -138,11 +141,13 @@ def digest(path: Path) -> str:
 
 
 def no_load(path: Path, error: Exception) -> CheckpointError:
+    """The CheckpointError that says, in one sentence, why a file does not load."""
     reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
     return CheckpointError(f"{path} does not load: {shorten(reason, 300).rstrip('.:')}.")
 
 
 def read_json(path: Path) -> dict:
+    """The JSON object in a file. Raises CheckpointError where there is none, or none that can be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

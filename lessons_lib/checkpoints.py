@@ -130,7 +130,7 @@ def fixed_label(model: UNet, label: int) -> UNet:
 
 
 def checked_device(device: str) -> torch.device:
-    """The torch device, or one sentence on what there is instead."""
+    """The torch device. Raises CheckpointError, with what there is instead, for one that is not here."""
     try:
         wanted = torch.device(device)
         torch.empty(0, device=wanted)
@@ -144,7 +144,10 @@ def checked_device(device: str) -> torch.device:
 
 
 def find(name: str | Path) -> Path:
-    """The folder of a checkpoint, downloaded if it is a hub id."""
+    """The folder of a checkpoint, downloaded if it is a hub id.
+
+    Raises CheckpointError for what names none: an unknown name, a file, an id that the hub does not give.
+    """
     if not isinstance(name, (str, Path)):
         raise CheckpointError(f"The checkpoint is {name!r}: give {_known()}.")
     text, path = str(name), Path(name)
@@ -182,7 +185,7 @@ def load_network(
 
 def fingerprint(name: str) -> str:
     """The first 12 digits of a digest of a checkpoint's weights and its fixed label, by which cats and
-    wild differ; its name where it has no card."""
+    wild differ; its name where it has no card. Raises CheckpointError as `find`."""
     folder = find(name)
     if not has_card(folder):
         return name

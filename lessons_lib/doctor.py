@@ -23,14 +23,14 @@ class Problem(Exception):
 
 
 def python() -> str:
-    """The interpreter is one that the project supports."""
+    """The interpreter is one that the project supports; raises Problem for another."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         raise Problem(f"Python {platform.python_version()}: use 3.11, 3.12 or 3.13")
     return f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
 
 
 def packages() -> str:
-    """Everything the project asks for is installed, at a version in its range."""
+    """Everything the project asks for is installed, at a version in its range; raises Problem if not."""
     from packaging.requirements import Requirement
 
     try:
@@ -52,7 +52,7 @@ def packages() -> str:
 
 
 def torch_pair() -> str:
-    """torch and torchvision load together, by themselves or mended by `_torchvision`."""
+    """torch and torchvision load together, by themselves or mended by `_torchvision`; raises Problem else."""
     import torch
 
     try:
@@ -71,7 +71,7 @@ def torch_pair() -> str:
 
 
 def kernel() -> str:
-    """Jupyter's `python3` kernel is this Python."""
+    """Jupyter's `python3` kernel is this Python; raises Problem if there is none, or it is another."""
     try:
         from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
     except ImportError:
@@ -96,7 +96,7 @@ def kernel() -> str:
 
 
 def checkpoint(folder: Path) -> str:
-    """A checkpoint's files are those that its card lists."""
+    """A checkpoint's files are those that its card lists; raises Problem if not."""
     from .cards import card, verify
 
     try:
@@ -121,7 +121,7 @@ def device() -> str:
 
 
 def sample() -> str:
-    """One image in two steps, through the whole library."""
+    """One image in two steps, through the whole library; raises Problem for one that is not finite."""
     from . import Sampler, load
 
     start = time.perf_counter()

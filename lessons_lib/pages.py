@@ -43,7 +43,10 @@ def summary(outcomes: list[dict]) -> str:
 
 
 def lessons_named(names: list[str]) -> list[Path]:
-    """The lessons named, by path or by (the beginning of) their names; all of them for none."""
+    """The lessons named, by path or by (the beginning of) their names; all of them for none.
+
+    Raises ValueError for a name of no lesson or of several, and where there are no lessons.
+    """
     lessons = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     found = []
     for name in names:
@@ -59,6 +62,7 @@ def lessons_named(names: list[str]) -> list[Path]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run and render: 0 if all lessons ran well, 1 if one failed, 2 for arguments that raise a ValueError."""
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.pages", description=__doc__)
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="default: every lesson")
     parser.add_argument(

@@ -126,7 +126,10 @@ def write(path: Path, new: str) -> bool:
 
 
 def from_notebooks(names: list[str], folder: Path = NOTEBOOKS) -> list[str]:
-    """Write the texts of these notebooks anew (of all of them for no names); names that changed."""
+    """Write the texts of these notebooks anew (of all of them for no names); names that changed.
+
+    Raises ValueError for a name of no notebook.
+    """
     paths = [folder / Path(name).with_suffix(".ipynb").name for name in names]
     changed = []
     for path in paths or sorted(folder.glob("[0-9]*.ipynb")):

@@ -26,7 +26,10 @@ TRAIN_STEPS = 1000
 def linear_alpha_bar(
     train_steps: int = TRAIN_STEPS, beta_start: float = 1e-4, beta_end: float = 0.02
 ) -> Tensor:
-    """ᾱ (T,) of linearly rising β (Ho et al. 2020, §4)."""
+    """ᾱ (T,) of linearly rising β (Ho et al. 2020, §4).
+
+    Raises ValueError for train_steps below 1, or β that fall or are not within (0, 1).
+    """
     _check_betas(train_steps, beta_start, beta_end)
     return torch.cumprod(
         1 - torch.linspace(beta_start, beta_end, train_steps, dtype=torch.float64), 0
@@ -36,7 +39,10 @@ def linear_alpha_bar(
 def scaled_linear_alpha_bar(
     train_steps: int = TRAIN_STEPS, beta_start: float = 0.00085, beta_end: float = 0.012
 ) -> Tensor:
-    """ᾱ (T,) with √β rising linearly (Rombach et al. 2022: the latent models' schedule)."""
+    """ᾱ (T,) with √β rising linearly (Rombach et al. 2022: the latent models' schedule).
+
+    Raises ValueError as `linear_alpha_bar`.
+    """
     _check_betas(train_steps, beta_start, beta_end)
     ends = (beta_start**0.5, beta_end**0.5, train_steps)
     return torch.cumprod(1 - torch.linspace(*ends, dtype=torch.float64) ** 2, 0)
@@ -52,7 +58,10 @@ def _check_betas(train_steps: int, beta_start: float, beta_end: float) -> None:
 
 
 def even(train_steps: int, steps: int, first: int | None = None) -> list[int]:
-    """`steps` times from `first` (default T-1) down to 0, evenly spaced and rounded."""
+    """`steps` times from `first` (default T-1) down to 0, evenly spaced and rounded.
+
+    Raises ValueError for a first time that is not one of the T, or steps that are not from 1 to first + 1.
+    """
     first = train_steps - 1 if first is None else first
     if not whole(first, 0, train_steps - 1):
         raise ValueError(f"The first time is {first}: it must be from 0 to {train_steps - 1}.")
@@ -64,7 +73,10 @@ def even(train_steps: int, steps: int, first: int | None = None) -> list[int]:
 
 
 def trailing(train_steps: int, steps: int) -> list[int]:
-    """T-1, T-1-T/steps, …: diffusers' 'trailing' spacing, whose last step is as long as the others."""
+    """T-1, T-1-T/steps, …: diffusers' 'trailing' spacing, whose last step is as long as the others.
+
+    Raises ValueError for steps that are not from 1 to T.
+    """
     if not whole(steps, 1, train_steps):
         raise ValueError(f"steps is {steps!r}: give a whole number from 1 to {train_steps}.")
     return [round(train_steps - i * train_steps / steps) - 1 for i in range(steps)]
@@ -90,6 +102,8 @@ class Schedule:
         alpha_bar: (T,) falling, within (0, 1).
         last_alpha_bar: ᾱ at t' = -1; 1 ends at the image itself, `alpha_bar[0]` at the first noise
             level (diffusers' set_alpha_to_one=False).
+        Raises ValueError for times that do not fall or are none of the T, and for a last ᾱ below that of
+        the last time or above 1.
         """
         alpha_bar = checked_alpha_bar(alpha_bar)
         t = torch.as_tensor(times)
@@ -119,12 +133,12 @@ class Schedule:
         return steps
 
     def sigma(self, eta: float) -> Tensor:
-        """σ_t(η), (S,)."""
+        """σ_t(η), (S,). Raises ValueError for an η that is not from 0 to 1."""
         return sigma(self.a, self.a_to, eta)
 
 
 def checked_alpha_bar(alpha_bar: Tensor) -> Tensor:
-    """ᾱ (T,) in float64 on the CPU, or one sentence that says what is wrong with it."""
+    """ᾱ (T,) in float64 on the CPU. Raises ValueError if it does not fall strictly within (0, 1)."""
     alpha_bar = torch.as_tensor(alpha_bar, dtype=torch.float64).cpu()
     if alpha_bar.ndim != 1 or len(alpha_bar) == 0:
         falls = False
@@ -136,7 +150,7 @@ def checked_alpha_bar(alpha_bar: Tensor) -> Tensor:
 
 
 def sigma(a: Tensor, a_to: Tensor, eta: float) -> Tensor:
-    """σ_t(η) = η √((1-ᾱ')/(1-ᾱ)) √(1-ᾱ/ᾱ') (Song et al. 2021, eq. 16)."""
+    """σ_t(η) = η √((1-ᾱ')/(1-ᾱ)) √(1-ᾱ/ᾱ') (Song et al. 2021, eq. 16). ValueError for η not in [0, 1]."""
     if not isinstance(eta, Real) or not 0 <= eta <= 1:
         raise ValueError(f"eta is {eta!r}: it must be from 0 (DDIM) to 1 (DDPM).")
     return eta * torch.sqrt((1 - a_to) / (1 - a)) * torch.sqrt((1 - a / a_to).clamp_min(0))
@@ -148,7 +162,10 @@ def factor_in_D(a_to: Tensor, sigma: Tensor) -> Tensor:
 
 
 def kappa(a: Tensor, a_to: Tensor, eta: float) -> Tensor:
-    """κ_t: x_t' moves by κ_t Δε when ε is shifted by Δε in both P and D (Kwon et al. 2023, Theorem 1)."""
+    """κ_t: x_t' moves by κ_t Δε when ε is shifted by Δε in both P and D (Kwon et al. 2023, Theorem 1).
+
+    Raises ValueError for an η that is not from 0 to 1.
+    """
     return factor_in_D(a_to, sigma(a, a_to, eta)) + p_only(a, a_to)
 
 

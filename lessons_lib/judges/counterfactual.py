@@ -57,6 +57,9 @@ def counterfactual_scores(
     probability; a choice counts as right or wrong. Both readings are the critic's, the source's from
     its picture drawn anew: what the critic always misreads cancels, and no edit scores exactly 0.
     A critic that reads too weakly, or one factor for another, still shows: see `baselines`.
+
+    Raises ValueError for pictures that are not square, or not as many as the factors; for a world that is
+    unknown; and for a `wanted` that has none or all of the world's factors, or one that all pictures share.
     """
     edited, (before, after) = _square(edited, "edited"), _case(factors, wanted, world)
     known = WORLDS[world]
@@ -94,6 +97,8 @@ def baselines(
     (by default one of the seeds of other people), which must not be the one that drew `factors`.
     'true counterfactual': the goal itself, so its distance is 0 and its psnr +inf; its achieved
     differs from 1 and its drift from 0 by the critic's errors alone: no edit can be asked for better.
+
+    Raises ValueError as `counterfactual_scores`, and for a seed that draws the source images themselves.
     """
     before, after = _case(factors, wanted, world)
     known = WORLDS[world]
@@ -119,6 +124,7 @@ def manifold_distance(x: Tensor, world: str, critic: Critic, read: Reader | None
 
     Higher is more like a picture of the world; the world's own held-out pictures give the ceiling,
     which the reading's errors set: read is `readings`, the critic's, if it is None, or `nearest_factors`.
+    Raises ValueError for images that are not square or below 32 pixels, and for an unknown world.
     """
     x, read = _square(x, "x"), read or readings
     return psnr(x, _world(world).render(read(x, world, critic), x.shape[-1]).to(x))
@@ -133,6 +139,7 @@ def nearest_factors(
     its rate in units of a factor's range and falling to 0); the nearest drawing on the way counts, so none
     is further than that of the reading. Choices, as a species, stay as they are read. It takes half a
     second an image on a processor, where the critic takes milliseconds.
+    Raises ValueError for images that are not square or below 32 pixels, and for an unknown world.
     """
     x, known, found = _square(x, "x"), _world(world), []
     read = readings(x, world, critic)

@@ -29,7 +29,7 @@ KIND_FACTORS = ("species", "look")  # read from the kind of picture, not by a he
 
 
 def head_of(world: World) -> str:
-    """Which of the critic's heads reads this world."""
+    """Which of the critic's heads reads this world. Raises ValueError for one that none has learnt."""
     names = {f.name for f in world.factors}
     for head in HEADS:
         if {f.name for f in readable_factors(WORLDS[head])} <= names:
@@ -121,7 +121,10 @@ class CriticNet(nn.Module):
 
 
 class Critic:
-    """A trained CriticNet; images are (B, 3, H, W) in [-1, 1], H and W at least 32."""
+    """A trained CriticNet; images are (B, 3, H, W) in [-1, 1], H and W at least 32.
+
+    All of its methods raise ValueError for others, and for a world that it has not learnt.
+    """
 
     worlds = KINDS
 
@@ -134,6 +137,7 @@ class Critic:
         return self.net.neck.weight.device
 
     def __call__(self, x: Tensor) -> Judgement:
+        """All that it says of images (B, 3, H, W). Raises ValueError for others, or below 32 pixels."""
         if x.ndim != 4 or x.shape[1] != 3 or min(x.shape[-2:]) < SIZE or len(x) == 0:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}: the critic reads images (B, 3, H, W) of at least "
@@ -204,7 +208,7 @@ class Clip:
         return self.net.logit_scale.device
 
     def image(self, x: Tensor) -> Tensor:
-        """(B, E) unit vectors of images (B, 3, H, W) in [-1, 1]; gradients reach x."""
+        """(B, E) unit vectors of images (B, 3, H, W) in [-1, 1]; gradients reach x. ValueError for others."""
         if x.ndim != 4 or x.shape[1] != 3 or len(x) == 0:
             raise ValueError(f"x has shape {tuple(x.shape)}: give images (B, 3, H, W) in [-1, 1].")
         x, size = x.to(self.device, torch.float32), (self.size, self.size)
@@ -221,7 +225,7 @@ class Clip:
 
 
 def tokenized(tokenizer, sentences: list[str]):
-    """Padded tokens; a sentence that is empty, too long or of unknown words is refused."""
+    """Padded tokens. Raises ValueError for a sentence that is empty, too long or of unknown words."""
     for text in sentences:
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"The sentence {text!r} is empty: give a description in words.")

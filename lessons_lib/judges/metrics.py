@@ -88,6 +88,7 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each pair, 10 log10(2² / mean squared error), (B,) in dB.
 
     Higher is nearer; equal images have +inf, which no mean survives: count those apart.
+    Raises ValueError for sets of different shapes.
     """
     x, y = _checked_pair(x, y)
     return 10 * torch.log10(4 / (x - y).flatten(1).square().mean(1))
@@ -98,6 +99,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
 
     Gaussian window of 11 pixels (σ = 1.5), averaged where it fits whole, as in the paper and in
     scikit-image; torchmetrics' own mean also counts the mirrored border.
+    Raises ValueError for sets of different shapes, or of less than 11 pixels.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -119,6 +121,7 @@ def perceptual_distance(critic: Critic) -> Distance:
     2018, eq. 1 with w = 1). From 0 (the same to the critic) to 4 a layer; lower is nearer.
     It is the `lpips` package's distance without its learnt head and on another network, so it is not
     LPIPS and no threshold of LPIPS belongs to it.
+    The function raises ValueError for sets of different shapes, or of less than 32 pixels.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -136,7 +139,7 @@ def lpips_alex(device: str | torch.device = "cpu") -> Distance:
     """LPIPS with AlexNet (Zhang et al. 2018, version 0.1): x, y (B, 3, H, W) on `device` -> (B,).
 
     From 0 up; lower is nearer. Downloads nothing: raises FileNotFoundError where torchvision's
-    AlexNet weights are not in torch's cache.
+    AlexNet weights are not in torch's cache. The function raises as that of `perceptual_distance`.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -162,6 +165,7 @@ def segmentation_consistency(x: Tensor, y: Tensor, critic: Critic, world: str) -
 
     The SC of Kwon et al. 2023, on the world's classes: the mean over the classes found in either
     image of a pair. Higher keeps more of the layout; a good edit of the layout lowers it.
+    Raises ValueError for sets of different shapes, or of less than 32 pixels.
     """
     x, y = _checked_pair(x, y, smallest=32)
     masks = torch.stack([in_parts(lambda part: critic.mask(part, world), v) for v in (x, y)])
@@ -174,6 +178,7 @@ def identity_similarity(x: Tensor, y: Tensor, critic: Critic) -> Tensor:
     """Cosine of the identities the critic reads from x and y, (B,) in [-1, 1]; 1 for one person.
 
     The ID of face editing, with the critic in the place of ArcFace (Deng et al. 2019).
+    Raises ValueError for sets of different shapes, or of less than 32 pixels.
     """
     x, y = _checked_pair(x, y, smallest=32)
     return F.cosine_similarity(in_parts(critic.identity, x), in_parts(critic.identity, y))
@@ -186,6 +191,7 @@ def s_clip(x: Tensor, text: str | list[str], clip: Clip) -> Tensor:
     """Cosine of each image with its sentence, or all with one, (B,) in [-1, 1]; higher fits better.
 
     CLIPScore (Hessel et al. 2021) without its factor 2.5 and its cut at 0.
+    Raises ValueError for a list of other than one text, or one for each image.
     """
     x = checked(x, "x")
     return F.cosine_similarity(in_parts(clip.image, x), _embedded(text, len(x), clip))
@@ -203,6 +209,8 @@ def s_dir(
     Higher follows the texts better (Gal et al. 2022, eq. 2). This is the cosine; some papers print
     1 - cosine. 0 for an image that was not edited: one without direction. It says nothing of how far
     an edit went: a change that cannot be seen may score as a large one.
+    Raises ValueError for sets of different shapes, lists of other than one text or one for each image, and
+    two texts that are the same to the encoder.
     """
     source, edited = _checked_pair(source, edited)
     n = len(source)
@@ -222,7 +230,10 @@ def s_dir(
 
 @torch.no_grad()
 def features(x: Tensor, critic: Critic) -> Tensor:
-    """The critic's features of images (N, 3, H, W): (N, F), float64, on the CPU."""
+    """The critic's features of images (N, 3, H, W): (N, F), float64, on the CPU.
+
+    Raises ValueError for images of less than 32 pixels.
+    """
     return in_parts(critic.features, checked(x, "x", smallest=32)).double().cpu()
 
 
@@ -241,7 +252,7 @@ def fid(x: Tensor, y: Tensor, critic: Critic) -> float:
 def fid_floor(x: Tensor, critic: Critic) -> float:
     """`fid` of the even with the odd images of one set (2N, 3, H, W): what N perfect samples get.
 
-    Give twice as many held-out images as there are samples to be judged.
+    Give twice as many held-out images as there are samples to be judged. Raises ValueError as `fid`.
     """
     found = features(x, critic)
     return _frechet(found[::2], found[1::2])
@@ -260,6 +271,7 @@ def kid(
     Squared maximum mean discrepancy with k(a, b) = (a·b/F + 1)³ (Bińkowski et al. 2018). Unbiased:
     0 on average, and often below it, for two sets of one distribution however small; lower is
     nearer. The spread is that of single subsets, not the error of their mean.
+    Raises ValueError for a subset_size below 2, or above the images of the smaller set.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -288,6 +300,7 @@ def bootstrap(values: Tensor, seed: int = 0, n: int = 1000, level: float = 0.95)
     """The mean of values (N,) and its percentile interval over `n` resamplings (Efron 1979).
 
     A little narrow for few values: for 20, a 95 % interval holds the true mean about 92 times in 100.
+    Raises ValueError for fewer than 2 values, one that is not finite, or a level not within (0, 1).
     """
     from scipy.stats import bootstrap as resampled
 

@@ -111,7 +111,7 @@ class Conv(nn.Module):
 class Attention(nn.Module):
     """An f_t that sees all of h at once: GroupNorm, + Linear(SiLU(temb)), self-attention, conv1×1.
 
-    channels: of h. width: of the time embedding. heads: must divide the channels.
+    channels: of h. width: of the time embedding. heads: must divide the channels, or ValueError.
     """
 
     def __init__(self, channels: int, width: int, heads: int = 4):
@@ -140,7 +140,7 @@ class PerTime(nn.Module):
     """The same Δh for every image: one for each of some times, of which the nearest is taken.
 
     times: (S,) whole numbers, or one for a Δh that does not depend on time.
-    delta: (S, C_h, H_h, W_h).
+    delta: (S, C_h, H_h, W_h). Raises ValueError for another shape.
     """
 
     def __init__(self, times, delta: Tensor):
@@ -180,7 +180,7 @@ class Direction:
     """One way to shift h, and when.
 
     form: (h, t, temb) -> Δh.
-    first, last: the times of the editing interval, first ≥ t ≥ last.
+    first, last: the times of the editing interval, first ≥ t ≥ last ≥ 0, or ValueError.
     visits: how many steps it was made for within the interval; None if that does not matter.
     card: what else is known of it.
     """
@@ -210,6 +210,7 @@ class Asyrp:
     """An edit for `Sampler.decode`: Δh_t is the sum of scale · direction over its terms.
 
     The papers' public code divides a sum of n attributes by √n; here it is the plain sum.
+    Raises ValueError where it is multiplied by anything but finite numbers.
     """
 
     terms: tuple[tuple[Scale, Direction], ...]
@@ -239,6 +240,7 @@ class Asyrp:
         """The same edit for a schedule with another number of steps in the interval: ΣΔh is kept.
 
         Δh is scaled by S_train/S_test (Kwon et al. 2023, appendix), steps counted in the interval.
+        Raises ValueError for a schedule that has none there, if it matters (`Direction.visits`).
         """
         return Asyrp(tuple((scale * _rescaling(d, schedule), d) for scale, d in self.terms))
 
@@ -280,7 +282,7 @@ def _rescaling(d: Direction, schedule: Schedule) -> float:
 
 def save_edit(edit: Asyrp, folder: str | Path, **more) -> None:
     """Write an edit of one term into a folder: model.safetensors, in half precision, and a card with
-    `more` in it."""
+    `more` in it. Raises ValueError for an edit of several terms, or at a scale for each image."""
     if len(edit.terms) != 1 or not isinstance(edit.terms[0][0], Real):
         raise ValueError(
             f"The edit has {len(edit.terms)} terms: save edits of one term, at one scale."

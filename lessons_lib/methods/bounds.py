@@ -28,6 +28,7 @@ def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
     """B from K_t and S_t, (S,) each: the tight K_t B + S_t and the printed (K_t+1) B + S_t.
 
     Returns two (S+1,) tensors, from B_T = 0 to B_0.
+    Raises ValueError for K and S of other shapes, negative or NaN.
     """
     if K.shape != S.shape or K.ndim != 1 or not (K >= 0).all() or not (S >= 0).all():
         raise ValueError(
@@ -70,6 +71,7 @@ def proved_K(mixture: GaussianMixture, sampler: Sampler, cond: int | None = None
     ∂E[x_0|x]/∂x = √ᾱ/(1-ᾱ) Cov[x_0|x]; with a shared isotropic variance v_t is the components' own
     part and the rest is at most g_t² diam²/4 (a distribution on a set of diameter D has at most
     variance D²/4 along any line). μ = c_x x + c_P E[x_0|x] with c_x, c_P ≥ 0, so the norms add.
+    Raises ValueError for components without one isotropic variance, or a condition that no label is.
     """
     s, (own, share) = sampler.schedule, _posterior_parts(mixture, sampler.schedule)
     spread = own + share**2 * diameter(_means(mixture, cond)) ** 2 / 4
@@ -81,7 +83,7 @@ def proved_S(mixture: GaussianMixture, sampler: Sampler, cond: int, other: int) 
     """S_t of the exact model that holds at every point, (S,).
 
     The two posterior means are g_t times convex combinations of the conditions' means, plus the
-    same multiple of x.
+    same multiple of x. Raises ValueError as `proved_K`.
     """
     s, (_, share) = sampler.schedule, _posterior_parts(mixture, sampler.schedule)
     c_P = mean_coefficients(s.a, s.a_to, sampler.sigma)[1]
@@ -93,7 +95,7 @@ def proved_S_moved(mixture: GaussianMixture, sampler: Sampler, cond: int, offset
 
     offset: δ, (*shape). The other posterior mean is E[x_0 | x - √ᾱ δ] + δ, so the two differ by
     (I - √ᾱ J) δ, J a mean of ∂E[x_0|x]/∂x: symmetric, with eigenvalues from the components' own
-    part to the largest of `proved_K`.
+    part to the largest of `proved_K`. Raises ValueError as `proved_K`.
     """
     s, (own, share) = sampler.schedule, _posterior_parts(mixture, sampler.schedule)
     means, delta = _means(mixture, cond), offset.flatten().double()
@@ -129,6 +131,7 @@ def estimated_K(
     """‖∂μ/∂x‖₂ of step i at each x, (B,), by power iteration on JᵀJ: an estimate from below.
 
     Works for any differentiable denoiser; float32 as the network's own.
+    Raises ValueError for rounds below 1.
     """
     v = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x.device)
     return _stretch(sampler, x, i, cond, rounds, v)[0]
@@ -146,7 +149,7 @@ def estimated_on_segments(
     """Largest `estimated_K` over points of each step's segments from x_t to x̂_t, (S, B).
 
     x, other: two paths (S+1, B, *shape). Each step's power iteration starts where the last one's
-    ended, so a few rounds do.
+    ended, so a few rounds do. Raises ValueError for rounds below 1.
     """
     v = torch.randn(
         (points * x.shape[1], *x.shape[2:]), generator=torch.Generator().manual_seed(seed)
@@ -187,7 +190,10 @@ def local_on_segments(
 
 
 def two_conditions(denoiser: Denoiser, labels: list[int]) -> tuple[Tensor, Tensor]:
-    """The two labels as conditions, (1,) each, or one sentence on what this model takes."""
+    """The two labels as conditions, (1,) each.
+
+    Raises ValueError, with what this model takes, for other than two different labels of it.
+    """
     known = list(denoiser.labels)
     if len(labels) != 2 or labels[0] == labels[1] or not set(labels) <= set(known):
         raise ValueError(

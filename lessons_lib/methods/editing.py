@@ -114,7 +114,7 @@ def text_edit(
 
     source_texts, target_texts: one for each image, or one for all.
     joined: what ties the decoder to the encoder, such as `partial(controlled, maps=maps)`.
-    settings: those of `text_samplers`.
+    settings: those of `text_samplers`. Raises ValueError as it does.
     """
     source, target = text_samplers(model, **settings)
     if joined is not None:

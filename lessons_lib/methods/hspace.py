@@ -29,6 +29,7 @@ def global_edit(sampler: Sampler, z: Code, edit: Asyrp, cond: Tensor | None = No
     """The edit by the mean over images of each step's Δh, along their edited paths.
 
     The Δh^global of Kwon et al. 2023 (§5.3): one for all images, whose h it does not look at.
+    Raises ValueError for an edit that acts at no step of the sampler.
     """
     times, means = [], []
 
@@ -51,7 +52,7 @@ def principal(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The first k principal directions of h (N, C_h, H_h, W_h) over images, and their shares of variance.
 
     Each is as long as the standard deviation of h along it: at scale 1 an edit moves by one of it
-    (Haas et al. 2024). Signs are arbitrary.
+    (Haas et al. 2024). Signs are arbitrary. Raises ValueError for a k that is not from 1 to N-1.
     """
     if not whole(k, 1, len(h) - 1):
         raise ValueError(f"k is {k!r}: of {len(h)} images there are 1 to {len(h) - 1} directions.")
@@ -77,6 +78,7 @@ def singular(
     Right-singular vectors of ∂ε/∂h (Park et al. 2023), found by subspace iteration with products of the
     Jacobian and of its transpose. Of several images x, those of their Jacobians stacked, whose values
     are root mean squares over the images: what moves all of them.
+    Raises ValueError for rounds below 1, or a k that is not from 1 to the size of h.
     """
     if not whole(rounds, 1):
         raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
@@ -110,6 +112,7 @@ def linearity(scales: Tensor, values: Tensor, seed: int = 0, n: int = 1000) -> I
     """R² of the line through the mean over images of values (S, N) at scales (S,), and its interval.
 
     The interval is the 95 % percentile interval over `n` resamplings of the images.
+    Raises ValueError for other shapes, or fewer than 3 scales.
     """
     if values.shape[:1] != scales.shape or values.ndim != 2 or len(scales) < 3:
         raise ValueError(

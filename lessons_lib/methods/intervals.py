@@ -84,13 +84,16 @@ def at_each_end(
 def t_edit(c: Curves, threshold: float = EDIT) -> int:
     """Where the editing interval ends: the smallest t with distance(x, P_t) ≥ threshold.
 
-    threshold: 0.33 - δ for LPIPS, with `texts_apart` for δ.
+    threshold: 0.33 - δ for LPIPS, with `texts_apart` for δ. Raises ValueError where no distance reaches it.
     """
     return _smallest(c.t, c.P, threshold)
 
 
 def t_boost(c: Curves, threshold: float = BOOST) -> int:
-    """Where quality boosting begins: the smallest t with distance(x, x_t) ≥ threshold."""
+    """Where quality boosting begins: the smallest t with distance(x, x_t) ≥ threshold.
+
+    Raises ValueError where no distance reaches it.
+    """
     return _smallest(c.t, c.x, threshold)
 
 
@@ -119,6 +122,7 @@ def threshold(
     what was measured with each, such as the share of images on which the edit succeeded. Of those that
     reach `share` of the best, the highest t is taken: the shortest editing interval. For t_boost the
     success is what boosting must not lose, such as likeness, and the highest t boosts the most.
+    Raises ValueError for other than one success of each end, or where there was none.
     """
     if len(ends) != len(success) or not len(ends):
         raise ValueError(

@@ -105,7 +105,10 @@ def directional(before: Tensor, after: Tensor, along: Tensor) -> Tensor:
 
 
 def text_change(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, float]:
-    """(E_T(target) - E_T(source) (E,), the cosine of the two); the means of lists of as many texts."""
+    """(E_T(target) - E_T(source) (E,), the cosine of the two); the means of lists of as many texts.
+
+    Raises ValueError for lists of different length, and for texts that are the same to the encoder.
+    """
     a, b = _text_vectors(clip, source, target)
     if (b - a).mean(0).norm() < 1e-5:
         raise ValueError(
@@ -115,7 +118,10 @@ def text_change(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, float
 
 
 def text_means(clip: Clip, source: Texts, target: Texts) -> tuple[Tensor, Tensor]:
-    """(E_T(source), E_T(target)), (E,) unit vectors: the directions of the means of as many texts."""
+    """(E_T(source), E_T(target)), (E,) unit vectors: the directions of the means of as many texts.
+
+    Raises ValueError for lists of different length.
+    """
     a, b = (F.normalize(v.mean(0), dim=0) for v in _text_vectors(clip, source, target))
     return a, b
 
@@ -199,6 +205,8 @@ def training(
     decay: AdamW's, by which each step shrinks the weights by decay times the rate: of the Δh that serve the
     texts alike it leaves short ones, which change less else. The paper has none.
     edited: the edit that `form` makes at scales (B,), where it is not Asyrp's (see `rivals`).
+
+    Raises ValueError for rounds below 1, a batch that is not from 1 to N, and texts as `text_change`.
     """
     if not whole(rounds, 1) or not whole(batch, 1, len(sources.x)):
         raise ValueError(
@@ -311,7 +319,7 @@ def with_gradient(edit: Asyrp) -> Edit:
 def train(
     form: nn.Module, sources: Sources, clip: Clip, source: Texts, target: Texts, **settings
 ) -> Asyrp:
-    """The edit by `form`, trained; see `training` for the settings. A bar shows the loss."""
+    """The edit by `form`, trained; see `training` for the settings, and what raises. A bar shows the loss."""
     from tqdm.auto import tqdm
 
     rounds = settings.setdefault("rounds", 30)
@@ -333,7 +341,8 @@ def from_first(
 ) -> tuple[Sampler, Code]:
     """The sampler's steps at t ≤ first, and the codes of where its unedited paths from z begin them.
 
-    No edit acts before its interval: what all share is walked once. For deterministic samplers.
+    No edit acts before its interval: what all share is walked once.
+    Raises ValueError for a sampler at η > 0, or without a step at t ≤ first.
     """
     s = sampler.schedule
     times = [t for t in s.t.tolist() if t <= first]

@@ -64,6 +64,7 @@ class Codec:
         """Images (B, 3, h·factor, w·factor), about in [-1, 1] (nothing is cut off), in z's dtype.
 
         z: (B, c, h, w). Gradients flow back to it. A `VQModel` first quantises it.
+        Raises ValueError for another number of channels.
         """
         _check(z, "z", self.channels, 1)
         inner = z.to(next(self.net.parameters())) / self.scale + self.shift
@@ -104,6 +105,7 @@ class Prompts:
     """A CLIP tokenizer and text model: texts to the conditions of a text-conditioned denoiser.
 
     length: L, the tokens of every prompt, start and end and padding included.
+    Raises ValueError for a tokenizer of more tokens, or longer prompts, than the text model knows.
     """
 
     def __init__(self, tokenizer, net):

@@ -21,6 +21,8 @@ class GaussianMixture(Denoiser):
     labels: (K,) int64; `cond` (B,) then keeps only the components with that label (-1: all).
     alpha_bar: (T,), by default linear β over 1,000 steps.
     Noised to ᾱ, component k is N(√ᾱ m_k, ᾱ C_k + (1-ᾱ) I), so everything below is exact.
+
+    Raises ValueError for what makes no such mixture; its methods do for a `cond` that no label is.
     """
 
     def __init__(
@@ -106,7 +108,7 @@ class GaussianMixture(Denoiser):
         return spread + torch.einsum("bk,bkd,bke->bde", r, centred, centred)
 
     def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
-        """`n` draws from the data distribution, (n, *shape) float64."""
+        """`n` draws from the data distribution, (n, *shape) float64. Raises as all methods here."""
         gen = torch.Generator().manual_seed(seed)
         weights = self.log_weights.exp().expand(n, -1)
         if cond is not None:

@@ -100,14 +100,17 @@ class UNet(Denoiser):
         return self.decode(self.encode(x, t, cond))
 
     def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
-        """ε and h of one pass, and the learned variance's σ if there is one."""
+        """ε and h of one pass, and the learned variance's σ if there is one. Raises as `encode`."""
         b = self.encode(x, t, cond)
         out = self._outputs(b, None)
         sigma = LearnedRange(self._part(out, 1, x)) if self.learned_range else None
         return Predicted(self._eps(out, b), b.h, sigma)
 
     def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
-        """The pass up to and including the mid block, where h is."""
+        """The pass up to and including the mid block, where h is.
+
+        Raises ValueError for an x, t or cond that the network does not take.
+        """
         check_input(self, x, t, cond)
         net, dtype = self.net, self.net.conv_in.weight.dtype  # `net.dtype` walks all its modules
         sample = self._folded(x.to(dtype))  # (B, C·u², H/u, W/u)
@@ -166,7 +169,10 @@ class UNet(Denoiser):
         return F.pixel_shuffle(haar(inside) if self.bands else inside, self.unshuffle)
 
     def embedding(self, label: int) -> Tensor:
-        """The embedding (1, E) of a class label, to be given as `cond` or interpolated."""
+        """The embedding (1, E) of a class label, to be given as `cond` or interpolated.
+
+        Raises ValueError for a label that it does not have.
+        """
         count = self.net.config.num_class_embeds or 0
         if not whole(label, 0, count - 1):
             raise ValueError(f"There is no label {label!r}: this model has {count} labels, from 0.")

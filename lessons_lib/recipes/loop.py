@@ -25,7 +25,7 @@ class Recipe:
 
     Each kind of network says in a subclass what it is made of (`network`), where its batches come
     from (`data`), what it is trained for (`loss`), how it is saved (`save`), and which weights a
-    checkpoint of its kind holds (`weights`).
+    checkpoint of its kind holds (`weights`). Here all five raise NotImplementedError.
     """
 
     name: str
@@ -183,7 +183,7 @@ def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
     """Train until the recipe's number of pictures; the state is saved every `save_every` seconds.
 
     A resumed run sees the same batches as one that was never stopped. Another `images` than before
-    moves the cool-down.
+    moves the cool-down. Raises RuntimeError as `check_gradients`.
     """
     recipe, losses, since = run.recipe, [], time.monotonic()
     draw = recipe.data(folder.parent / "pools")

@@ -43,7 +43,7 @@ def kinds(denoiser: Denoiser, n: int, seed: int) -> dict[str, Tensor]:
 
     That is an exact model's draws, or the held-out pictures of a network's world. Of any other network
     it is not known here what it learnt: there are photographs only. Pictures are in [-1, 1]; of a
-    latent model they are the latents, for `denoiser.pictures` to show.
+    latent model they are the latents, for `denoiser.pictures` to show. Raises ValueError as `photographs`.
     """
     if isinstance(denoiser, GaussianMixture):
         draws = denoiser.sample(n, seed)

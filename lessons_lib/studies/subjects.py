@@ -58,6 +58,7 @@ def subjects(
     names: embedded directions or folders, with commas between; for t2i, 'smiling' is 't2i-smiling'. Of a
     model that they were not trained for, principal directions of h take their place.
     sampler: of that model, at η = 0. prompt: what its own samples are of, if it reads texts.
+    Raises ValueError for no names, and for a model without h that they were not trained for.
     """
     known = [name.strip() for name in names.split(",") if name.strip()]
     if not known:
