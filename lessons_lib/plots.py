@@ -85,7 +85,7 @@ def _bare(ax: Axes) -> None:
 def strips(
     rows: Sequence[Tensor], names: Sequence[str], values: Sequence[str], title: str = ""
 ) -> Figure:
-    """Rows of images (N, C, H, W): a name left of each row, the value that varies above each column."""
+    """Rows of images (N, C, H, W) in [-1, 1]: a name left of each row, what varies above each column."""
     columns = max(len(row) for row in rows)
     size = min(1.5, 12 / columns)
     fig, axes = figure(
@@ -105,7 +105,7 @@ def strips(
 
 
 def sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 1) -> Tensor:
-    """Images (N, C, H, W) tiled into one (C, H', W'), each pixel `scale` wide."""
+    """Images (N, C, H, W) tiled into one (C, H', W'), all in [-1, 1], each pixel `scale` wide."""
     from . import _torchvision  # noqa: F401
 
     from torchvision.utils import make_grid  # isort: skip

@@ -7,6 +7,7 @@
 | `sigma`     | σ_t(η)              | noise added by the step: η=0 is DDIM, η=1 is DDPM          |
 | `kappa`     | κ_t                 | how far one unit of Δε in both P and D moves x_t'          |
 
+Functions of `a`, `a_to` and `sigma` take tensors of one shape, such as (S,), and give tensors like them.
 Everything is float64: these are a few thousand numbers, and reconstruction needs them exact.
 """
 
@@ -181,5 +182,8 @@ def mean_coefficients(a: Tensor, a_to: Tensor, sigma: Tensor) -> tuple[Tensor, T
 
 
 def noised(x: Tensor, noise: Tensor, a: Tensor | float) -> Tensor:
-    """x_t = √ᾱ x_0 + √(1-ᾱ) noise: a draw of q(x_t | x_0) (Ho et al. 2020, eq. 4)."""
+    """x_t = √ᾱ x_0 + √(1-ᾱ) noise: a draw of q(x_t | x_0) (Ho et al. 2020, eq. 4).
+
+    x, noise: (B, *shape). a: ᾱ_t, a number, or (B, 1, …).
+    """
     return a**0.5 * x + (1 - a) ** 0.5 * noise

@@ -74,7 +74,7 @@ class Made(NamedTuple):
 def in_batches(
     edit: ImageEdit, x: Tensor, *lists: list, seed: int = 0, half: bool | None = None
 ) -> Made:
-    """The edit of all images, `AT_ONCE` at a time, each batch by its own seed.
+    """The edit of all images (N, 3, S, S), `AT_ONCE` at a time, each batch by its own seed.
 
     half: run the networks under bfloat16 autocast; None where that is fast. The sampler's state stays
         in its own precision.

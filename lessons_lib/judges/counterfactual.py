@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 LEAST = 0.1  # of a factor's range: a smaller wanted change is lost in the critic's errors
 
-Factors = Mapping[str, Tensor | float]
-Reader = Callable[[Tensor, str, "Critic"], Mapping[str, Tensor]]
+Factors = Mapping[str, Tensor | float]  # name -> (B,), or one number for all, in the world's units
+Reader = Callable[[Tensor, str, "Critic"], Mapping[str, Tensor]]  # images (B, 3, S, S) -> (B,) each
 
 
 class Scores(NamedTuple):

@@ -64,6 +64,8 @@ class Judgement(NamedTuple):
 
 
 class Residual(nn.Module):
+    """Two normalized convolutions beside the identity (He et al. 2016); (B, channels, h, w) to the same."""
+
     def __init__(self, channels: int):
         super().__init__()
         self.one = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
@@ -76,13 +78,17 @@ class Residual(nn.Module):
 
 
 def stage(inputs: int, channels: int, stride: int, blocks: int) -> nn.Sequential:
+    """A convolution, `stride` times coarser, then residual blocks: (B, inputs, h, w) to (B, channels, …)."""
     down = nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False)
     rest = [Residual(channels) for _ in range(blocks)]
     return nn.Sequential(down, nn.BatchNorm2d(channels), nn.ReLU(), *rest)
 
 
 class CriticNet(nn.Module):
-    """One residual trunk for all worlds; heads for factors, kind, identity and mask."""
+    """One residual trunk for all worlds; heads for factors, kind, identity and mask.
+
+    Images are (B, 3, 32, 32) in [-1, 1]. channels: of the trunk at 16, 8 and 4 pixels.
+    """
 
     def __init__(self, channels=(64, 128, 192), features=256, identity=32):
         super().__init__()
@@ -196,7 +202,10 @@ def kinds_of(factor: str) -> list[int]:
 
 
 class Clip:
-    """A transformers CLIPModel and its tokenizer: unit embeddings of pictures and of sentences."""
+    """A transformers CLIPModel and its tokenizer: unit embeddings of pictures and of sentences.
+
+    mean, std: of each channel, by which pixels in [0, 1] are scaled for the network.
+    """
 
     def __init__(self, net, tokenizer, mean: Sequence[float], std: Sequence[float]):
         self.net, self.tokenizer = net.eval().requires_grad_(False), tokenizer

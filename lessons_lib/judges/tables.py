@@ -28,7 +28,7 @@ SIGN = {
 
 
 def interval(values: Tensor, seed: int = 0) -> metrics.Interval:
-    """Mean and 95 % bootstrap interval of the finite values; a share is NaN where it is not defined."""
+    """Mean and 95 % bootstrap interval of the finite values (N,); a share is NaN where it is not defined."""
     values = torch.as_tensor(values)
     return metrics.bootstrap(values[values.isfinite()], seed)
 

@@ -221,7 +221,7 @@ class Asyrp:
         return cls(((1.0, Direction(form, first, last, visits, card)),))
 
     def __call__(self, denoiser: Denoiser, x: Tensor, t: int, cond: Tensor | None = None) -> Eps:
-        """ε for P and for D, and h, as the sampler asks an edit. ValueError for a model without h."""
+        """ε for P and D (B, *shape), and h, as the sampler asks an edit. ValueError for a model without h."""
         if not hasattr(denoiser, "encode"):
             raise ValueError("This model has no bottleneck, so no h to shift: use a U-Net.")
         b = denoiser.encode(x, t, cond)

@@ -150,7 +150,7 @@ def ddib(
     refine: int = 0,
 ) -> Tensor:
     """Dual diffusion implicit bridges (Su et al. 2023): the probability flow up by one model, down by
-    the other. Both samplers at η = 0; `refine` as in `encoder.invert`.
+    the other, (B, *shape). Both samplers at η = 0; `refine` as in `encoder.invert`.
     """
     return target.decode(invert(source, x, cond, refine)[0], cond=target_cond)
 
@@ -224,7 +224,7 @@ Score = Callable[[Tensor], Tensor]  # edits (B, *shape) -> (B,), higher is bette
 def best_of(candidates: Iterable[Tensor], select: Score, report: Score) -> Chosen:
     """An ensemble: of each image's edits the one that `select` likes best, judged by `report`.
 
-    candidates: edits of one batch, one tensor for each seed or setting; only the best are kept.
+    candidates: edits of one batch, a tensor (B, *shape) for each seed or setting; only the best are kept.
     The maximum of N noisy scores is above their mean even where nothing is better, so the score that
     chooses is never the one to report: take two encoders, such as `clip` and `clip-judge`.
 

@@ -57,7 +57,7 @@ def domain_specific(features: Features, source: Source) -> Energy:
 
 
 def domain_independent(low: Callable[[Tensor], Tensor], source: Source) -> Energy:
-    """‖low(y) - low(x_t)‖²: downhill keeps what the domains share.
+    """‖low(y) - low(x_t)‖², summed over all values: downhill keeps what the domains share.
 
     low: such as `editing.low_pass(4)`.
     """

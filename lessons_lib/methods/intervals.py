@@ -149,7 +149,7 @@ class Boosted(Sampler):
     def from_path(
         self, steps: Sequence[Step], z: Code, edit: Edit = plain, cond: Tensor | None = None
     ) -> Tensor:
-        """The images of a deterministic path that is at hand, walked anew from t_boost on.
+        """The images (B, *shape) of a deterministic path that is at hand, walked anew from t_boost on.
 
         steps: of the path by the same edit; z: its codes, with this sampler's noise.
         """

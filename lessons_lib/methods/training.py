@@ -271,8 +271,8 @@ def batches(n: int, size: int, rounds: int, gen: torch.Generator) -> Iterator[Te
 
 
 def path(sources: Sources, rows: Tensor, edit: Edit, through: bool) -> Iterator[Step]:
-    """The interval's steps on the edited paths of some images, each with a gradient of its own; `through`
-    gives the last alone, with the gradient of all."""
+    """The interval's steps on the edited paths of the images `rows` (B,), each with a gradient of its own;
+    `through` gives the last alone, with the gradient of all."""
     x, cond = sources.x[rows], None if sources.cond is None else sources.cond[rows]
     after = None if through else lambda step: step.x_to.detach()
     walk = sources.sampler.walk(x, None, sources.steps[0], edit, cond, after)

@@ -21,7 +21,7 @@ GROUPS = (
 
 
 class Block(nn.Module):
-    """Two normalized convolutions beside the identity (He et al. 2016)."""
+    """Two normalized convolutions beside the identity (He et al. 2016); (B, width, h, w) to the same."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -41,7 +41,7 @@ def _conv(inputs: int, width: int, stride: int = 1) -> nn.Sequential:
 class TranslatorNet(nn.Module):
     """CUT's generator (Park et al. 2020): down by 4, residual blocks, up again; (B, 3, H, W) in [-1, 1].
 
-    channels: at full, half and a quarter of the resolution.
+    channels: at full, half and a quarter of the resolution. H and W are multiples of 4.
     """
 
     def __init__(self, channels=(48, 96, 128), blocks: int = 5):
@@ -54,7 +54,7 @@ class TranslatorNet(nn.Module):
         self.out = nn.Conv2d(a, 3, 3, padding=1, padding_mode="reflect")
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """Feature maps: after each level on the way down, amid the blocks and after them."""
+        """Feature maps (B, C, h, w): after each level on the way down, amid the blocks and after them."""
         maps = []
         for layer in self.down:
             x = F.relu(layer(x))
@@ -66,12 +66,13 @@ class TranslatorNet(nn.Module):
         return maps
 
     def decode(self, x: Tensor) -> Tensor:
-        """Images from the last of the maps."""
+        """Images (B, 3, H, W) in [-1, 1] from the last of the maps, (B, C, H/4, W/4)."""
         for layer in self.up:
             x = F.relu(layer(F.interpolate(x, scale_factor=2.0)))
         return torch.tanh(self.out(x))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] to such images."""
         return self.decode(self.encode(x)[-1])
 
 
@@ -110,7 +111,7 @@ class DomainNet(nn.Module):
         return x
 
     def forward(self, x: Tensor, t: int | Tensor) -> Tensor:
-        """Logits (B, domains)."""
+        """Logits (B, domains) of x_t (B, 3, H, W) at a time t, or at (B,) of them."""
         return self.head(self.features(x, t).mean((2, 3)))
 
 

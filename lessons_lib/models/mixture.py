@@ -60,6 +60,7 @@ class GaussianMixture(Denoiser):
         return self.means.device
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        """ε (B, *shape), computed in float64, in x's dtype."""
         check_input(self, x, t, cond)
         a = signal(self, x, t)
         eps = (x.double() - a.sqrt() * self.posterior_mean(x, t, cond)) / (1 - a).sqrt()

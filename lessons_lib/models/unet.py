@@ -97,17 +97,18 @@ class UNet(Denoiser):
         return self
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        """ε (B, *shape) in x's dtype."""
         return self.decode(self.encode(x, t, cond))
 
     def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
-        """ε and h of one pass, and the learned variance's σ if there is one. Raises as `encode`."""
+        """ε (B, *shape) and h of one pass, and the learned variance's σ, if any. Raises as `encode`."""
         b = self.encode(x, t, cond)
         out = self._outputs(b, None)
         sigma = LearnedRange(self._part(out, 1, x)) if self.learned_range else None
         return Predicted(self._eps(out, b), b.h, sigma)
 
     def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
-        """The pass up to and including the mid block, where h is.
+        """The pass of x (B, *shape) up to and including the mid block, where h is.
 
         Raises ValueError for an x, t or cond that the network does not take.
         """
@@ -132,7 +133,10 @@ class UNet(Denoiser):
         return Bottleneck(h, skips, temb, x, t, text)
 
     def decode(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
-        """ε from the bottleneck on; `delta_h` is added to h in this pass only."""
+        """ε (B, *shape) from the bottleneck on; `delta_h` is added to h in this pass only.
+
+        delta_h: (B or 1, C_h, H_h, W_h).
+        """
         return self._eps(self._outputs(b, delta_h), b)
 
     def _outputs(self, b: Bottleneck, delta_h: Tensor | None) -> Tensor:

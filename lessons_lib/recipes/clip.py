@@ -32,7 +32,7 @@ def across(factor: Factor, value: Tensor, gen: torch.Generator) -> Tensor:
 
 
 def twins(world: World, index: int) -> Factors:
-    """The pictures of chunk `index` once more, one factor of each moved across its range."""
+    """The factors (CHUNK,) of chunk `index` once more, one factor of each moved across its range."""
     factors, gen = drawn(world, index), torch.Generator().manual_seed(TRAIN_SEEDS + index)
     which = torch.randint(len(TOLD), (CHUNK,), generator=gen).tolist()
     for f in world.factors:
@@ -73,7 +73,7 @@ class Clips(Recipe):
         )
 
     def data(self, pools: Path):
-        """Batches (pixels in [-1, 1], input_ids, attention_mask)."""
+        """Batches (pixels (B, 3, 32, 32) in [-1, 1], input_ids, attention_mask (B, LENGTH) each)."""
         tool = text.tokenizer(SEEN)
         sources = [[Pool(WORLDS[name], SIZE, pools)] for name in SEEN]
         for name in ("faces", "looks"):

@@ -22,7 +22,7 @@ NOISE = 0.1  # up to this much white noise on a picture, so that samples are rea
 
 
 def again(world: World, index: int) -> Factors:
-    """The people of `faces`' chunk `index` once more, all but their identity drawn anew."""
+    """The people of `faces`' chunk `index` once more, all but their identity drawn anew, (CHUNK,) each."""
     faces = WORLDS["faces"]
     new = world.sample_factors(CHUNK, TRAIN_SEEDS + 500_000 + index)
     same = drawn(faces, index)
@@ -75,7 +75,8 @@ class Critics(Recipe):
         return CriticNet(self.channels)
 
     def data(self, pools: Path):
-        """Batches (x, kind, mask, targets of faces, animals and scenes)."""
+        """Batches (x (B, 3, 32, 32), kind (B,), mask (B, 32, 32), targets of faces, animals and scenes): of
+        faces (B/2, columns), of the others (B/4, columns) each."""
         names = ("faces", "faces", "looks", "animals", "scenes")
         how = (drawn, again, again, drawn, drawn)
         sources = [Pool(WORLDS[w], SIZE, pools, f) for w, f in zip(names, how, strict=True)]
@@ -104,6 +105,7 @@ class Critics(Recipe):
     def loss(
         self, net: nn.Module, x: Tensor, kind: Tensor, mask: Tensor, *wanted: Tensor
     ) -> Tensor:
+        """Of a batch as `data` gives it: kinds, factors, masks, and who are the same people."""
         out, n = net(x), len(x) // 4
         rows = {
             "faces": slice(0, 2 * n),

@@ -47,6 +47,7 @@ class Rivals(nn.Module):
     def forward(self, x: Tensor, y: Tensor, places: Tensor) -> tuple[Tensor, ...]:
         """(discriminator's loss, generator's against it, PatchNCE, |G(y) - y|) of source x, target y.
 
+        x, y: (B, 3, H, W) in [-1, 1]; places: as of `patch_nce`.
         The discriminator learns from detached pictures, and the generator from a discriminator whose
         weights are detached, so one optimizer takes both their steps.
         """
@@ -107,7 +108,7 @@ class Cut(Recipe):
         return Rivals(TranslatorNet(self.channels, self.blocks))
 
     def data(self, pools: Path):
-        """Batches (x, y, places): half as many of each world as the batch has pictures."""
+        """Batches (x, y, places): source and target (B/2, 3, S, S) each, and (PLACES,)."""
         sources = [Pool(WORLDS[name], self.size, pools) for name in (self.source, self.target)]
 
         def draw(seen: int, n: int, gen: torch.Generator) -> list[Tensor]:
@@ -118,6 +119,7 @@ class Cut(Recipe):
         return draw
 
     def loss(self, net: nn.Module, x: Tensor, y: Tensor, places: Tensor) -> Tensor:
+        """The weighted sum of what `Rivals` puts out, for a batch as `data` gives it."""
         against, fooled, kept, changed = net(x, y, places)
         return against + fooled + self.nce * kept + self.identity * changed
 
@@ -147,7 +149,7 @@ class Domains(Recipe):
         return DomainNet(self.domains, self.channels)
 
     def data(self, pools: Path):
-        """Batches (x_t, t, which world)."""
+        """Batches (x_t (B, 3, S, S), t (B,), which world (B,))."""
         sources = [Pool(WORLDS[name], self.size, pools) for name in self.domains]
         each = torch.arange(len(sources))
 
@@ -162,6 +164,7 @@ class Domains(Recipe):
         return draw
 
     def loss(self, net: nn.Module, x_t: Tensor, t: Tensor, domain: Tensor) -> Tensor:
+        """Cross-entropy of the world, for a batch as `data` gives it."""
         return F.cross_entropy(net(x_t, t).float(), domain)
 
     def save(self, net: nn.Module, target: Path) -> None:

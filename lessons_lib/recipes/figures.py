@@ -46,7 +46,7 @@ OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world th
 def samples(
     name: str, n: int, guidance: float = 3.0, kept: Path = KEPT
 ) -> tuple[Tensor, list[str]]:
-    """`n` uncurated images of a generator by DDIM (η=0, 50 steps), and the captions of a
+    """`n` uncurated images (n, 3, S, S) of a generator by DDIM (η=0, 50 steps), and the captions of a
     text-conditioned one, which are of held-out pictures of all its worlds. What a stopped call had drawn
     is in `kept`, and the next one goes on from there."""
     model = load(name)
@@ -67,7 +67,7 @@ def samples(
 
 
 def decoded(g: Sampler, model: Denoiser, z: Code, captions: list[str]) -> Tensor:
-    """The pictures of codes, of these captions if there are any.
+    """The pictures (B, 3, S, S) in [-1, 1] of codes, of these captions if there are any.
 
     The network runs under bfloat16 autocast where that is fast; the sampler does not.
     """
@@ -89,7 +89,7 @@ def held_out_captions(n: int) -> list[str]:
 
 
 def pictures(names: list[str], n: int, size: int) -> Tensor:
-    """`n` held-out pictures of these worlds, in turn."""
+    """`n` held-out pictures of these worlds, in turn, (n, 3, size, size)."""
     each = -(-n // len(names))
     images = [WORLDS[name].sample(each, held_out(1), size).image for name in names]
     return torch.stack(images, 1).flatten(0, 1)[:n]
@@ -108,7 +108,7 @@ def of_pixels(name: str, n: int, critic: Critic) -> dict:
 def spread(x: Tensor, data: Tensor, world: str, critic: Critic) -> dict:
     """How much the factors read from samples vary, as a share of how much they vary in data (1 is all).
 
-    Below 1, samples lack variety in a factor, or show it too faintly to be read.
+    Below 1, samples lack variety in a factor, or show it too faintly to be read. x, data: (N, 3, S, S).
     """
     of_samples, of_data = (readings(v, world, critic) for v in (x, data))
     varied = {k: v.float().std() for k, v in of_data.items() if v.float().std() > 0.1}
@@ -121,7 +121,7 @@ def spread(x: Tensor, data: Tensor, world: str, critic: Critic) -> dict:
 
 
 def fidelity(x: Tensor, data: Tensor, critic: Critic) -> dict:
-    """FID and KID of samples (N) against half of the data (2N), and between the data's halves."""
+    """FID and KID of samples (N, 3, S, S) against half of the data (2N, 3, S, S), and between its halves."""
     floor = metrics.fid_floor(data, critic)
     found = metrics.fid(x, data[: len(x)], critic)
     mean, deviation = metrics.kid(x, data[: len(x)], critic)
@@ -135,8 +135,8 @@ def fidelity(x: Tensor, data: Tensor, critic: Critic) -> dict:
 
 
 def manifold(x: Tensor, data: Tensor, world: str, critic: Critic) -> dict:
-    """Manifold distance in dB, of samples and of held-out data: to the drawing of what the critic reads, and
-    to the nearest drawing that a descent from there finds."""
+    """Manifold distance in dB, of samples and of held-out data, (N, 3, S, S) both: to the drawing of what the
+    critic reads, and to the nearest drawing that a descent from there finds."""
     of_samples, of_data = (manifold_distance(v, world, critic) for v in (x[:1024], data))
     nearest = manifold_distance(x[:NEAREST], world, critic, nearest_factors)
     nearest_data = manifold_distance(data[: NEAREST // 4], world, critic, nearest_factors)
@@ -181,7 +181,7 @@ def of_text_to_image(name: str, n: int, critic: Critic) -> dict:
 
 def binding(x: Tensor, critic: Critic) -> dict:
     """Share of the objects that scenes' captions named which the critic reads in their place, and of
-    those, share in their own colour; x are samples of the captions of `held_out_captions`."""
+    those, share in their own colour; x (N, 3, S, S) are samples of the captions of `held_out_captions`."""
     scenes = WORLDS["scenes"]
     asked = scenes.sample_factors(len(x), held_out())
     read, there, coloured = readings(x, "scenes", critic), [], []
@@ -251,7 +251,7 @@ def _is_furred(species: int, fur: float, read: dict[str, Tensor]) -> Tensor:
 
 
 def retrieval(x: Tensor, captions: list[str], clip, among: int) -> float:
-    """Share of images whose own caption scores highest among `among`, in groups as they come."""
+    """Share of images (N, 3, S, S) whose own caption scores highest among `among`, grouped as they come."""
     image = metrics.in_parts(clip.image, x)
     words = torch.cat([clip.text(captions[i : i + 256]) for i in range(0, len(x), 256)])
     hits = []
@@ -333,7 +333,7 @@ def factor_errors(critic: Critic, batch: Batch, world: str) -> dict[str, float]:
 
 
 def mean_iou(one: Tensor, two: Tensor) -> float:
-    """Intersection over union of class numbers, averaged over the classes that either has."""
+    """Intersection over union of class numbers (B, H, W), averaged over the classes that either has."""
     classes = torch.cat([one.unique(), two.unique()]).unique()
     both = [((one == c) & (two == c)).sum() / ((one == c) | (two == c)).sum() for c in classes]
     return torch.stack(both).mean().item()

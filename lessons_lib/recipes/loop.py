@@ -54,6 +54,7 @@ class Recipe:
         raise NotImplementedError
 
     def loss(self, net: nn.Module, *batch: Tensor) -> Tensor:
+        """A number, for a batch as `data` gives it."""
         raise NotImplementedError
 
     def save(self, net: nn.Module, target: Path) -> None:

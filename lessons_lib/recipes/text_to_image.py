@@ -41,7 +41,7 @@ class Autoencoder(nn.Module):
         self.vae = vae
 
     def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(reconstruction of a sampled latent, its mean, its log-variance)."""
+        """(reconstruction of a sampled latent (B, 3, H, W), its mean, its log-variance (B, 4, H/4, W/4))."""
         found = self.vae.encode(x).latent_dist
         return self.vae.decode(found.mean + found.std * noise).sample, found.mean, found.logvar
 
@@ -76,7 +76,7 @@ class Codecs(Recipe):
         return Autoencoder(vae)
 
     def data(self, pools: Path):
-        """Batches (x, noise of the latents)."""
+        """Batches (x (B, 3, crop, crop) in [-1, 1], noise of the latents (B, 4, crop/4, crop/4))."""
         sources = [Pool(WORLDS[name], SIZE, pools) for name in SEEN]
 
         def draw(seen: int, n: int, gen: torch.Generator) -> list[Tensor]:
@@ -130,7 +130,7 @@ class Painter(nn.Module):
         self.unet, self.text_encoder = unet, text_encoder
 
     def forward(self, z_t: Tensor, t: Tensor, ids: Tensor) -> Tensor:
-        """What the U-Net says of latents (B, 4, h, w) with token numbers (B, LENGTH)."""
+        """What the U-Net says, v (B, 4, h, w), of latents (B, 4, h, w) with token numbers (B, LENGTH)."""
         return self.unet(z_t, t, self.text_encoder(ids).last_hidden_state).sample
 
 
@@ -180,7 +180,7 @@ class TextToImage(Recipe):
         return Painter(unet.requires_grad_(self.unet_learns), CLIPTextModel(config))
 
     def data(self, pools: Path):
-        """Batches (latents, eps, t, input_ids)."""
+        """Batches (latents, eps (B, 4, 16, 16) each, t (B,), input_ids (B, LENGTH))."""
         tool, sources = text.tokenizer(SEEN), [Latents(name, pools) for name in SEEN]
 
         def draw(seen: int, n: int, gen: torch.Generator) -> list[Tensor]:
@@ -204,6 +204,7 @@ class TextToImage(Recipe):
         return shorter(caption, gen) if chance < self.unsaid + self.shortened else caption
 
     def loss(self, net: nn.Module, z: Tensor, eps: Tensor, t: Tensor, ids: Tensor) -> Tensor:
+        """Mean squared error of v, for a batch as `data` gives it."""
         z_t, v = velocity(z, eps, t)
         return F.mse_loss(net(z_t, t, ids).float(), v)
 

@@ -159,8 +159,8 @@ def apart(source: str, target: str) -> tuple[int, int]:
 
 
 def texts(made: Edit, factors: dict[str, torch.Tensor], index: int) -> tuple[str, str] | None:
-    """Source and target text, in the wording that changes least; None if none tells the change in
-    so few words."""
+    """Source and target text of a picture's factors, (1,) each, in the wording that changes least; None if
+    none tells the change in so few words."""
     old = {name: value.item() for name, value in factors.items()}
     found = []
     for k in range(WORDINGS):

@@ -18,7 +18,7 @@ from ..worlds import WORLDS
 
 SCALES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
-Factors = dict[str, Tensor]
+Factors = dict[str, Tensor]  # name -> (N,)
 
 
 class Attribute(NamedTuple):
@@ -145,7 +145,7 @@ def cond_of(model: Denoiser, captions: list[str] | None) -> Tensor | None:
 def codes(
     sampler: Sampler, images: Tensor, refine: int = 0, at_once: int = 32, cond: Tensor | None = None
 ) -> Code:
-    """x_T of pictures, by DDIM inversion; of a latent model, of its codec's latents of them."""
+    """x_T of pictures (N, 3, S, S), by DDIM inversion; of a latent model, of its codec's latents of them."""
     parts = []
     for i in range(0, len(images), at_once):
         x = images[i : i + at_once]

@@ -71,7 +71,7 @@ def figures(
 
 
 def against_truth(edited: Tensor, attribute: Attribute, factors: Factors, critic: Critic) -> dict:
-    """`scored` of the edit, beside what the true counterfactual itself scores: the critic's ceiling."""
+    """`scored` of the edit (N, 3, S, S), beside what the true counterfactual scores: the critic's ceiling."""
     truth = goal(attribute, factors, edited.shape[-1])
     return {
         f"{name}: {what}": value
@@ -81,8 +81,8 @@ def against_truth(edited: Tensor, attribute: Attribute, factors: Factors, critic
 
 
 def scored(images: Tensor, attribute: Attribute, factors: Factors, critic: Critic) -> dict:
-    """Achieved and drift of edited pictures, and how near they come to the truth; means over them. Of a look,
-    which has no factor, how sure the critic is of its kind stands for the first two."""
+    """Achieved and drift of edited pictures (N, 3, S, S), and how near they come to the truth; means over
+    them. Of a look, which has no factor, how sure the critic is of its kind stands for the first two."""
     if attribute.look:
         kind = critic.world(images)[:, KINDS.index(attribute.look)]
         near = psnr(images, goal(attribute, factors, images.shape[-1]).to(images))
@@ -285,7 +285,7 @@ def card_table(
 def kernel_distance(x: Tensor, y: Tensor, critic: Critic, seed: int) -> Interval:
     """`metrics.kid` with a 95 % interval: the spread over random halves is its standard error.
 
-    A half of N images, drawn without replacement, varies about the whole as the whole does about the
+    A half of N images (N, 3, S, S), drawn without replacement, varies about the whole as that does about the
     truth (the delete-half jackknife, Shao & Wu 1989).
     """
     whole, _ = kid(x, y, critic, subsets=1, subset_size=min(len(x), len(y)), seed=seed)
@@ -294,7 +294,10 @@ def kernel_distance(x: Tensor, y: Tensor, critic: Critic, seed: int) -> Interval
 
 
 def linearity(x: Tensor, attribute: Attribute, factors: Factors, critic: Critic) -> float:
-    """R² of a line through the critic's mean reading of the wanted factor against SCALES."""
+    """R² of a line through the critic's mean reading of the wanted factor against SCALES.
+
+    x: the pictures at each scale, (scales, N, 3, S, S).
+    """
     (name,) = attribute.wanted(factors)
     y = torch.stack([readings(v, "faces", critic)[name].mean() for v in x]).double()
     return r_squared(torch.tensor(SCALES), y).item()

@@ -15,7 +15,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", 
 
 
 def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
-    """`n` photographs from scikit-image, cropped and resized to a model's (C, H, W), in [-1, 1].
+    """`n` photographs from scikit-image, cropped and resized to a model's (C, H, W), float64 in [-1, 1].
 
     Raises ValueError for more than there are, or a model whose data are not images.
     """
@@ -39,7 +39,7 @@ def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
 
 
 def kinds(denoiser: Denoiser, n: int, seed: int) -> dict[str, Tensor]:
-    """`n` of a model's x of each kind, by what they are, float64; the model's own kind first.
+    """`n` of a model's x of each kind, by what they are, (n, *shape) float64; the model's own kind first.
 
     That is an exact model's draws, or the held-out pictures of a network's world. Of any other network
     it is not known here what it learnt: there are photographs only. Pictures are in [-1, 1]; of a

@@ -25,7 +25,7 @@ from .attributes import ATTRIBUTES, codes, cond_of
 if TYPE_CHECKING:
     from ..judges.evaluators import Critic
 
-Factors = dict[str, Tensor]
+Factors = dict[str, Tensor]  # name -> (N,)
 WORLD = "faces"  # what ATTRIBUTES are of
 LACKING = 0.3  # of a factor's range: who is to be edited has at least so far to go
 FIRST, LAST = 736, 315  # the interval of directions that nobody trained

@@ -102,7 +102,7 @@ def judges(device: str = "cpu", clip: str = "clip", judge: str = "clip-judge") -
 
 
 def edit_scores(images: Tensor, cases: Cases, by: Judges) -> dict[str, Tensor]:
-    """Each image's scores; the last chooses between settings, and is never reported as a result."""
+    """Scores (N,) of edited images (N, 3, S, S); the last chooses between settings, and is never reported."""
     images, texts = images.to(cases.x), cases.texts
     return {
         "S_CLIP": metrics.s_clip(images, texts[1], by.judge),

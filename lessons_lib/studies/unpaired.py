@@ -57,19 +57,19 @@ def judged_as(images: Tensor, world: str, critic: Critic) -> Tensor:
 
 
 def correlation(a: Tensor, b: Tensor) -> float:
-    """Of two lists of numbers, in [-1, 1]; 0 where one is constant."""
+    """Of two lists of numbers (N,), in [-1, 1]; 0 where one is constant."""
     a, b = (v.double() - v.double().mean() for v in (a, b))
     return ((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)).item()
 
 
 def kept(images: Tensor, factors: Mapping[str, Tensor], world: str, critic: Critic) -> dict:
-    """How each shared factor, as it is read from the images, correlates with the given ones."""
+    """How each shared factor, as read from images (N, 3, S, S), correlates with the given ones, (N,) each."""
     read = readings(images, world, critic)
     return {name: correlation(read[name], factors[name]) for name in SHARED}
 
 
 def translation_scores(images: Tensor, pair: Pair, critic: Critic, distance) -> dict[str, Tensor]:
-    """Each image's scores; a PSNR to the source that is infinite (no edit) is left out."""
+    """Scores (N,) of images (N, 3, S, S); a PSNR to the source that is infinite (no edit) is left out."""
     scores = {
         "judged a dog": judged_as(images, pair.target, critic),
         "PSNR to the source (dB)": metrics.psnr(images, pair.x),
