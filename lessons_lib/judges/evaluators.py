@@ -95,7 +95,7 @@ class CriticNet(nn.Module):
         self.config = {"channels": list(channels), "features": features, "identity": identity}
         a, b, c = channels
         self.stages = nn.ModuleList([stage(12, a, 1, 1), stage(a, b, 2, 2), stage(b, c, 2, 2)])
-        self.neck = nn.Linear(c * 16, features)
+        self.neck = nn.Linear(c * 16, features)  # of 4 × 4 places
         self.kind = nn.Linear(features, len(KINDS))
         self.identity = nn.Linear(features, identity)
         width = {head: columns(WORLDS[head])[-1][1].stop for head in HEADS}
@@ -106,16 +106,16 @@ class CriticNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Judgement:
-        maps, out = [], F.pixel_unshuffle(x, 2)
+        maps, out = [], F.pixel_unshuffle(x, 2)  # (B, 12, 16, 16)
         for part in self.stages:
             out = part(out)
-            maps.append(out)
+            maps.append(out)  # (B, a, 16, 16), (B, b, 8, 8), (B, c, 4, 4)
         features = F.relu(self.neck(out.flatten(1)))
         same_size = [
             maps[0],
             *(F.interpolate(m, scale_factor=2**i) for i, m in ((1, maps[1]), (2, out))),
         ]
-        merged = F.relu(self.merge(torch.cat(same_size, 1)))
+        merged = F.relu(self.merge(torch.cat(same_size, 1)))  # (B, 64, 16, 16)
         return Judgement(
             maps,
             features,

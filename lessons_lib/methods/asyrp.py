@@ -132,7 +132,7 @@ class Attention(nn.Module):
         # GroupNorm's backward pass ends the process for a channels-last h that needs no gradient.
         inner = self.norm(h.contiguous()) + self.time(F.silu(temb))[:, :, None, None]
         split = self.inputs(inner).flatten(2).unflatten(1, (3, self.heads, -1)).mT  # (B,3,n,HW,C/n)
-        seen = F.scaled_dot_product_attention(*split.unbind(1))
+        seen = F.scaled_dot_product_attention(*split.unbind(1))  # (B, n, HW, C/n)
         return self.output(seen.mT.reshape(h.shape))
 
 
@@ -157,7 +157,7 @@ class PerTime(nn.Module):
     def forward(self, h: Tensor, t: int | Tensor, temb: Tensor) -> Tensor:
         """Δh (1, C_h, H_h, W_h), or (B, …) if t is (B,)."""
         t = torch.as_tensor(t, device=self.times.device).reshape(1, -1)
-        return self.delta[(self.times[:, None] - t).abs().argmin(0)]
+        return self.delta[(self.times[:, None] - t).abs().argmin(0)]  # of (S, 1 or B) distances
 
 
 def _empty_per_time(times: list[int], delta: list[int]) -> PerTime:

@@ -41,7 +41,7 @@ class WordMaps:
     def __call__(self, target: Tensor, source: Tensor) -> Tensor:
         """Maps (B, heads, places, L) of both passes to those of the edit."""
         mapper, own, weight = (v.to(target) for v in (self.mapper, self.own, self.weight))
-        own, weight = own[:, None, None], weight[:, None, None]
+        own, weight = own[:, None, None], weight[:, None, None]  # (B, 1, 1, L)
         return weight * (own * target + (1 - own) * (source @ mapper[:, None]))
 
 
@@ -195,7 +195,8 @@ class _Processor:
         return AttnProcessor()(_Layer(attn, self), *args, **options)
 
     def edited(self, maps: Tensor, heads: int) -> Tensor:
-        rows = maps.unflatten(0, (-1, heads))
+        """Maps (rows · heads, places, L), as diffusers has them, with what `use` gives for some rows."""
+        rows = maps.unflatten(0, (-1, heads))  # (rows, heads, places, L)
         given = self.use(self.layer, rows[-self.images :])
         return torch.cat([rows[: -self.images], given]).flatten(0, 1)
 

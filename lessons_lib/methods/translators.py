@@ -101,8 +101,8 @@ class DomainNet(nn.Module):
         from diffusers.models.embeddings import get_timestep_embedding
 
         times = torch.as_tensor(t, device=x.device).expand(len(x))
-        when = get_timestep_embedding(times, 64).to(self.head.weight)
-        x = F.pixel_unshuffle(x.to(self.head.weight), 2)
+        when = get_timestep_embedding(times, 64).to(self.head.weight)  # (B, 64)
+        x = F.pixel_unshuffle(x.to(self.head.weight), 2)  # (B, 12, H/2, W/2)
         for conv, time, norm, mix in zip(
             self.convs, self.times, self.norms, self.mixing, strict=True
         ):

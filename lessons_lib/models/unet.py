@@ -116,7 +116,7 @@ class UNet(Denoiser):
         net, dtype = self.net, self.net.conv_in.weight.dtype  # `net.dtype` walks all its modules
         sample = self._folded(x.to(dtype))  # (B, C·u², H/u, W/u)
         times = torch.as_tensor(t, device=sample.device).expand(len(sample))
-        temb = net.time_embedding(net.time_proj(times).to(dtype))
+        temb = net.time_embedding(net.time_proj(times).to(dtype))  # (B, E)
         if net.class_embedding is not None:
             temb = temb + self._class_embedding(cond, sample)
             text = None
@@ -129,7 +129,7 @@ class UNet(Denoiser):
         for block in net.down_blocks:
             sample, more = block(hidden_states=sample, temb=temb, **_text_for(block, text))
             skips += more
-        h = net.mid_block(sample, temb, **_text_for(net.mid_block, text))
+        h = net.mid_block(sample, temb, **_text_for(net.mid_block, text))  # (B, C_h, H_h, W_h)
         return Bottleneck(h, skips, temb, x, t, text)
 
     def decode(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
@@ -140,7 +140,7 @@ class UNet(Denoiser):
         return self._eps(self._outputs(b, delta_h), b)
 
     def _outputs(self, b: Bottleneck, delta_h: Tensor | None) -> Tensor:
-        """What the network puts out, (B, C or 2C, H, W)."""
+        """What the network puts out, (B, C·u² or twice that, H/u, W/u)."""
         net, skips = self.net, b.skips
         sample = b.h if delta_h is None else b.h + delta_h
         for block in net.up_blocks:
@@ -169,7 +169,7 @@ class UNet(Denoiser):
         return haar(inside) if self.bands else inside
 
     def _unfolded(self, inside: Tensor) -> Tensor:
-        """The images again."""
+        """The images (B, C, H, W) again."""
         return F.pixel_shuffle(haar(inside) if self.bands else inside, self.unshuffle)
 
     def embedding(self, label: int) -> Tensor:
