@@ -1,5 +1,7 @@
-"""Cards: what is said of a checkpoint beside its files, in one format, with one reader and one writer; and
-networks of our own classes, as `config.json` and `model.safetensors` beside a card."""
+"""Cards: what is said of a checkpoint beside its files, in one format, with one reader and one writer.
+
+Networks of our own classes lie beside a card as `config.json` and `model.safetensors`.
+"""
 
 from __future__ import annotations
 

@@ -60,9 +60,6 @@ CHOOSING = 40  # images on which each method's setting is chosen
 HELD_OUT = 2000  # pictures of the target that FID and KID compare with
 
 
-# ---------------------------------------------------------------- the command
-
-
 class Made(NamedTuple):
     """Edited images (N, 3, S, S), and the processor's seconds for each."""
 

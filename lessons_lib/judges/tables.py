@@ -13,8 +13,6 @@ from torch import Tensor
 from .. import lesson, plots
 from . import metrics
 
-# ---------------------------------------------------------------- reading a table
-
 Row = Mapping[str, Tensor]  # metric -> (N,)
 
 # Where lower is better.

@@ -149,8 +149,9 @@ def ddib(
     target_cond: Tensor | None = None,
     refine: int = 0,
 ) -> Tensor:
-    """Dual diffusion implicit bridges (Su et al. 2023): the probability flow up by one model, down by
-    the other, (B, *shape). Both samplers at η = 0; `refine` as in `encoder.invert`.
+    """Dual diffusion implicit bridges (Su et al. 2023): the flow up by one model, down by the other.
+
+    x, and what comes back: (B, *shape). Both samplers at η = 0; `refine` as in `encoder.invert`.
     """
     return target.decode(invert(source, x, cond, refine)[0], cond=target_cond)
 

@@ -240,8 +240,10 @@ def descent(
     total: int,
     decay: float = 0.0,
 ) -> Iterator[list[float]]:
-    """Train `form` by AdamW, a step down the first of each walk's tuples of losses; a walk's means, walk by
-    walk. total: the number of steps in all, for the rate's one cycle."""
+    """Train `form` by AdamW, a step down the first of each tuple of losses; each walk's means of them.
+
+    total: the number of steps in all, for the rate's one cycle.
+    """
     form.train().requires_grad_(True)
     optimizer = torch.optim.AdamW(form.parameters(), rate, weight_decay=decay)
     rising = 0.1 + 1e-9  # a share that is one step exactly makes OneCycleLR divide by zero
@@ -271,8 +273,10 @@ def batches(n: int, size: int, rounds: int, gen: torch.Generator) -> Iterator[Te
 
 
 def path(sources: Sources, rows: Tensor, edit: Edit, through: bool) -> Iterator[Step]:
-    """The interval's steps on the edited paths of the images `rows` (B,), each with a gradient of its own;
-    `through` gives the last alone, with the gradient of all."""
+    """The interval's steps on the edited paths of the images `rows` (B,), each with a gradient of its own.
+
+    through: the last step alone, with the gradient of all.
+    """
     x, cond = sources.x[rows], None if sources.cond is None else sources.cond[rows]
     after = None if through else lambda step: step.x_to.detach()
     walk = sources.sampler.walk(x, None, sources.steps[0], edit, cond, after)

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from ..checkpoints import load_network
 
-GROUPS = (
-    4  # of the normalizations, for CUT's own, each channel by itself, take away an image's colour:
-)
-# plain backgrounds then come out in any
+# Of the normalizations. CUT's own, of each channel by itself, take away an image's colour: plain backgrounds
+# then come out in any.
+GROUPS = 4
 
 
 class Block(nn.Module):

@@ -96,9 +96,8 @@ class GaussianMixture(Denoiser):
         gain = a.sqrt()[..., None] * self.spread / (a[..., None] * self.spread + noise)
         if self.basis is None:
             spread = torch.diag_embed((r * within[..., 0]).sum(1, True).expand(-1, self.d))
-            each = self.means + gain * (
-                flat[:, None] - a.sqrt()[..., None] * self.means
-            )  # (B, K, d)
+            # E[x_0 | x_t] of each component, (B, K, d).
+            each = self.means + gain * (flat[:, None] - a.sqrt()[..., None] * self.means)
         else:
             axes = within.expand(len(r), -1, -1)
             spread = torch.einsum("bk,kde,bke,kfe->bdf", r, self.basis, axes, self.basis)

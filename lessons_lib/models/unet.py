@@ -225,9 +225,9 @@ def haar(inside: Tensor) -> Tensor:
 
 
 def linear_v(bands: tuple[float, ...], inside: Tensor, a: Tensor) -> Tensor:
-    """The best linear guess of v from noised Haar bands (B, 4C, H, W), for data whose bands have these
-    standard deviations s: √(ᾱ(1-ᾱ)) (1-s²) / (ᾱ s² + 1-ᾱ) of them.
+    """The best linear guess of v from noised Haar bands (B, 4C, H, W).
 
+    For data whose bands have these standard deviations s it is √(ᾱ(1-ᾱ)) (1-s²) / (ᾱ s² + 1-ᾱ) of them.
     At little noise v is the noise alone, so that a network without it would have to copy every sub-pixel
     of its input through its first layer (cf. Karras et al. 2022, Table 1: c_skip).
     """

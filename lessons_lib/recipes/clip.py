@@ -1,5 +1,4 @@
-"""Train a small CLIP (Radford et al. 2021) on the pictures and captions of all worlds, the unseen
-looks of faces included."""
+"""Train a small CLIP (Radford et al. 2021) on pictures and captions of all worlds, unseen looks included."""
 
 from __future__ import annotations
 

@@ -75,8 +75,10 @@ class Critics(Recipe):
         return CriticNet(self.channels)
 
     def data(self, pools: Path):
-        """Batches (x (B, 3, 32, 32), kind (B,), mask (B, 32, 32), targets of faces, animals and scenes): of
-        faces (B/2, columns), of the others (B/4, columns) each."""
+        """Batches (x, kind, mask, targets of faces, animals and scenes).
+
+        x: (B, 3, 32, 32); kind: (B,); mask: (B, 32, 32); targets: (B/2, columns) of faces, else (B/4, …).
+        """
         names = ("faces", "faces", "looks", "animals", "scenes")
         how = (drawn, again, again, drawn, drawn)
         sources = [Pool(WORLDS[w], SIZE, pools, f) for w, f in zip(names, how, strict=True)]

@@ -33,9 +33,8 @@ from ..worlds.scenes_words import COLORS, OBJECTS
 from ..worlds.words import article
 from .clip import TOLD, across
 
-held_out = partial(
-    held_out_seed, "networks"
-)  # the seeds of the pictures that figures are measured on
+# The seeds of the pictures that figures are measured on.
+held_out = partial(held_out_seed, "networks")
 STEPS = 50
 AT_ONCE = 64
 NEAREST = 256  # samples whose nearest drawing is sought

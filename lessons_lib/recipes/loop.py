@@ -72,8 +72,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def accelerator(device: str = "cpu", compiled: bool = True):
-    """Hugging Face's Accelerator: bf16 autocast where that is fast, torch.compile, as many processes as
-    launched."""
+    """Hugging Face's Accelerator: bf16 autocast where that is fast, torch.compile, all launched processes."""
     from accelerate import Accelerator
 
     backend = "inductor" if compiled else "no"
@@ -93,8 +92,11 @@ def attention(device: torch.device):
 
 
 def check_gradients(net: nn.Module) -> None:
-    """RuntimeError if half of the parameters that learn get no gradient: the compiler can lose them silently,
-    as torch 2.13 does on CPU in diffusers' AutoencoderKL and UNet2DConditionModel."""
+    """Raises RuntimeError if half of the parameters that learn get no gradient.
+
+    The compiler can lose them silently, as torch 2.13 does on CPU in diffusers' AutoencoderKL and
+    UNet2DConditionModel.
+    """
     grads = [p.grad for p in net.parameters() if p.requires_grad]
     silent = sum(g is None or not g.any().item() for g in grads)
     if 2 * silent >= len(grads):

@@ -53,7 +53,6 @@ def tokenizer(names: tuple[str, ...]):
 
 
 def tokens(tool, texts: list[str]):
-    """input_ids and attention_mask (B, LENGTH), padded to one length, so that a compiled network
-    sees one shape."""
+    """input_ids and attention_mask (B, LENGTH), so padded that a compiled network sees one shape."""
     found = tool(texts, padding="max_length", return_tensors="pt")
     return found.input_ids, found.attention_mask

@@ -116,9 +116,8 @@ def _vae(folder: Path):
 
     home = folder if (folder / "vae").is_dir() else EMBEDDED / "t2i"
     vae = AutoencoderKL.from_pretrained(home / "vae", torch_dtype=torch.float32)
-    vae.register_to_config(
-        _name_or_path="codec"
-    )  # a folder of this machine, which is saved otherwise
+    # Otherwise the name of the folder that it was read from, on this machine, is saved with it.
+    vae.register_to_config(_name_or_path="codec")
     return vae
 
 

@@ -1,5 +1,4 @@
-"""How good an edit of faces is: what a critic that training never saw says of it, and of what it must be read
-against."""
+"""How good an edit of faces is: what a critic that training never saw says of it and of its baselines."""
 
 from __future__ import annotations
 

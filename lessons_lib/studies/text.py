@@ -23,9 +23,6 @@ CHOOSER = "S_D-CLIP by the other encoder"
 PAIRS = ((1.0, 1.0), (2.0, 2.0), (1.0, 3.0))  # guidance of encoder and decoder
 
 
-# ---------------------------------------------------------------- Table 2: text editing
-
-
 class Cases(NamedTuple):
     """Edits of the benchmark, their pictures and true edited pictures (N, 3, S, S)."""
 

@@ -17,10 +17,6 @@ from ..sampler import Sampler
 from ..worlds import WORLDS, animals
 
 CLEANED = "… with clean-up"
-
-
-# ---------------------------------------------------------------- Table 1: unpaired translation
-
 SHARED = [f.name for f in animals.factors if f.group == "shared" and not f.choices]
 GROUPS = {
     "pose": ["yaw", "tilt", "zoom"],
@@ -82,8 +78,7 @@ def translation_scores(images: Tensor, pair: Pair, critic: Critic, distance) -> 
 
 
 def translation_figures(images: Tensor, pair: Pair, held_out: Tensor, critic: Critic) -> dict:
-    """Figures of the whole set: FID (for sets that are large enough), KID, and what is kept of the
-    factors.
+    """Figures of the whole set: FID (for sets that are large enough), KID, and what is kept of factors.
 
     held_out: (M, 3, S, S) pictures of the target; FID is compared only between sets of one size N.
     """

@@ -15,11 +15,8 @@ from ..paths import ROOT, held_out_seed
 from ..sampler import Sampler
 from ..worlds import WORLDS
 
-TEXTS = (
-    "animals",
-    "faces",
-    "scenes",
-)  # the worlds whose captions a text-conditioned model is given
+# The worlds whose captions a text-conditioned model is given.
+TEXTS = ("animals", "faces", "scenes")
 
 
 def lessons(readme: Path = ROOT / "README.md") -> str:
