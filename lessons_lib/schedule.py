@@ -21,13 +21,13 @@ from torch import Tensor
 
 from .checks import whole
 
-TRAIN_STEPS = 1000
+TRAIN_STEPS = 1000  # T of Ho et al. 2020 (§4)
 
 
 def linear_alpha_bar(
     train_steps: int = TRAIN_STEPS, beta_start: float = 1e-4, beta_end: float = 0.02
 ) -> Tensor:
-    """ᾱ (T,) of linearly rising β (Ho et al. 2020, §4).
+    """ᾱ (T,) of linearly rising β (Ho et al. 2020, §4, whose ends are the default).
 
     Raises ValueError for train_steps below 1, or β that fall or are not within (0, 1).
     """
@@ -40,7 +40,7 @@ def linear_alpha_bar(
 def scaled_linear_alpha_bar(
     train_steps: int = TRAIN_STEPS, beta_start: float = 0.00085, beta_end: float = 0.012
 ) -> Tensor:
-    """ᾱ (T,) with √β rising linearly (Rombach et al. 2022: the latent models' schedule).
+    """ᾱ (T,) with √β rising linearly (Rombach et al. 2022); the ends are by default Stable Diffusion's.
 
     Raises ValueError as `linear_alpha_bar`.
     """

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from .evaluators import Clip, Critic
 
-AT_ONCE = 64  # pictures given to a network together
+AT_ONCE = 64  # pictures given to a network together, so that large sets need no more memory
 LARGEST = 20  # predicted and noisy images leave [-1, 1]; beyond this they are 0 to 255 levels
 SSIM_WINDOW = 11  # pixels: 3.5 standard deviations of 1.5 pixels to each side
 

@@ -84,6 +84,7 @@ def text_samplers(
 ) -> tuple[Sampler, Sampler]:
     """One text-conditioned model as the encoder and the decoder of a text edit.
 
+    eta: by default the paper's.
     source_scale, target_scale: of classifier-free guidance; 1 is none. Where both are the same, what the
         two texts share is not pushed: lesson 12 measures that against the paper's 1 and 3.
     t_es: where both start, by default at the first of the `steps` times.

@@ -21,7 +21,7 @@ from ..code import Code, Edit, Step, plain
 from ..judges.metrics import Distance
 from ..sampler import Sampler, final
 
-EDIT, BOOST = 0.33, 1.2  # of LPIPS with AlexNet on photographs; another distance has its own
+EDIT, BOOST = 0.33, 1.2  # the paper's, of LPIPS on photographs; another distance has its own
 
 
 class Curves(NamedTuple):

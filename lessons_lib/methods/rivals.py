@@ -70,8 +70,9 @@ def classifier_guidance(
     """ε - scale √(1-ᾱ_t) ∇ log p(target | x_t) in both terms (Dhariwal & Nichol 2021, Algorithm 2).
 
     p is the encoder's choice between the two texts for the picture P_t(x_t), in the place of a
-    classifier that was trained on noisy images: softmax of `sharpness` times the cosines. Nothing is
-    trained, but each step within first ≥ t ≥ last goes backwards through the encoder and the network.
+    classifier that was trained on noisy images: softmax of `sharpness` times the cosines (100 is the most
+    that CLIP itself learns: Radford et al. 2021, §2.5). Nothing is trained, but each step within
+    first ≥ t ≥ last goes backwards through the encoder and the network.
     For models of pictures.
     """
     texts = torch.stack(text_means(clip, source, target))

@@ -30,7 +30,8 @@ from .asyrp import Asyrp, Attention, Conv, PerTime
 if TYPE_CHECKING:
     from ..judges.evaluators import Clip
 
-LEAST_MOVE = 1e-3  # of unit vectors, which differ by at most 2
+# Of unit vectors, which differ by at most 2. A cosine's gradient goes as one over the length of a move.
+LEAST_MOVE = 1e-3
 Texts = str | list[str]
 
 

@@ -69,6 +69,7 @@ def patch_nce(
 ) -> Tensor:
     """Cross-entropy of finding a place's features in the source's, among `places` of the same image.
 
+    temperature: by default CUT's.
     made, source: (B, C, h, w); places: (P,) in [0, 1). Gradients reach `made` alone, but both by the head.
     """
     wanted = (places * made[0, 0].numel()).long().unique()
@@ -93,11 +94,11 @@ class Cut(Recipe):
     blocks: int = 4
     pool: int = 32_768
     batch: int = 16  # two networks that chase each other need many steps, not many pictures a step
-    learning_rate: float = 2e-4
+    learning_rate: float = 2e-4  # with beta1 as in CUT's public code
     beta1: float = 0.5
     nce: float = 1.0  # weight of PatchNCE, over the source and, as identity, over the target
     # Of |G(y) - y|, CycleGAN's, which CUT does not have: PatchNCE compares places of one image, so that by
-    # itself it lets all backgrounds come out in one colour.
+    # itself it lets all backgrounds come out in one colour. As heavy as CycleGAN's: half of its λ = 10.
     identity: float = 5.0
     compiled: bool = False
 

@@ -35,9 +35,9 @@ from .clip import TOLD, across
 
 # The seeds of the pictures that figures are measured on.
 held_out = partial(held_out_seed, "networks")
-STEPS = 50
-AT_ONCE = 64
-NEAREST = 256  # samples whose nearest drawing is sought
+STEPS = 50  # of DDIM, for every generator alike
+AT_ONCE = 64  # samples drawn, and then saved, together
+NEAREST = 256  # samples whose nearest drawing is sought, at half a second each
 KEPT = BUILD / "figures"  # samples, until all is measured
 OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world that has several
 

@@ -37,7 +37,7 @@ class Recipe:
     warmup: int = 300  # steps
     held: int = 0  # steps in which, if a warm start brings only parts, those do not learn
     cooldown: float = 0.3  # share of the run in which the rate falls linearly to zero
-    ema: float = 0.999
+    ema: float = 0.999  # decay of the averaged weights, which are those that are saved
     weight_decay: float = 0.0
     seed: int = 0
     compiled: bool = True  # by torch.compile

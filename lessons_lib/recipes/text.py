@@ -8,7 +8,7 @@ from functools import cache
 from ..paths import TRAIN_SEEDS
 from ..worlds import WORLDS
 
-LENGTH = 40  # tokens of a caption, its two ends included
+LENGTH = 40  # tokens of a caption, its two ends included; the longest seen have 34
 START, END, PAD = "<|startoftext|>", "<|endoftext|>", "<|pad|>"
 
 

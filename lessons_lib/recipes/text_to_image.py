@@ -30,7 +30,7 @@ LEFT_OUT = (  # pattern, what stands there instead, chance
     (r"\b(?:red|blue|yellow|white) (?=house|cottage|tent|windmill|(?:sailing )?boat)", "", 0.25),
     (r", (?=in |on |at |under |against |before )", " ", 0.5),
 )
-SIZE = 64
+SIZE = 64  # pixels of the pictures, of which the latents are 16 wide
 
 
 class Autoencoder(nn.Module):

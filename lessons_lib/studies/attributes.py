@@ -16,6 +16,7 @@ from ..methods.asyrp import Attention, Conv
 from ..sampler import Sampler
 from ..worlds import WORLDS
 
+# At which an edit is drawn, and its linearity measured; 0 is none.
 SCALES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 Factors = dict[str, Tensor]  # name -> (N,)
@@ -65,7 +66,7 @@ def to(name: str, value: float) -> Callable[[Factors], Factors]:
 
 
 def tanned(factors: Factors) -> Factors:
-    """Skin at least tanned: what is darker stays."""
+    """Skin at least tanned, as captions call it from 0.38 to 0.64: what is darker stays."""
     return {"skin": factors["skin"].clamp_min(0.6)}
 
 

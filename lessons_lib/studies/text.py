@@ -20,7 +20,8 @@ from ..worlds.triplets import Triplet
 from .unpaired import ETA, ImageEdit
 
 CHOOSER = "S_D-CLIP by the other encoder"
-PAIRS = ((1.0, 1.0), (2.0, 2.0), (1.0, 3.0))  # guidance of encoder and decoder
+# Guidance of encoder and decoder: none, alike, and the paper's.
+PAIRS = ((1.0, 1.0), (2.0, 2.0), (1.0, 3.0))
 
 
 class Cases(NamedTuple):
