@@ -3,7 +3,7 @@
 Images are (B, C, H, W) in [-1, 1]. A `critic` reads 3-channel pictures of any size from 32: it gives
 `features` (B, F), `trunk` maps, a `mask` (B, 32, 32) and an `identity` (B, E). A `clip` embeds
 pictures and sentences as unit vectors (B, E). What these two see of a picture is all that a metric
-through them can see. Bad images are refused with a ValueError of one sentence.
+through them can see. Bad images, and two sets of different shapes, raise a ValueError of one sentence.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ def rms(x: Tensor, y: Tensor) -> Tensor:
 
 def normality(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Of codes (S, B, *shape), per step: the standard deviation and the Kolmogorov-Smirnov distance
-    to N(0, 1), (S,) each; a standard normal has 1 and about 0.87/sqrt(values).
-    """
+    to N(0, 1), (S,) each; a standard normal has 1 and about 0.87/sqrt(values)."""
     from scipy.stats import kstest  # a second to import
 
     flat = codes.double().flatten(1)
@@ -87,8 +86,7 @@ def _correlation(x: Tensor, y: Tensor) -> Tensor:
 def psnr(x: Tensor, y: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each pair, 10 log10(2² / mean squared error), (B,) in dB.
 
-    Higher is nearer; equal images have +inf, which no mean survives: count those apart.
-    Raises ValueError for sets of different shapes.
+    Higher is nearer; equal images have +inf: count those apart. ValueError for sets of different shapes.
     """
     x, y = _checked_pair(x, y)
     return 10 * torch.log10(4 / (x - y).flatten(1).square().mean(1))
@@ -98,8 +96,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Structural similarity of each pair (Wang et al. 2004, eq. 13), (B,) in [-1, 1]; 1 when equal.
 
     Gaussian window of 11 pixels (σ = 1.5), averaged where it fits whole, as in the paper and in
-    scikit-image; torchmetrics' own mean also counts the mirrored border.
-    Raises ValueError for sets of different shapes, or of less than 11 pixels.
+    scikit-image; torchmetrics' own mean also counts the mirrored border. ValueError below 11 pixels.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -120,8 +117,7 @@ def perceptual_distance(critic: Critic) -> Distance:
     difference summed over channels and averaged over places; then summed over layers (Zhang et al.
     2018, eq. 1 with w = 1). From 0 (the same to the critic) to 4 a layer; lower is nearer.
     It is the `lpips` package's distance without its learnt head and on another network, so it is not
-    LPIPS and no threshold of LPIPS belongs to it.
-    The function raises ValueError for sets of different shapes, or of less than 32 pixels.
+    LPIPS and no threshold of LPIPS belongs to it. The function raises ValueError below 32 pixels.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -164,8 +160,7 @@ def segmentation_consistency(x: Tensor, y: Tensor, critic: Critic, world: str) -
     """Mean intersection over union of the masks the critic reads from x and y, (B,) in [0, 1].
 
     The SC of Kwon et al. 2023, on the world's classes: the mean over the classes found in either
-    image of a pair. Higher keeps more of the layout; a good edit of the layout lowers it.
-    Raises ValueError for sets of different shapes, or of less than 32 pixels.
+    image of a pair. Higher keeps more of the layout; a good edit of that lowers it. ValueError below 32 px.
     """
     x, y = _checked_pair(x, y, smallest=32)
     masks = torch.stack([in_parts(lambda part: critic.mask(part, world), v) for v in (x, y)])
@@ -177,8 +172,7 @@ def segmentation_consistency(x: Tensor, y: Tensor, critic: Critic, world: str) -
 def identity_similarity(x: Tensor, y: Tensor, critic: Critic) -> Tensor:
     """Cosine of the identities the critic reads from x and y, (B,) in [-1, 1]; 1 for one person.
 
-    The ID of face editing, with the critic in the place of ArcFace (Deng et al. 2019).
-    Raises ValueError for sets of different shapes, or of less than 32 pixels.
+    The ID of face editing, the critic in the place of ArcFace (Deng et al. 2019). ValueError below 32 pixels.
     """
     x, y = _checked_pair(x, y, smallest=32)
     return F.cosine_similarity(in_parts(critic.identity, x), in_parts(critic.identity, y))
@@ -190,8 +184,7 @@ def identity_similarity(x: Tensor, y: Tensor, critic: Critic) -> Tensor:
 def s_clip(x: Tensor, text: str | list[str], clip: Clip) -> Tensor:
     """Cosine of each image with its sentence, or all with one, (B,) in [-1, 1]; higher fits better.
 
-    CLIPScore (Hessel et al. 2021) without its factor 2.5 and its cut at 0.
-    Raises ValueError for a list of other than one text, or one for each image.
+    CLIPScore (Hessel et al. 2021) without its factor 2.5 and its cut at 0. ValueError for other lists.
     """
     x = checked(x, "x")
     return F.cosine_similarity(in_parts(clip.image, x), _embedded(text, len(x), clip))
@@ -206,11 +199,9 @@ def s_dir(
 ) -> Tensor:
     """S_D-CLIP: cos(E(edited) - E(source), E(target_text) - E(source_text)), (B,) in [-1, 1].
 
-    Higher follows the texts better (Gal et al. 2022, eq. 2). This is the cosine; some papers print
-    1 - cosine. 0 for an image that was not edited: one without direction. It says nothing of how far
-    an edit went: a change that cannot be seen may score as a large one.
-    Raises ValueError for sets of different shapes, lists of other than one text or one for each image, and
-    two texts that are the same to the encoder.
+    Higher follows the texts better (Gal et al. 2022, eq. 2). This is the cosine; papers also print 1 - cosine.
+    0 for an image that was not edited: one without direction. It says nothing of how far an edit went: a
+    change that cannot be seen may score as a large one. ValueError for two texts the same to the encoder.
     """
     source, edited = _checked_pair(source, edited)
     n = len(source)
@@ -230,10 +221,7 @@ def s_dir(
 
 @torch.no_grad()
 def features(x: Tensor, critic: Critic) -> Tensor:
-    """The critic's features of images (N, 3, H, W): (N, F), float64, on the CPU.
-
-    Raises ValueError for images of less than 32 pixels.
-    """
+    """The critic's features of images (N, 3, H, W): (N, F) float64 on the CPU; ValueError below 32 pixels."""
     return in_parts(critic.features, checked(x, "x", smallest=32)).double().cpu()
 
 
@@ -269,9 +257,8 @@ def kid(
     """Kernel distance of two sets, on the critic's features: mean and spread over random subsets.
 
     Squared maximum mean discrepancy with k(a, b) = (a·b/F + 1)³ (Bińkowski et al. 2018). Unbiased:
-    0 on average, and often below it, for two sets of one distribution however small; lower is
-    nearer. The spread is that of single subsets, not the error of their mean.
-    Raises ValueError for a subset_size below 2, or above the images of the smaller set.
+    0 on average, and often below it, for two sets of one distribution however small; lower is nearer. The
+    spread is that of single subsets, not the error of their mean. ValueError for a subset_size not of 2 to N.
     """
     import lessons_lib._torchvision  # noqa: F401
 
