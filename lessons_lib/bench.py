@@ -56,8 +56,9 @@ def main() -> None:
         sampling(model, args.steps, batch, args.repeats)
     for batch in (1, 8):
         asyrp(model, batch, args.repeats)
+    known = quickest(known_work(model.device))
     for batch in (1, 8, 32):
-        rate_share(model, batch, args.repeats)
+        rate_share(model, batch, args.repeats, *known)
     try:
         painter = load(args.text_checkpoint, args.device)
     except CheckpointError as error:
@@ -140,10 +141,9 @@ def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:
     show(f"edit {batch} by text, CycleDiffusionPipeline / ours", found, "above 1: ours is faster")
 
 
-def rate_share(model: UNet, batch: int, repeats: int) -> None:
-    """The network's FLOP/s as a share of the machine's rate: of the quickest of `known_work`."""
+def rate_share(model: UNet, batch: int, repeats: int, name: str, work: Callable) -> None:
+    """The network's FLOP/s as a share of the machine's rate: of the quickest of `known_work`, by its name."""
     x = torch.randn(batch, *model.shape).to(model.device)
-    name, work = quickest(known_work(model.device))
     own = flops(lambda: model(x, 500)) / flops(work)
     times = sorted(own / r for r in ratios(lambda: model(x, 500), work, repeats))
     show(f"network at batch {batch} / {name}, FLOP/s", times, "of the rate", percent=True)

@@ -39,9 +39,8 @@ def test_the_rate_is_that_of_the_quickest_and_flops_are_counted():
     assert set(known) == {"matmul 256", "matmul 512", "matmul 1024", "matmul 2048", "convolution"}
 
 
-def test_a_network_is_held_against_it(capsys, monkeypatch):
-    work = {"product": lambda: torch.ones(8, 8) @ torch.ones(8, 8)}
-    monkeypatch.setattr(bench, "known_work", lambda device: work)
-    bench.rate_share(tiny_unet(dtype=torch.float32), 1, 1)
+def test_a_network_is_held_against_it(capsys):
+    product = lambda: torch.ones(8, 8) @ torch.ones(8, 8)  # noqa: E731
+    bench.rate_share(tiny_unet(dtype=torch.float32), 1, 1, "product", product)
     line = capsys.readouterr().out
     assert "network at batch 1 / product, FLOP/s" in line and "% [" in line

@@ -14,7 +14,7 @@ from lessons_lib.methods.hspace import constant
 from lessons_lib.methods.training import from_first, new_f_t, source_paths, strip, train
 from lessons_lib.studies.attributes import ATTRIBUTES, codes, goal
 from lessons_lib.studies.attributes import shown as seen
-from lessons_lib.studies.edits import compared, judged, kernel_distance
+from lessons_lib.studies.edits import compared, judgements, kernel_distance
 from lessons_lib.studies.subjects import subjects
 from lessons_lib.worlds import faces
 from small import PROMPTS, randn, tiny_pipeline, tiny_unet
@@ -101,8 +101,8 @@ def test_the_table_knows_nothing_from_everything(critic):
     judge, smiling = load_clip("clip-judge"), ATTRIBUTES["smiling"]
     factors = faces.sample_factors(8, seed=5)
     source, truth = faces.render(factors, SIZE), goal(smiling, factors, SIZE)
-    nothing = judged(source, source, smiling, factors, critic, judge)
-    everything = judged(truth, source, smiling, factors, critic, judge)
+    nothing = judgements(source, source, smiling, factors, critic, judge)
+    everything = judgements(truth, source, smiling, factors, critic, judge)
     assert nothing["S_dir"].mean == 0 and everything["S_dir"].mean > 0.1
     assert [nothing[k].mean for k in ("ID", "SC")] == pytest.approx([1, 1], abs=1e-5)
     assert nothing["achieved"].mean == pytest.approx(0, abs=1e-5)
@@ -111,7 +111,7 @@ def test_the_table_knows_nothing_from_everything(critic):
     )
     for found in (nothing, everything):
         assert all(v.low <= v.mean <= v.high for v in found.values())
-    few = judged(
+    few = judgements(
         truth[:3], source[:3], smiling, {k: v[:3] for k, v in factors.items()}, critic, judge
     )
     assert "KID, goal" not in few and "KID, goal" in everything
@@ -121,7 +121,7 @@ def test_a_look_is_achieved_where_the_critic_calls_it_so(critic):
     judge, zombie = load_clip("clip-judge"), ATTRIBUTES["zombie"]
     factors = faces.sample_factors(6, seed=5)
     source, truth = faces.render(factors, SIZE), goal(zombie, factors, SIZE)
-    found = [judged(x, source, zombie, factors, critic, judge) for x in (source, truth)]
+    found = [judgements(x, source, zombie, factors, critic, judge) for x in (source, truth)]
     assert found[0]["achieved"].mean < 0.1 < 0.9 < found[1]["achieved"].mean
     assert "drift" not in found[0]
 

@@ -229,28 +229,6 @@ def test_sync_does_not_overwrite_a_changed_notebook(lesson):
     assert "seed + 2" in lesson.with_suffix(".py").read_text()
 
 
-# ---------------------------------------------------------------- the README
-
-
-def readme():
-    return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_readme_s_code_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)
-    names = {}
-    exec(code, names)
-    assert names["new"].isfinite().all()
-
-
-def test_the_readme_lists_the_lessons():
-    listed = re.findall(r"\]\(notebooks/(\w+)\.ipynb\) \|.*\| (\d+) \|", readme())
-    assert [name for name, _ in listed] == [path.stem for path in LESSONS]
-    for path, (_, minutes) in zip(LESSONS, listed, strict=True):
-        first = nbformat.read(path, as_version=4).cells[0].source
-        assert f"{minutes} minutes" in first, f"{path.stem} does not take {minutes} minutes"
-
-
 # ---------------------------------------------------------------- nothing of one machine
 
 # Written so that this file does not match itself.
