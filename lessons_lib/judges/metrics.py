@@ -199,7 +199,7 @@ def s_dir(
 ) -> Tensor:
     """S_D-CLIP: cos(E(edited) - E(source), E(target_text) - E(source_text)), (B,) in [-1, 1].
 
-    Higher follows the texts better (Gal et al. 2022, eq. 2). This is the cosine; papers also print 1 - cosine.
+    Higher follows the texts better (Gal et al. 2022, eq. 2). This is the cosine; some print 1 - cosine.
     0 for an image that was not edited: one without direction. It says nothing of how far an edit went: a
     change that cannot be seen may score as a large one. ValueError for two texts the same to the encoder.
     """
