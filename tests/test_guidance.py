@@ -1,0 +1,287 @@
+"""Guidance: chains whose stationary distribution is known, and what every chain promises."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from lessons_lib import Sampler
+from lessons_lib.checks import whole
+from lessons_lib.code import Code
+from lessons_lib.methods import energies, guidance
+from lessons_lib.methods.editing import low_pass
+from lessons_lib.methods.guidance import At, Chains, descent, langevin, mala, pcn_langevin, sample
+from small import mixture, randn, tiny_unet
+
+CHAINS = 20_000  # a variance of so many independent values is known to 1 % (one standard deviation)
+
+
+def quadratic(a):
+    """λE = a‖z‖²/2: with the prior the target is N(0, 1/(1+a))."""
+    return lambda z, seed: At(z, a / 2 * z.square().sum(1), a * z)
+
+
+def walked(rule, target, step, rounds, chains=CHAINS, d=1, seed=0):
+    """z after so many rounds of a rule with its accept/reject, and the share accepted."""
+    gen, taken = torch.Generator().manual_seed(seed), []
+    at = target(torch.randn(chains, d, generator=gen, dtype=torch.float64), 0)
+    for _ in range(rounds):
+        noise = torch.randn(at.z.shape, generator=gen, dtype=torch.float64)
+        there, log_accept = rule(at, target, step, noise, 0)
+        took = torch.rand(chains, generator=gen, dtype=torch.float64).log() < log_accept
+        at = At(
+            *(
+                torch.where(took.view(-1, *[1] * (u.ndim - 1)), v, u)
+                for u, v in zip(at, there, strict=True)
+            )
+        )
+        taken.append(took.double().mean().item())
+    return at.z, sum(taken) / rounds
+
+
+# ---------------------------------------------------------------- oracles
+
+
+@pytest.mark.parametrize("rule", [pcn_langevin, mala])
+@pytest.mark.parametrize("a", [0.0, 3.0])
+def test_with_accept_and_reject_the_variance_is_the_posterior_s(rule, a):
+    z, accepted = walked(rule, quadratic(a), 0.4, 60)
+    assert z.var().item() == pytest.approx(1 / (1 + a), rel=0.04)  # four standard deviations
+    assert 0.5 < accepted <= 1
+
+
+def test_the_paper_s_rule_is_off_by_a_known_factor():
+    """1/(Λ(1-σΛ/4)); σ = 0.05 and λ = 0 give 1.01266, here at a σ that is told from 1."""
+    for a, sigma in ((0.0, 0.5), (3.0, 0.3)):
+        precision = 1 + a
+        z, accepted = walked(langevin, quadratic(a), sigma, 80)
+        assert accepted == 1
+        assert z.var().item() == pytest.approx(
+            1 / (precision * (1 - sigma * precision / 4)), rel=0.04
+        )
+    assert pytest.approx(1.01266, abs=1e-5) == 1 / (1 - 0.05 / 4)
+
+
+def test_pcn_keeps_the_prior_exactly_in_any_dimension_and_accepts_all():
+    at = quadratic(0.0)(randn(8, 50_000), 0)
+    _, log_accept = pcn_langevin(at, quadratic(0.0), 0.5, randn(8, 50_000, seed=1), 0)
+    assert_close(log_accept, torch.zeros(8, dtype=torch.float64), rtol=0, atol=1e-12)
+    _, log_mala = mala(at, quadratic(0.0), 0.5, randn(8, 50_000, seed=1), 0)
+    assert log_mala.max() < -50  # which rejects nearly all
+
+
+@pytest.mark.parametrize(("rule", "step"), [(pcn_langevin, 0.5), (mala, 0.4)])
+def test_two_wells_are_visited_as_their_density_says(rule, step):
+    def wells(z, seed):
+        energy = z.square() - torch.log(2 * torch.cosh(3 * z)) + 0.3 * z
+        return At(z, energy.sum(1), 2 * z - 3 * torch.tanh(3 * z) + 0.3)
+
+    z, _ = walked(rule, wells, step, 150)
+    at = torch.linspace(-5, 5, 20_001, dtype=torch.float64)[:, None]
+    density = (-at.square().sum(1) / 2 - wells(at, 0).energy).exp()
+    density = density / density.sum()
+    for f in (lambda v: v, torch.square, lambda v: (v > 0).double()):
+        exact, values = (density * f(at[:, 0])).sum(), f(z[:, 0])
+        error = values.std() / CHAINS**0.5
+        assert (values.mean() - exact).abs() < 4 * error
+
+
+def test_descent_keeps_the_norm_and_ends_in_one_place():
+    target = lambda z, seed: At(z, z[:, 0], torch.eye(5).double()[0].expand_as(z))  # noqa: E731
+    z, _ = walked(descent, target, 0.5, 200, chains=20, d=5)
+    assert_close(z.square().sum(1), torch.full((20,), 5.0).double())
+    assert_close(z[:, 0], torch.full((20,), -math.sqrt(5)).double(), rtol=1e-3, atol=0)
+
+
+def linear_gaussian():
+    """G of one Gaussian is affine: x = A z + b; a quadratic energy leaves a Gaussian posterior of z."""
+    g = Sampler(mixture(d=3, k=1), 3, 0.8)
+    z = g.draw(2, seed=0)
+    return g, z, guidance.flat(z).shape[1]
+
+
+def test_chains_on_an_affine_G_have_the_closed_form_posterior():
+    g, z, d = linear_gaussian()
+    basis = torch.cat([torch.zeros(1, d), torch.eye(d)]).double()
+    start = Code(z.x_T[:1], z.eps[:, :1], z.residual)
+    images = torch.cat([g.decode(guidance.like(start, row[None])) for row in basis])
+    b, A = images[0], (images[1:] - images[0]).T  # (3,), (3, d)
+    wanted, weight = torch.tensor([1.0, -0.5, 0.2]).double(), 4.0
+    energy = energies.of(lambda x: (x - wanted).square().sum(1) / 2)
+    precision = torch.eye(d).double() + weight * A.T @ A
+    mean = torch.linalg.solve(precision, weight * A.T @ (wanted - b))
+    found = sample(g, energy, weight, chains=400, rounds=50, step=0.4, burn_in=30, seed=3)
+    draws = torch.stack(found.kept).mean(0)  # of each chain; chains are independent
+    error = draws.std(0) / 400**0.5
+    assert ((draws.mean(0) - mean).abs() < 4.5 * error).all()
+    assert found.of("norm").shape == (50, 400) and len(found.kept) == 20
+
+
+# ---------------------------------------------------------------- promises
+
+
+BLUE = energies.of(lambda x: (x[:, 2] - 0.5).square().flatten(1).mean(1))
+
+
+def test_what_is_free_of_a_code_is_all_but_its_residuals():
+    g = Sampler(tiny_unet(), 4, 1.0)
+    z = g.encode(randn(2, 3, 8, 8).clamp(-1, 1))
+    values = guidance.flat(z)
+    assert values.shape == (2, 4 * 192)  # x_T and three noises; the last step's is a residual
+    again = guidance.like(z, values)
+    assert torch.equal(again.eps, z.eps) and torch.equal(again.x_T, z.x_T)
+    flat_ode = guidance.flat(Sampler(tiny_unet(), 4).draw(2, 0))
+    assert flat_ode.shape == (2, 192)
+
+
+def test_the_slope_is_that_of_finite_differences_and_of_less_memory():
+    g = Sampler(tiny_unet(), 4, 0.5)
+    z, h = g.draw(2, seed=0), 1e-5
+    whole_one, spared = (guidance.posterior(g, BLUE, 50.0, z, plain_steps=k) for k in (None, 1))
+    at, v = guidance.flat(z), randn(2, guidance.flat(z).shape[1], seed=5)
+    here = whole_one(at, 0)
+    ends = [whole_one(at + s * h * v, 0).energy for s in (1, -1)]
+    assert_close((here.slope * v).sum(1), (ends[0] - ends[1]) / (2 * h), rtol=1e-5, atol=1e-7)
+    assert_close(spared(at, 0).slope, here.slope, rtol=1e-10, atol=1e-12)
+
+
+def test_stopped_and_resumed_is_the_same_to_the_bit():
+    g = Sampler(tiny_unet(), 3, 1.0)
+    told = {"step": 0.4, "burn_in": 2, "seed": 7}
+    once = sample(g, BLUE, 30.0, 2, 5, **told)
+    half = sample(g, BLUE, 30.0, 2, 2, **told)
+    again = sample(g, BLUE, 30.0, half, 5, **told)
+    assert torch.equal(guidance.flat(once.z), guidance.flat(again.z))
+    assert torch.equal(torch.stack(once.kept), torch.stack(again.kept)) and len(again.kept) == 3
+    assert torch.equal(once.of("energy"), again.of("energy"))
+
+
+def test_a_chain_is_the_same_in_company():
+    g = Sampler(tiny_unet(), 3, 1.0)
+    z = g.draw(3, seed=0)
+    three = sample(g, BLUE, 30.0, Chains(z), 3, burn_in=0)
+    alone = sample(g, BLUE, 30.0, Chains(z[0]), 3, burn_in=0)
+    assert_close(guidance.flat(three.z[0]), guidance.flat(alone.z), rtol=0, atol=1e-9)
+
+
+def test_a_hand_that_stops_it_loses_nothing(capsys):
+    g, rounds = Sampler(mixture(d=3), 3, 1.0), []
+
+    def stops(images, seed):
+        rounds.append(seed)
+        if len(rounds) == 6:
+            raise KeyboardInterrupt
+        return images.square().sum(1)
+
+    found = sample(g, stops, 1.0, 2, 10, burn_in=0)
+    assert found.round == 2 == len(found.kept) and "after 2 of 10 rounds" in capsys.readouterr().out
+
+
+def test_guidance_lowers_the_energy_and_none_leaves_the_prior():
+    g = Sampler(tiny_unet(), 3, 1.0)
+    guided = sample(g, BLUE, 400.0, 4, 25, step=0.3, burn_in=10)
+    energy = guided.of("energy")
+    assert energy[-5:].mean() < 0.7 * energy[0].mean()
+    free = sample(g, BLUE, 0.0, 4, 5)
+    assert free.of("accepted").all() and abs(free.of("norm").mean().item() - 1) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"weight": -1.0}, "weight is -1"), ({"weight": math.nan}, "weight is nan"),
+        ({"step": 4.0}, "step is 4"), ({"rounds": 0}, "rounds=0"), ({"chains": 0}, "chains is 0"),
+        ({"seed": -3}, "seed is -3"),
+    ],
+)  # fmt: skip
+def test_what_no_chain_can_have_is_refused(told, said):
+    asked = {"weight": 1.0, "chains": 2, "rounds": 2} | told
+    with pytest.raises(ValueError, match=said):
+        sample(Sampler(mixture(d=3), 3, 1.0), energies.of(lambda x: x.sum(1)), **asked)
+
+
+def test_mixing_tells_chains_that_agree_from_those_that_do_not():
+    values = randn(200, 4)
+    well = guidance.mixing(values)
+    assert well["R̂"] < 1.02 and 500 < well["ESS"] < 1300
+    assert guidance.mixing(values + 3 * torch.arange(4))["R̂"] > 1.5
+    with pytest.raises(ValueError, match="at least 4 draws of 2 chains"):
+        guidance.mixing(values[:, :1])
+
+
+# ---------------------------------------------------------------- energies
+
+
+class Reader:
+    """A critic and an encoder in one, small and smooth."""
+
+    def __init__(self, side=8):
+        self.weights = randn(5, 3 * side**2, seed=9) / side
+
+    def image(self, x):
+        return torch.nn.functional.normalize(
+            torch.tanh(x.flatten(1).double() @ self.weights.T), dim=1
+        )
+
+    identity = image
+
+    def text(self, texts):
+        return torch.nn.functional.normalize(randn(len(texts), 5, seed=len(texts[0])), dim=1)
+
+
+X = randn(2, 3, 8, 8)
+KNOWN = torch.ones(8, 8)
+KNOWN[2:5, 3:6] = 0
+ALL = {
+    "text": energies.by_text(Reader(), "a cat", copies=3),
+    "plain text": energies.by_text(Reader(), "a cat", copies=0),
+    "class": energies.of_class(Reader().image, 2),
+    "person": energies.same_person(Reader(), X[:1] + 0.3),
+    "inpainting": energies.inpainting(X[:1] + 0.1, KNOWN),
+    "low resolution": energies.low_resolution(X[:1] - 0.2, low_pass(2)),
+    "sum": 2 * energies.of_class(Reader().image, 1) + energies.inpainting(X[:1], KNOWN) * 0.5,
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_energy_s_slope_is_that_of_finite_differences(name):
+    energy, x, v = ALL[name], X.clone().requires_grad_(), randn(2, 3, 8, 8, seed=4)
+    (slope,) = torch.autograd.grad(energy(x, 3).sum(), x)
+    h = 1e-3 if "text" in name or name in ("class", "person", "sum") else 1e-5
+    with torch.no_grad():
+        ends = [energy(X + s * h * v, 3).sum() for s in (1, -1)]
+    assert_close((slope * v).sum(), (ends[0] - ends[1]) / (2 * h), rtol=2e-2, atol=1e-4)
+
+
+def test_energies_add_and_scale():
+    one, other = energies.of_class(Reader().image, 1), energies.inpainting(X[:1], KNOWN)
+    assert_close(ALL["sum"](X), 2 * one(X) + 0.5 * other(X))
+    with pytest.raises(ValueError, match="scaled by nan"):
+        one * math.nan
+
+
+def test_what_is_unknown_of_a_picture_costs_nothing():
+    hole = (1 - KNOWN).expand(2, 3, 8, 8).double()
+    energy = energies.inpainting(X, KNOWN)
+    assert_close(energy(X + 5 * hole), torch.zeros(2).double())
+    assert_close(energy(X + (1 - hole)), torch.full((2,), 0.5 * 3 * KNOWN.sum().item()).double())
+
+
+def test_augmentations_are_frozen_by_the_seed_and_the_same_in_company():
+    seen = energies.diff_augment(X, 4, seed=1)
+    assert seen.shape == (4, 2, 3, 8, 8)
+    assert torch.equal(seen, energies.diff_augment(X, 4, seed=1))
+    assert not torch.equal(seen, energies.diff_augment(X, 4, seed=2))
+    assert_close(seen[:, :1], energies.diff_augment(X[:1], 4, seed=1), rtol=0, atol=1e-12)
+    assert len({round(one.sum().item(), 3) for one in seen}) == 4
+    assert whole(int((seen == 0).sum()), 1)  # each copy has a square cut out
+
+
+def test_an_energy_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="energy of image 1 is nan"):
+        energies.of(lambda x: torch.tensor([0.0, math.nan]))(X)
+    with pytest.raises(ValueError, match="one number for each image"):
+        energies.of(lambda x: x.sum())(X)
+    with pytest.raises(ValueError, match="copies is -1"):
+        energies.by_text(Reader(), "a cat", copies=-1)
