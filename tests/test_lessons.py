@@ -25,19 +25,41 @@ def name_of(source):
     return next(n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
 
 
-def names(source, context):
-    found = {
-        n.id
-        for n in ast.walk(ast.parse(source))
-        if isinstance(n, ast.Name) and isinstance(n.ctx, context)
-    }
-    if context is ast.Store:
-        for n in ast.walk(ast.parse(source)):
-            if isinstance(n, (ast.FunctionDef, ast.ClassDef)):
-                found.add(n.name)
-            elif isinstance(n, (ast.Import, ast.ImportFrom)):
-                found |= {(a.asname or a.name).split(".")[0] for a in n.names}
-    return found
+SCOPES = ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.ListComp | ast.SetComp
+SCOPES |= ast.DictComp | ast.GeneratorExp
+
+
+def names(*nodes):
+    """(the module's names that this code reads, those that it binds there)."""
+    read, bound = set(), set()
+    for node in nodes:
+        r, b = names(*ast.iter_child_nodes(node))
+        if isinstance(node, SCOPES):  # its own names stay within it, but for defaults such as x=x
+            args = getattr(node, "args", None)
+            outside = [*args.defaults, *filter(None, args.kw_defaults)] if args else []
+            r, b = r - b | names(*outside)[0], {node.name} if hasattr(node, "name") else set()
+        elif isinstance(node, ast.Name):
+            (r if isinstance(node.ctx, ast.Load) else b).add(node.id)
+        elif isinstance(node, ast.arg):
+            b.add(node.arg)
+        elif isinstance(node, ast.alias):
+            b.add((node.asname or node.name).split(".")[0])
+        read, bound = read | r, bound | b
+    return read, bound
+
+
+def needed(body, after=frozenset()):
+    """The names that these statements need before them, if those `after` are needed behind them."""
+    for node in reversed(body):
+        read, bound = names(node)
+        if isinstance(node, ast.For | ast.While | ast.If | ast.With):  # its body may not be run
+            inner = needed(node.body) | needed(getattr(node, "orelse", []))
+            head = [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.stmt)]
+            read, bound = names(*head)
+            after = after | read | inner - bound
+        else:
+            after = read | after - bound
+    return after
 
 
 def check_of(cells, stub):
@@ -53,15 +75,16 @@ def check_of(cells, stub):
 def before(cells, stub):
     """The namespace that the exercise finds: only those cells are run that its check needs."""
     last = check_of(cells, stub)
-    needed, kept = names(cells[last].source, ast.Load), []
+    wanted, kept = needed(ast.parse(cells[last].source).body), []
     for i in reversed(range(last)):
-        source = cells[i].source
         parameters = "parameters" in cells[i].metadata.get("tags", ())
         if i == stub or cells[i].cell_type != "code":
             continue
-        if parameters or names(source, ast.Store) & needed:
-            needed |= names(source, ast.Load)
-            kept.insert(0, source + FEW * parameters)
+        source = cells[i].source + FEW * parameters
+        tree = ast.parse(source)
+        if parameters or names(tree)[1] & wanted:
+            wanted = needed(tree.body, wanted)
+            kept.insert(0, source)
     namespace = {}
     for source in kept:
         exec(source, namespace)
