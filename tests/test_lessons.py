@@ -30,7 +30,7 @@ SCOPES |= ast.DictComp | ast.GeneratorExp
 
 
 def names(*nodes):
-    """(the module's names that this code reads, those that it binds there)."""
+    """(the module's names that this code reads, those that it binds or fills there)."""
     read, bound = set(), set()
     for node in nodes:
         r, b = names(*ast.iter_child_nodes(node))
@@ -40,6 +40,10 @@ def names(*nodes):
             r, b = r - b | names(*outside)[0], {node.name} if hasattr(node, "name") else set()
         elif isinstance(node, ast.Name):
             (r if isinstance(node.ctx, ast.Load) else b).add(node.id)
+        elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            b = b | r  # `found[name] = 3` needs `found` before, and what needs it needs this
+        elif isinstance(node, ast.AugAssign):
+            r = r | b
         elif isinstance(node, ast.arg):
             b.add(node.arg)
         elif isinstance(node, ast.alias):
@@ -51,13 +55,15 @@ def names(*nodes):
 def needed(body, after=frozenset()):
     """The names that these statements need before them, if those `after` are needed behind them."""
     for node in reversed(body):
-        read, bound = names(node)
-        if isinstance(node, ast.For | ast.While | ast.If | ast.With):  # its body may not be run
+        if isinstance(
+            node, ast.For | ast.While | ast.If | ast.With | ast.Try
+        ):  # its body may not be run
+            parts = [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.stmt)]
+            read, bound = names(*parts)
             inner = needed(node.body) | needed(getattr(node, "orelse", []))
-            head = [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.stmt)]
-            read, bound = names(*head)
             after = after | read | inner - bound
         else:
+            read, bound = names(node)
             after = read | after - bound
     return after
 
@@ -72,22 +78,19 @@ def check_of(cells, stub):
     )
 
 
-def before(cells, stub):
-    """The namespace that the exercise finds: only those cells are run that its check needs."""
+def before(cells, stub, solution):
+    """The namespace that the exercise finds: only what its solution and check need is run."""
     last = check_of(cells, stub)
-    wanted, kept = needed(ast.parse(cells[last].source).body), []
-    for i in reversed(range(last)):
-        parameters = "parameters" in cells[i].metadata.get("tags", ())
-        if i == stub or cells[i].cell_type != "code":
-            continue
-        source = cells[i].source + FEW * parameters
-        tree = ast.parse(source)
-        if parameters or names(tree)[1] & wanted:
-            wanted = needed(tree.body, wanted)
-            kept.insert(0, source)
+    wanted = needed(ast.parse(f"{solution}\n{cells[last].source}").body)
+    kept, code = [], [c for c in cells[:last] if c.cell_type == "code" and c is not cells[stub]]
+    for cell in reversed(code):
+        parameters = "parameters" in cell.metadata.get("tags", ())
+        for node in reversed(ast.parse(cell.source + FEW * parameters).body):
+            if parameters or names(node)[1] & wanted:
+                wanted = needed([node], wanted)
+                kept.insert(0, node)
     namespace = {}
-    for source in kept:
-        exec(source, namespace)
+    exec(compile(ast.Module(kept, []), "lesson", "exec"), namespace)
     return namespace
 
 
@@ -99,11 +102,8 @@ def solution_of(cells, stub):
 @pytest.mark.parametrize(("cells", "stub"), list(exercises()))
 def test_exercise(cells, stub, capsys):
     stub_source, solution = cells[stub].source, solution_of(cells, stub)
-    check, name, given = (
-        cells[check_of(cells, stub)].source,
-        name_of(stub_source),
-        before(cells, stub),
-    )
+    check, name = cells[check_of(cells, stub)].source, name_of(stub_source)
+    given = before(cells, stub, solution)
     wrong = f"{solution}\n_right = {name}\ndef {name}(*a):\n    return _right(*a) * 1.5 + 1\n"
     for answer, says in ((stub_source, "○"), (solution, "✓"), (wrong, "✗")):
         namespace = dict(given)
