@@ -196,7 +196,7 @@ def test_inversions_error_falls_with_the_steps():
 
 def test_refinement_inverts_where_it_converges():
     m = GaussianMixture(randn(3, 4), 0.5)
-    g, x = Sampler(m, 100, 0.0), m.sample(4, seed=0)
+    g, x = Sampler(m, 50, 0.0), m.sample(4, seed=0)
     plain, fine = invert(g, x), invert(g, x, refine=60)
     lost, kept = ((g.decode(z) - x).abs().max().item() for z, _ in (plain, fine))
     assert lost > 1e-4 and kept < 1e-8 and max(fine[1]) < 1e-9 < max(plain[1])

@@ -35,6 +35,11 @@ def folder(tmp_path_factory):
     return where
 
 
+@pytest.fixture
+def copied(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+
+
 @pytest.fixture(scope="module")
 def pipe(folder):
     from diffusers import StableDiffusionPipeline
@@ -133,19 +138,18 @@ def test_pixel_models_have_no_codec_and_no_prompts():
     assert unet.codec is None and unet.prompts is None and unet.text_width is None
 
 
-def test_files_as_older_libraries_wrote_them(folder, tmp_path):
+def test_files_as_older_libraries_wrote_them(folder, copied):
     # Stable Diffusion v1 on the hub: a vocabulary in two files, weights under a prefix.
-    tiny_pipeline(tmp_path)
-    whole = json.loads((tmp_path / "tokenizer" / "tokenizer.json").read_text())["model"]
-    (tmp_path / "tokenizer" / "tokenizer.json").unlink()
-    (tmp_path / "tokenizer" / "vocab.json").write_text(json.dumps(whole["vocab"]))
+    whole = json.loads((copied / "tokenizer" / "tokenizer.json").read_text())["model"]
+    (copied / "tokenizer" / "tokenizer.json").unlink()
+    (copied / "tokenizer" / "vocab.json").write_text(json.dumps(whole["vocab"]))
     merges = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in whole["merges"])])
-    (tmp_path / "tokenizer" / "merges.txt").write_text(merges)
-    path = tmp_path / "text_encoder" / TEXT_WEIGHTS
+    (copied / "tokenizer" / "merges.txt").write_text(merges)
+    path = copied / "text_encoder" / TEXT_WEIGHTS
     older = {f"text_model.{k.removeprefix('text_model.')}": v for k, v in load_file(path).items()}
     older["text_model.embeddings.position_ids"] = torch.arange(8)[None]
     save_file(older, path, {"format": "pt"})
-    assert_close(load(tmp_path).prompts(PROMPTS), load(folder).prompts(PROMPTS), rtol=0, atol=0)
+    assert_close(load(copied).prompts(PROMPTS), load(folder).prompts(PROMPTS), rtol=0, atol=0)
 
 
 def test_only_what_is_read_is_asked_of_the_hub():
@@ -171,24 +175,23 @@ def test_only_what_is_read_is_asked_of_the_hub():
     }  # fmt: skip
 
 
-def test_a_flipped_byte_in_any_file_is_refused_by_name(tmp_path):
-    tiny_pipeline(tmp_path)
-    write_card(tmp_path, kind="generator", world="scenes")
-    assert load(tmp_path).world == "scenes"
-    listed = checkpoints.card(tmp_path)["files"]
+def test_a_flipped_byte_in_any_file_is_refused_by_name(copied):
+    write_card(copied, kind="generator", world="scenes")
+    assert load(copied).world == "scenes"
+    listed = checkpoints.card(copied)["files"]
     parts = {path.split("/")[0] for path in listed}
     assert parts >= {"unet", "vae", "text_encoder", "tokenizer", "scheduler", "model_index.json"}
     for relative in listed:
-        path = tmp_path / relative
+        path = copied / relative
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match="corrupt") as raised:
-            load(tmp_path)
+            load(copied)
         assert str(path) in str(raised.value)
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    load(tmp_path)
+    load(copied)
 
 
 def edit(relative, **changes):
@@ -262,12 +265,11 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_pipeline_is_one_sentence(tmp_path, name):
-    tiny_pipeline(tmp_path)
+def test_a_broken_pipeline_is_one_sentence(copied, name):
     damage, words = BROKEN[name]
-    damage(tmp_path)
+    damage(copied)
     with pytest.raises(CheckpointError) as raised:
-        load(tmp_path)
+        load(copied)
     message = str(raised.value)
     assert all(word in message for word in words), message
     assert "\n" not in message and message.endswith(".") and len(message) < 500, message

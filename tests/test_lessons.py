@@ -25,19 +25,47 @@ def name_of(source):
     return next(n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
 
 
-def names(source, context):
-    found = {
-        n.id
-        for n in ast.walk(ast.parse(source))
-        if isinstance(n, ast.Name) and isinstance(n.ctx, context)
-    }
-    if context is ast.Store:
-        for n in ast.walk(ast.parse(source)):
-            if isinstance(n, (ast.FunctionDef, ast.ClassDef)):
-                found.add(n.name)
-            elif isinstance(n, (ast.Import, ast.ImportFrom)):
-                found |= {(a.asname or a.name).split(".")[0] for a in n.names}
-    return found
+SCOPES = ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.ListComp | ast.SetComp
+SCOPES |= ast.DictComp | ast.GeneratorExp
+
+
+def names(*nodes):
+    """(the module's names that this code reads, those that it binds or fills there)."""
+    read, bound = set(), set()
+    for node in nodes:
+        r, b = names(*ast.iter_child_nodes(node))
+        if isinstance(node, SCOPES):  # its own names stay within it, but for defaults such as x=x
+            args = getattr(node, "args", None)
+            outside = [*args.defaults, *filter(None, args.kw_defaults)] if args else []
+            r, b = r - b | names(*outside)[0], {node.name} if hasattr(node, "name") else set()
+        elif isinstance(node, ast.Name):
+            (r if isinstance(node.ctx, ast.Load) else b).add(node.id)
+        elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            b = b | r  # `found[name] = 3` needs `found` before, and what needs it needs this
+        elif isinstance(node, ast.AugAssign):
+            r = r | b
+        elif isinstance(node, ast.arg):
+            b.add(node.arg)
+        elif isinstance(node, ast.alias):
+            b.add((node.asname or node.name).split(".")[0])
+        read, bound = read | r, bound | b
+    return read, bound
+
+
+def needed(body, after=frozenset()):
+    """The names that these statements need before them, if those `after` are needed behind them."""
+    for node in reversed(body):
+        if isinstance(
+            node, ast.For | ast.While | ast.If | ast.With | ast.Try
+        ):  # its body may not be run
+            parts = [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.stmt)]
+            read, bound = names(*parts)
+            inner = needed(node.body) | needed(getattr(node, "orelse", []))
+            after = after | read | inner - bound
+        else:
+            read, bound = names(node)
+            after = read | after - bound
+    return after
 
 
 def check_of(cells, stub):
@@ -50,21 +78,19 @@ def check_of(cells, stub):
     )
 
 
-def before(cells, stub):
-    """The namespace that the exercise finds: only those cells are run that its check needs."""
+def before(cells, stub, solution):
+    """The namespace that the exercise finds: only what its solution and check need is run."""
     last = check_of(cells, stub)
-    needed, kept = names(cells[last].source, ast.Load), []
-    for i in reversed(range(last)):
-        source = cells[i].source
-        parameters = "parameters" in cells[i].metadata.get("tags", ())
-        if i == stub or cells[i].cell_type != "code":
-            continue
-        if parameters or names(source, ast.Store) & needed:
-            needed |= names(source, ast.Load)
-            kept.insert(0, source + FEW * parameters)
+    wanted = needed(ast.parse(f"{solution}\n{cells[last].source}").body)
+    kept, code = [], [c for c in cells[:last] if c.cell_type == "code" and c is not cells[stub]]
+    for cell in reversed(code):
+        parameters = "parameters" in cell.metadata.get("tags", ())
+        for node in reversed(ast.parse(cell.source + FEW * parameters).body):
+            if parameters or names(node)[1] & wanted:
+                wanted = needed([node], wanted)
+                kept.insert(0, node)
     namespace = {}
-    for source in kept:
-        exec(source, namespace)
+    exec(compile(ast.Module(kept, []), "lesson", "exec"), namespace)
     return namespace
 
 
@@ -76,11 +102,8 @@ def solution_of(cells, stub):
 @pytest.mark.parametrize(("cells", "stub"), list(exercises()))
 def test_exercise(cells, stub, capsys):
     stub_source, solution = cells[stub].source, solution_of(cells, stub)
-    check, name, given = (
-        cells[check_of(cells, stub)].source,
-        name_of(stub_source),
-        before(cells, stub),
-    )
+    check, name = cells[check_of(cells, stub)].source, name_of(stub_source)
+    given = before(cells, stub, solution)
     wrong = f"{solution}\n_right = {name}\ndef {name}(*a):\n    return _right(*a) * 1.5 + 1\n"
     for answer, says in ((stub_source, "○"), (solution, "✓"), (wrong, "✗")):
         namespace = dict(given)

@@ -1,6 +1,7 @@
 """Recipes: the rate's shape, resuming, warm starts, and saved networks of every kind that load."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.testing import assert_close
 from lessons_lib import Sampler, load
 from lessons_lib.cards import CheckpointError, card, verify
 from lessons_lib.judges.evaluators import HEADS, columns, load_clip, load_critic
-from lessons_lib.recipes import clip, critic, figures, loop, pools, text_to_image
+from lessons_lib.recipes import clip, critic, figures, loop, pools, text, text_to_image
 from lessons_lib.recipes.__main__ import RECIPES
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.clip import Clips
@@ -31,11 +32,16 @@ TINY = Pixel(
 )  # fmt: skip
 
 
+SENTENCES = text.sentences
+few_sentences = cache(lambda names: SENTENCES(names, 1024))  # they hold every word
+
+
 @pytest.fixture
 def quick(monkeypatch):
-    """Chunks of 16 pictures."""
+    """Chunks of 16 pictures, and few captions to learn the words from."""
     for module in (pools, critic, clip):
         monkeypatch.setattr(module, "CHUNK", 16)
+    monkeypatch.setattr(text, "sentences", few_sentences)
 
 
 def train(run, folder):
@@ -183,7 +189,7 @@ def test_a_shorter_caption_is_a_part_of_it_and_keeps_its_subject():
     assert {"a red house", "a house in winter at night", "a cow, in winter at night", scene} <= some
 
 
-def test_only_the_text_encoder_learns_if_so_asked():
+def test_only_the_text_encoder_learns_if_so_asked(quick):
     net = replace(RECIPES["t2i-words"], channels=(32, 32), attention=(1,)).network()
     assert not any(p.requires_grad for p in net.unet.parameters())
     assert all(p.requires_grad for p in net.text_encoder.parameters())
