@@ -6,10 +6,13 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
+from lessons_lib.code import plain
 from lessons_lib.judges.evaluators import KINDS, load_clip, load_critic
 from lessons_lib.methods.asyrp import load_edit
+from lessons_lib.methods.rivals import best_delta_h
 from lessons_lib.methods.training import source_paths, strip, text_change
 from lessons_lib.recipes import directions as recipe
+from lessons_lib.studies import attributes, edits
 from lessons_lib.studies.attributes import ATTRIBUTES
 from lessons_lib.studies.edits import at_equal_success, linearity
 from lessons_lib.worlds import faces
@@ -63,14 +66,14 @@ def test_told_the_truth_an_f_t_nears_it_and_nearer_through_the_interval(clip, mo
     """On the four faces that it learns, from which no edit is farther."""
     factors = faces.sample_factors(4, seed=2) | {"skin": torch.zeros(4)}
     tanned, sampler, critic = ATTRIBUTES["tanned"], Sampler(load("faces"), steps=5), load_critic()
-    z = recipe.codes(sampler, faces.render(factors, 32))
+    z = attributes.codes(sampler, faces.render(factors, 32))
     sources = source_paths(sampler, z, clip, tanned.first, tanned.last)
-    settings = recipe.Settings(rounds=30, batch=4, rate=2e-2)
-    monkeypatch.setattr(recipe, "THROUGH", recipe.THROUGH | {"batch": 4})
-    monkeypatch.setattr(recipe, "TOLD_ROUNDS", 30)
-    found = recipe.taught(tanned, sources, factors, settings, sampler, z, factors, critic)
-    plainly = recipe.of_edit(tanned, sampler, z, recipe.plain, factors, critic)
-    rows = plainly, found[recipe.TOLD], found[recipe.TOLD_THROUGH]
+    settings = attributes.Settings(rounds=30, batch=4, rate=2e-2)
+    monkeypatch.setattr(edits, "THROUGH", edits.THROUGH | {"batch": 4})
+    monkeypatch.setattr(edits, "TOLD_ROUNDS", 30)
+    found = edits.taught(tanned, sources, factors, settings, sampler, z, factors, critic)
+    plainly = edits.of_edit(tanned, sampler, z, plain, factors, critic)
+    rows = plainly, found[edits.TOLD], found[edits.TOLD_THROUGH]
     one, two, three = (row["PSNR to truth"] for row in rows)
     assert three > two > one + 1
     assert all(row["achieved, mean"] > 0.3 for row in rows[1:])
@@ -79,39 +82,39 @@ def test_told_the_truth_an_f_t_nears_it_and_nearer_through_the_interval(clip, mo
 def test_a_delta_h_of_its_own_misses_less_by_the_texts_and_less_of_the_truth_if_told(clip):
     factors = faces.sample_factors(2, seed=2) | {"skin": torch.zeros(2)}
     tanned, sampler, critic = ATTRIBUTES["tanned"], Sampler(load("faces"), steps=4), load_critic()
-    z, s = recipe.codes(sampler, faces.render(factors, 32)), recipe.Settings()
-    missed = recipe.by_texts(tanned, sampler, z, clip, s)
-    own = recipe.best_delta_h(sampler, z, missed, tanned.first, tanned.last, rounds=10)
-    unedited, edited = (sampler.decode(z, e).float() for e in (recipe.plain, own))
+    z, s = attributes.codes(sampler, faces.render(factors, 32)), attributes.Settings()
+    missed = edits.by_texts(tanned, sampler, z, clip, s)
+    own = best_delta_h(sampler, z, missed, tanned.first, tanned.last, rounds=10)
+    unedited, edited = (sampler.decode(z, e).float() for e in (plain, own))
     assert missed(edited) < 0.9 * missed(unedited)
 
     (towards, _), seen = text_change(clip, tanned.source, tanned.target), clip.image(unedited)
     reach = 1 - F.cosine_similarity(seen, seen + towards).mean()
     assert_close(missed(unedited), s.clip_weight + s.reach_weight * reach)  # nothing has moved
 
-    found = recipe.ceiling(tanned, sampler, z, factors, critic, clip, s)
-    plainly = recipe.of_edit(tanned, sampler, z, recipe.plain, factors, critic)
-    assert found[recipe.ANY_BY_TEXTS]["achieved, mean"] > plainly["achieved, mean"] + 0.2
-    assert found[recipe.ANY]["PSNR to truth"] > found[recipe.ANY_BY_TEXTS]["PSNR to truth"] + 1
+    found = edits.ceiling(tanned, sampler, z, factors, critic, clip, s)
+    plainly = edits.of_edit(tanned, sampler, z, plain, factors, critic)
+    assert found[edits.ANY_BY_TEXTS]["achieved, mean"] > plainly["achieved, mean"] + 0.2
+    assert found[edits.ANY]["PSNR to truth"] > found[edits.ANY_BY_TEXTS]["PSNR to truth"] + 1
 
 
 def test_of_a_look_the_critic_says_whether_it_is_one():
     factors, robot, critic = faces.sample_factors(8, seed=3), ATTRIBUTES["robot"], load_critic()
-    pictures = recipe.goal(robot, factors, 32), faces.render(factors, 32)
-    truth, person = (recipe.scored(x, robot, factors, critic) for x in pictures)
+    pictures = attributes.goal(robot, factors, 32), faces.render(factors, 32)
+    truth, person = (edits.scored(x, robot, factors, critic) for x in pictures)
     assert truth["critic calls it so"] > 0.9 and person["critic calls it so"] < 0.1
     assert truth["PSNR to truth"] == 99 and person["PSNR to truth"] < 30
 
 
 def test_an_attribute_may_ask_for_a_second_training_and_for_a_strength(clip, monkeypatch, tmp_path):
     """Under a price that nothing is worth, the second training takes back what the first one did."""
-    monkeypatch.setattr(recipe, "THROUGH", recipe.THROUGH | {"batch": 2})
+    monkeypatch.setattr(recipe, "THROUGH", edits.THROUGH | {"batch": 2})
     monkeypatch.setattr(recipe, "SCALES", [1.0])  # of the previews
     sampler = Sampler(load("faces"), steps=5)
     z = sampler.draw(2, seed=0)
     once = ATTRIBUTES["tanned"]._replace(l1_weight=0.0, l1_through=0.0, strength=1.0)
     sources = source_paths(sampler, z, clip, once.first, once.last)
-    settings = recipe.Settings(rounds=5, batch=2, rounds_through=8)
+    settings = attributes.Settings(rounds=5, batch=2, rounds_through=8)
 
     def change(attribute):
         edit, seconds = recipe.learn(
