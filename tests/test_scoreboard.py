@@ -280,7 +280,7 @@ def test_the_committed_tables_are_whole_and_small():
             board["rows"]
         )
     results = [
-        board["rows"]["DDIB"]["scores"]["PSNR to the true dog (dB)"] for board in unpaired.values()
+        board["rows"]["DDIB"]["scores"]["PSNR to the true dog (dB)"] for board in of_dogs.values()
     ]
     assert all(a != b for a, b in combinations(results, 2))  # each from its own source
     text = boards["text"]
