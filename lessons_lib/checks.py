@@ -47,9 +47,8 @@ def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, co
         raise ValueError(f"cond is {cond!r}: give a tensor with one condition for each image.")
     if cond is not None and len(cond) not in (1, len(x)):
         raise ValueError(f"cond has {len(cond)} conditions for {len(x)} images: give one for each.")
-    width = getattr(
-        denoiser, "text_width", None
-    )  # a sampler asks a model for less than the contract
+    # A sampler asks a model for less than the contract: a bare one has no text_width.
+    width = getattr(denoiser, "text_width", None)
     if width is not None:
         _check_texts(cond, width)
 
@@ -76,7 +75,10 @@ def _check_texts(cond: Tensor | None, width: int) -> None:
 
 
 def checked_images(sampler: Sampler, x: Tensor, cond: Tensor | None = None) -> Tensor:
-    """x (B, *shape) on the sampler's device and in its dtype, or one sentence on what is wrong with it."""
+    """x (B, *shape) on the sampler's device and in its dtype.
+
+    Raises ValueError, in one sentence, for what is no finite batch of this model's x, or its condition.
+    """
     check_input(sampler.denoiser, x, cond=cond)
     if not x.isfinite().all():
         raise ValueError("x has values that are not finite.")

@@ -58,6 +58,7 @@ class Denoiser:
     labels: tuple[int, ...] = ()
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        """ε (B, *shape) of x at t; each model's own, and NotImplementedError without one."""
         raise NotImplementedError
 
     def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
@@ -155,6 +156,8 @@ class Guided(Denoiser):
     empty: what is 'no condition' to it, (1, …): `model.prompts.empty`, or a label such as 0.
     Called without cond, it is the denoiser without cond. One that splits still does: `decode` adds
     delta_h to the h of both passes, and guides what comes out.
+
+    Raises ValueError for a scale that is no finite number, or several empty conditions.
     """
 
     def __init__(self, denoiser: Denoiser, scale: float, empty: Tensor | int):

@@ -67,6 +67,7 @@ def encode(
 
     x: (B, *shape) in [-1, 1] for image models.
     at_once: how many images go through the network in one pass (memory against speed).
+    Raises ValueError for what is no such image, seed, condition or number.
     """
     x = checked_images(sampler, x, cond)
     if not whole(at_once, 1):
@@ -100,6 +101,7 @@ def lockstep(
     steps at 256 px is 786 MB an image in float32; this keeps two states.
 
     decoder: another sampler on the same schedule (CycleDiffusion); by default the same.
+    Raises ValueError for samplers of other times, or images, a seed or conditions that they do not take.
     """
     decoder, x = decoder or sampler, checked_images(sampler, x, cond)
     check_input(decoder.denoiser, x, cond=target_cond)

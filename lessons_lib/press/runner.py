@@ -25,7 +25,10 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def defaults_of(notebook: NotebookNode) -> dict[str, object]:
-    """Names and defaults of the cell tagged `parameters`, which may hold literals only."""
+    """Names and defaults of the cell tagged `parameters`.
+
+    Raises ValueError for a notebook without one such cell, or a cell with more than literals.
+    """
     tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
     if len(tagged) != 1:
         raise ValueError(f"A lesson has one cell tagged 'parameters', and this has {len(tagged)}.")
@@ -46,7 +49,7 @@ def defaults_of(notebook: NotebookNode) -> dict[str, object]:
 
 
 def typed(name: str, text: str, default: object) -> object:
-    """A value from the command line, read as the parameter's default suggests."""
+    """A value from the command line, as the parameter's default suggests; ValueError for another kind."""
     if isinstance(default, str):
         return text
     try:
@@ -65,7 +68,7 @@ def typed(name: str, text: str, default: object) -> object:
 
 
 def assign(given: dict[str, str], lessons: dict[Path, dict]) -> dict[Path, dict]:
-    """What each lesson gets of the parameters given; a name that no lesson has is refused."""
+    """What each lesson gets of the parameters given; ValueError for a name that no lesson has."""
     known = set().union(*lessons.values())
     for name in given:
         if name not in known:

@@ -40,9 +40,8 @@ class Pixel(Recipe):
     # diffusers' 32 the net cannot see a shift of one channel, which leaves a dotted texture
     embedding: int | None = None  # width of the time's embedding; None is four times channels[0]
     focus: float = 0.0  # share of the training times at which details form (see `times`)
-    bands: tuple[
-        float, ...
-    ] = ()  # standard deviations of the Haar bands, if it sees those (`UNet`)
+    # Standard deviations of the Haar bands, if the network sees those (see `UNet`).
+    bands: tuple[float, ...] = ()
     label: str = ""  # factor whose choices, or two halves, are conditions 1, 2, …; 0 is none
     unlabelled: float = 0.5  # share of the batch trained without a condition
     views: tuple[str, ...] = ()  # checkpoints that are this network with label 1, 2, … fixed, each

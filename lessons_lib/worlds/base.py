@@ -99,7 +99,10 @@ class World:
         return fingerprint(sys.modules[self.draw.__module__], repr(ranges))
 
     def sample_factors(self, n: int, seed: int, device: str = "cpu") -> dict[str, Tensor]:
-        """`n` independent draws of every factor; the first k of n are those of k."""
+        """`n` independent draws of every factor; the first k of n are those of k.
+
+        Raises ValueError for an n below 1, or a seed that is no whole number from 0.
+        """
         if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
             raise ValueError(f"n is {n!r}: give a whole number of images, at least 1.")
         if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
@@ -163,7 +166,10 @@ class World:
         ]
 
     def complete(self, factors: Mapping[str, Tensor | float]) -> dict[str, Tensor]:
-        """`factors` checked, as (B,) float tensors on one device, in this world's order."""
+        """`factors` checked, as (B,) float tensors on one device, in this world's order.
+
+        Raises ValueError for names, shapes or values that this world does not have.
+        """
         factors = {**factors, **self.fixed}
         self._known(factors)
         missing = [f.name for f in self.factors if f.name not in factors]
