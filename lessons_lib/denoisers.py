@@ -187,8 +187,11 @@ class Guided(Denoiser):
         eps, h, sigma = predict(self.denoiser, *asked)
         if len(asked[0]) == len(x):
             return Predicted(eps, h, sigma)
-        given = LearnedRange(sigma.v[len(x) :]) if isinstance(sigma, LearnedRange) else sigma
-        return Predicted(self._guide(eps), None if h is None else h[len(x) :], given)
+        if isinstance(sigma, LearnedRange):
+            sigma = LearnedRange(sigma.v[len(x) :])
+        elif isinstance(sigma, Tensor):
+            sigma = sigma[len(x) :]
+        return Predicted(self._guide(eps), None if h is None else h[len(x) :], sigma)
 
     def _encode(
         self, x: Tensor, t: int | Tensor, cond: Tensor | None = None

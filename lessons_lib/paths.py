@@ -27,7 +27,9 @@ def write_whole(path: Path, text: str) -> None:
 
 # Of the seeds of pictures: recipes draw from here upwards, and no picture of theirs measures anything.
 TRAIN_SEEDS = 1_000_000
-TRAIN_EDITS = TRAIN_SEEDS + 500_000  # of these, those that edits are trained on
+TRAIN_EDITS = (
+    TRAIN_SEEDS + 500_000
+)  # of these, those that edits and the critic's pairs are trained on
 # What no recipe trains on: where each purpose's seeds begin; they end where the next one's begin.
 HELD_OUT = {
     "lessons": 0,

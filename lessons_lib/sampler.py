@@ -214,7 +214,8 @@ class Sampler:
         if own is None:
             return sigma
         if callable(own):
-            own = own(*(_each(v, i, like) for v in (s.a, s.a_to)), self.eta)
+            # ᾱ in float64, as for one step: 1-ᾱ cancels in less.
+            own = own(*(_each(v, i, like.double()) for v in (s.a, s.a_to)), self.eta)
         return torch.where(sigma > 0, own, sigma)
 
     def _check(self, z: Code, cond: Tensor | None) -> None:

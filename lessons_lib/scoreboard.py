@@ -29,7 +29,7 @@ from .judges.evaluators import load_critic
 from .judges.tables import Row, beside, rounded, table
 from .methods.editing import cycle_diffusion, on_images
 from .methods.translators import load_domains, load_translator
-from .paths import BUILD, DATA
+from .paths import BUILD, DATA, write_whole
 from .sampler import Sampler
 from .studies.text import (
     best_edit,
@@ -57,7 +57,7 @@ FILE = DATA / "scoreboard.json"
 CACHE = BUILD / "scoreboard"
 AT_ONCE = 32  # images in one batch
 CHOOSING = 40  # images on which each method's setting is chosen
-HELD_OUT = 2000  # pictures of the target that FID and KID compare with
+COMPARED_WITH = 2000  # pictures of the target that FID and KID compare with
 
 
 class Made(NamedTuple):
@@ -124,7 +124,7 @@ def unpaired_board(
         drawn(source, "dogs", count, SEEDS[what], size, device)
         for count, what in ((CHOOSING, "choosing"), (n, "reported"))
     )
-    held_out = WORLDS["dogs"].sample(HELD_OUT, SEEDS["held out"], size, device).image
+    held_out = WORLDS["dogs"].sample(COMPARED_WITH, SEEDS["held out"], size, device).image
     same = {"steps": steps, "precision": computed_in(device)}
     used = {"source": fingerprint(source), "dogs": fingerprint("dogs")} | same
     board = {"images": n, "chosen on": CHOOSING, "tried": {}, "rows": {}} | same
@@ -312,7 +312,7 @@ def write(path: Path, table: str, board: dict) -> None:
     boards = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     boards |= {table: board, "torch": torch.__version__, "threads": torch.get_num_threads()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(boards, separators=(",", ":")) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(boards, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -225,3 +225,12 @@ def test_prompts_go_with_a_guided_model(painter):
     g = Sampler(guided, 3, 1.0)
     x, cond = randn(1, *painter.shape, dtype=torch.float64), guided.prompts(PROMPTS[:1])
     assert_close(g.decode(g.encode(x, cond=cond), cond=cond), x, rtol=0, atol=1e-5)
+
+
+def test_sigma_is_the_same_in_a_batch_of_steps_whatever_the_state_s_precision():
+    g = Sampler(learned(), 12, 1.0, dtype=torch.float32)
+    x, steps = randn(11, 3, 8, 8, dtype=torch.float32), torch.arange(11)
+    together = g.mean_and_sigma(x, steps)[1]
+    for i in range(11):
+        alone = g.mean_and_sigma(x[i : i + 1], i)[1]
+        assert_close(together[i : i + 1], alone, rtol=2e-6, atol=0)

@@ -11,7 +11,15 @@ from lessons_lib.checks import whole
 from lessons_lib.code import Code
 from lessons_lib.methods import energies, guidance
 from lessons_lib.methods.editing import low_pass
-from lessons_lib.methods.guidance import At, Chains, descent, langevin, mala, pcn_langevin, sample
+from lessons_lib.methods.guidance import (
+    At,
+    Chains,
+    descent_at_norm,
+    langevin,
+    mala,
+    pcn_langevin,
+    sample,
+)
 from small import mixture, randn, tiny_unet
 
 CHAINS = 20_000  # a variance of so many independent values is known to 1 % (one standard deviation)
@@ -89,7 +97,7 @@ def test_two_wells_are_visited_as_their_density_says(rule, step):
 
 def test_descent_keeps_the_norm_and_ends_in_one_place():
     target = lambda z, seed: At(z, z[:, 0], torch.eye(5).double()[0].expand_as(z))  # noqa: E731
-    z, _ = walked(descent, target, 0.5, 200, chains=20, d=5)
+    z, _ = walked(descent_at_norm, target, 0.5, 200, chains=20, d=5)
     assert_close(z.square().sum(1), torch.full((20,), 5.0).double())
     assert_close(z[:, 0], torch.full((20,), -math.sqrt(5)).double(), rtol=1e-3, atol=0)
 
@@ -138,7 +146,9 @@ def test_what_is_free_of_a_code_is_all_but_its_residuals():
 def test_the_slope_is_that_of_finite_differences_and_of_less_memory():
     g = Sampler(tiny_unet(), 4, 0.5)
     z, h = g.draw(2, seed=0), 1e-5
-    whole_one, spared = (guidance.posterior(g, BLUE, 50.0, z, plain_steps=k) for k in (None, 1))
+    whole_one, spared = (
+        guidance.energy_of_codes(g, BLUE, 50.0, z, plain_steps=k) for k in (None, 1)
+    )
     at, v = guidance.flat(z), randn(2, guidance.flat(z).shape[1], seed=5)
     here = whole_one(at, 0)
     ends = [whole_one(at + s * h * v, 0).energy for s in (1, -1)]

@@ -20,12 +20,12 @@ from ..sampler import Sampler
 from ..schedule import noised
 from .editing import sdedit
 
-Energy = Callable[[Tensor, int], Tensor]  # x_t (B, *shape), t -> (B,), differentiable
+EnergyAt = Callable[[Tensor, int], Tensor]  # x_t (B, *shape), t -> (B,), differentiable
 Features = Callable[[Tensor, int], Tensor]  # x_t (B, *shape), t -> maps (B, C, h, w)
 Source = Callable[[int], Tensor]  # t -> the source's x_t (B, *shape)
 
 
-def downhill(energy: Energy) -> Edit:
+def downhill(energy: EnergyAt) -> Edit:
     """An edit that samples p(x_t) exp(-E(x_t, t)) as far as every E is that of its own t.
 
     The energy's slope alone is differentiated, not the network.
@@ -42,7 +42,7 @@ def downhill(energy: Energy) -> Edit:
     return edit
 
 
-def domain_specific(features: Features, source: Source) -> Energy:
+def domain_specific(features: Features, source: Source) -> EnergyAt:
     """How alike y and the source are in what tells the domains apart, in [-1, 1].
 
     The cosine of features of a classifier of noisy images, averaged over places: downhill is away from
@@ -56,7 +56,7 @@ def domain_specific(features: Features, source: Source) -> Energy:
     return energy
 
 
-def domain_independent(low: Callable[[Tensor], Tensor], source: Source) -> Energy:
+def domain_independent(low: Callable[[Tensor], Tensor], source: Source) -> EnergyAt:
     """‖low(y) - low(x_t)‖², summed over all values: downhill keeps what the domains share.
 
     low: such as `editing.low_pass(4)`.
@@ -74,7 +74,7 @@ def egsde(
     seed: int = 0,
     cond: Tensor | None = None,
 ) -> Tensor:
-    """Energy-guided SDEdit from the sampler's first level, (B, *shape) (Zhao et al. 2022, Algorithm 1).
+    """EnergyAt-guided SDEdit from the sampler's first level, (B, *shape) (Zhao et al. 2022, Algorithm 1).
 
     features: of a classifier of noisy images; None leaves the first energy out, whatever its weight.
     specific, independent: the weights λ_s, for 32×32 pixels, and λ_i. The paper's are 500 and 2 on

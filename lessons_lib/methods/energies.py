@@ -143,7 +143,7 @@ def diff_augment(images: Tensor, copies: int, seed: int) -> Tensor:
 
 
 def _moved(images: Tensor, u: Tensor) -> Tensor:
-    """Shifted and resized copies (L, B, 3, H, W), by u (3, L); what lies outside is black's middle, 0."""
+    """Shifted and resized copies (L, B, 3, H, W), by u (3, L); what lies outside is grey, 0."""
     scale = 1 + RESIZED * u[0]
     theta = torch.zeros(len(scale), 2, 3).to(images)
     theta[:, 0, 0] = theta[:, 1, 1] = 1 / scale

@@ -24,8 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from ..checks import checked_seed, whole
 from ..code import Code, Edit, Eps, plain
 from ..sampler import Sampler, final
-
-Energy = Callable[[Tensor, int], Tensor]  # pictures (B, 3, H, W), seed -> (B,)
+from .energies import Look
 
 
 class At(NamedTuple):
@@ -82,7 +81,7 @@ def mala(at: At, target: Target, step: float, noise: Tensor, seed: int):
     return there, leaving(there, at) - leaving(at, there)
 
 
-def descent(at: At, target: Target, step: float, noise: Tensor, seed: int):
+def descent_at_norm(at: At, target: Target, step: float, noise: Tensor, seed: int):
     """No sampling: down the slope of λE, with each code's norm kept at √d, where N(0, I) has nearly all
     of its mass (cf. ReNO, Eyring et al. 2024)."""
     moved = at.z - step / 2 * at.slope
@@ -116,8 +115,8 @@ def like(z: Code, values: Tensor) -> Code:
     return Code(x_T, eps, z.residual)
 
 
-def posterior(
-    g: Sampler, energy: Energy, weight: float, z: Code, cond: Tensor | None = None,
+def energy_of_codes(
+    g: Sampler, energy: Look, weight: float, z: Code, cond: Tensor | None = None,
     plain_steps: int | None = None,
 ) -> Target:  # fmt: skip
     """λE(G(z)) and its slope, for codes like z.
@@ -182,7 +181,7 @@ class Chains:
 
 def sample(
     g: Sampler,
-    energy: Energy,
+    energy: Look,
     weight: float,
     chains: int | Chains = 8,
     rounds: int = 60,
@@ -204,25 +203,25 @@ def sample(
     """
     _check(weight, step, rounds, burn_in)
     now = _started(g, chains, seed)
-    further = walk(g, energy, weight, now, step, burn_in, seed, rule, cond, plain_steps)
+    rest = further(g, energy, weight, now, step, burn_in, seed, rule, cond, plain_steps)
     bar = _Bar(rounds, now.round)
     try:
         while now.round < rounds:
-            now = next(further)
+            now = next(rest)
             bar.show(now)
     except KeyboardInterrupt:
         print(f"Stopped after {now.round} of {rounds} rounds: go on with chains=…")
     return now
 
 
-def walk(
-    g: Sampler, energy: Energy, weight: float, chains: Chains, step: float, burn_in: int, seed: int,
+def further(
+    g: Sampler, energy: Look, weight: float, chains: Chains, step: float, burn_in: int, seed: int,
     rule: Rule = pcn_langevin, cond: Tensor | None = None, plain_steps: int | None = None,
 ) -> Iterator[Chains]:  # fmt: skip
     """The chains after each further round, without end."""
     while True:
         now = weight * _annealed(chains.round, burn_in)
-        target = posterior(g, energy, now, chains.z, cond, plain_steps)
+        target = energy_of_codes(g, energy, now, chains.z, cond, plain_steps)
         chains = _round(chains, target, now, step, burn_in, seed, rule)
         yield chains
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..cards import save_network
 from ..judges.evaluators import HEADS, SIZE, CriticNet, columns, kinds_of, load_critic
-from ..paths import TRAIN_SEEDS
+from ..paths import TRAIN_EDITS
 from ..worlds import WORLDS, World
 from .loop import Recipe
 from .pools import CHUNK, Factors, Pool, drawn, picks
@@ -24,7 +24,7 @@ NOISE = 0.1  # up to this much white noise on a picture, so that samples are rea
 def again(world: World, index: int) -> Factors:
     """The people of `faces`' chunk `index` once more, all but their identity drawn anew, (CHUNK,) each."""
     faces = WORLDS["faces"]
-    new = world.sample_factors(CHUNK, TRAIN_SEEDS + 500_000 + index)
+    new = world.sample_factors(CHUNK, TRAIN_EDITS + index)
     same = drawn(faces, index)
     return new | {f.name: same[f.name] for f in faces.factors if f.group == "identity"}
 
