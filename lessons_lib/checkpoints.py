@@ -25,6 +25,7 @@ from torch import nn
 
 from .cards import (
     LOADERS,
+    OWN_WEIGHTS,
     TEXT_WEIGHTS,
     CheckpointError,
     card,
@@ -39,7 +40,9 @@ from .cards import (
     with_weights,
 )
 from .denoisers import Denoiser
+from .models.families import Autoencoder, DenoisingGan, Mapping, OptimalSigma, SecondMoment, Semantics
 from .models.latent import Codec, Prompts
+from .models.low_rank import adapt, merge
 from .models.mixture import GaussianMixture, digits, two_moons_of_gaussians
 from .models.noise import noise_schedule
 from .models.unet import UNet
@@ -48,6 +51,12 @@ from .paths import EMBEDDED
 EXACT: dict[str, Callable[[], GaussianMixture]] = {
     "digits": digits,
     "moons": two_moons_of_gaussians,
+}
+# What a card calls its family: the class, and that of its parts.
+FAMILIES = {
+    "sn": (OptimalSigma, SecondMoment),
+    "gan": (DenoisingGan, Mapping),
+    "autoencoder": (Autoencoder, Semantics),
 }
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 CLASSES = {
@@ -112,9 +121,44 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
         verify(folder)
     if "network" not in own:
         return _unet(folder).to(where)
+    if "family" in own:
+        return _family(folder, own).to(where)
     model = fixed_label(_unet(folder.parent / own["network"]), own["label"])
     model.world = own["world"]
     return model.to(where)
+
+
+def _family(folder: Path, own: dict) -> Denoiser:
+    """A network with what a family adds to it."""
+    from safetensors.torch import load_file
+
+    around, config = find(own["network"]), read_json(folder / "config.json")
+    verify(around)
+    if fingerprint(own["network"]) != own["network_is"]:
+        raise CheckpointError(
+            f"{folder} was made around another {own['network']} than the one that is here: train it again "
+            "by its recipe, or restore that one."
+        )
+    unet = _unet(around)
+    try:
+        build, parts = FAMILIES[own["family"]]
+        parts, rank = parts(**config.pop("parts")), config.pop("rank")
+        saved = {k: v.float() for k, v in load_file(folder / OWN_WEIGHTS).items()}
+        parts.load_state_dict(_under("parts.", saved))
+        if rank:
+            absent = adapt(unet.net, rank).load_state_dict(_under("net.", saved), strict=False)
+            if absent.unexpected_keys:
+                raise ValueError(f"its network has no {absent.unexpected_keys[0]}")
+            merge(unet.net)
+        model = build(unet, parts, **config)
+    except Exception as error:  # safetensors, torch and the classes raise many kinds
+        raise no_load(folder, error) from None
+    model.world = own["world"]
+    return model
+
+
+def _under(start: str, tensors: dict) -> dict:
+    return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
 
 
 def fixed_label(model: UNet, label: int) -> UNet:

@@ -32,11 +32,13 @@ class Code:
     residual: (S,) bool, the steps whose σ was 0 (always the last one, which ends at the image).
         There eps is what the step's mean leaves to be added, in units of x: 0 in a drawn code, the
         kept residual in an encoded one.
+    style: (B, *style_shape), of a model that is told more than the time; None for others.
     """
 
     x_T: Tensor
     eps: Tensor | None = None
     residual: Tensor | None = None
+    style: Tensor | None = None
 
     def noise(self, i: int, sigma: float | Tensor) -> Tensor:
         """What step i adds to its mean, (B, *shape), in a sampler whose step has this σ."""
@@ -55,28 +57,30 @@ class Code:
         if isinstance(images, int) and not isinstance(images, bool):
             images = [range(len(self))[images]]
         eps = None if self.eps is None else self.eps[:, images]
-        return Code(self.x_T[images], eps, self.residual)
+        style = None if self.style is None else self.style[images]
+        return Code(self.x_T[images], eps, self.residual, style)
 
     def map(self, f: Callable[..., Tensor], *others: Code) -> Code:
-        """Arithmetic on codes: f of their x_T's, (B, *shape), and of their ε's, (S, B, *shape).
+        """Arithmetic on codes: f of their x_T's, (B, *shape), of their ε's, (S, B, *shape), and of their
+        styles, (B, *style_shape).
 
         `z.map(lambda a, b: (a + b) / 2**0.5, other)` is half of each. Raises ValueError for codes of
         different kinds of sampler.
         """
         codes = (self, *others)
-        kinds = {None if z.eps is None else len(z.eps) for z in codes}
+        kinds = {(None if z.eps is None else len(z.eps), z.style is None) for z in codes}
         marks = {None if z.residual is None else tuple(z.residual.tolist()) for z in codes}
         if len(kinds) > 1 or len(marks) > 1:
             raise ValueError(
                 "The codes are not of one kind of sampler: draw or encode them with the same steps and eta."
             )
         eps = None if self.eps is None else f(*(z.eps for z in codes))
-        return Code(f(*(z.x_T for z in codes)), eps, self.residual)
+        style = None if self.style is None else f(*(z.style for z in codes))
+        return Code(f(*(z.x_T for z in codes)), eps, self.residual, style)
 
     def repeat(self, times: int) -> Code:
         """All the codes, then all again, `times` over: one batch for several edits of the same codes."""
-        rest = [1] * (self.x_T.ndim - 1)  # x_T's axes after the images
-        return self.map(lambda v: v.repeat(*[1] * (v.ndim - 1 - len(rest)), times, *rest))
+        return self[list(range(len(self))) * times]
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class Denoiser:
     codec: between pictures and the latents that it diffuses. prompts: from texts to its `cond`.
     text_width: E of the texts that it must be given.
     world: the name of the world whose pictures it learnt. labels: those that `cond` may hold.
+    style_shape: of what a code holds for a model that is told more than the time (`models.families`):
+        `told(style)` is its cond, and `style(x, seed)` one under which images are encoded.
     """
 
     shape: torch.Size
@@ -56,6 +58,7 @@ class Denoiser:
     text_width: int | None = None
     world: str | None = None
     labels: tuple[int, ...] = ()
+    style_shape: torch.Size | None = None
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         """ε (B, *shape) of x at t; each model's own, and NotImplementedError without one."""

@@ -73,6 +73,7 @@ def encode(
     if not whole(at_once, 1):
         raise ValueError(f"at_once is {at_once!r}: give a whole number of images, at least 1.")
     gen = torch.Generator().manual_seed(checked_seed(seed))
+    style, cond = _styled(sampler, x, seed, cond)
     chain = torch.stack(list(path(sampler, x, gen)))  # (S+1, B, *shape)
     before, after = chain[:-1].flatten(0, 1), chain[1:].flatten(0, 1)  # (S·B, *shape)
     steps = torch.arange(len(chain) - 1, device=x.device).repeat_interleave(len(x))
@@ -82,7 +83,7 @@ def encode(
         part = slice(i, i + at_once)
         some = None if cond is None else cond[part]
         eps[part] = _left(sampler, before[part], after[part], steps[part], some)
-    return Code(chain[0], eps.view(len(chain) - 1, *x.shape), sampler.sigma == 0)
+    return Code(chain[0], eps.view(len(chain) - 1, *x.shape), sampler.sigma == 0, style)
 
 
 @torch.no_grad()
@@ -111,6 +112,9 @@ def lockstep(
         )
     chain = path(sampler, x, torch.Generator().manual_seed(checked_seed(seed)))
     x_t = next(chain)
+    cond, target_cond = (
+        _styled(g, x, seed, c)[1] for g, c in ((sampler, cond), (decoder, target_cond))
+    )
 
     def codes() -> Iterator[Tensor]:
         at = x_t
@@ -149,6 +153,7 @@ def invert(
     if not whole(refine, 0):
         raise ValueError(f"refine is {refine!r}: give a whole number of iterations, 0 or more.")
     x_to, s, left = checked_images(sampler, x, cond), sampler.schedule, []
+    style, cond = _styled(sampler, x_to, 0, cond)
     moves = kappa(s.a, s.a_to, 0.0)  # x_t' = √(ᾱ'/ᾱ) x_t + κ ε
     for i in reversed(range(len(s))):
         t, a, a_to = s.t[i].item(), s.a[i].item(), s.a_to[i].item()
@@ -159,7 +164,17 @@ def invert(
         back = sampler.step(x_t, i, cond=cond).x_to
         left.append((back - x_to).abs().max().item())
         x_to = x_t
-    return Code(x_to), left
+    return Code(x_to, style=style), left
+
+
+def _styled(
+    sampler: Sampler, x: Tensor, seed: int, cond: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """(style, cond) under which images are encoded: of a model that is told more than the time, its own."""
+    if cond is not None or getattr(sampler.denoiser, "style_shape", None) is None:
+        return None, cond
+    style = sampler.denoiser.style(x, seed)
+    return style, sampler.denoiser.told(style)
 
 
 def _left(sampler: Sampler, x: Tensor, x_to: Tensor, steps: Tensor, cond: Tensor | None) -> Tensor:

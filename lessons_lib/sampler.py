@@ -94,11 +94,30 @@ class Sampler:
         x_T = torch.randn(shape, generator=gen, dtype=torch.float64).to(
             self.denoiser.device, self.dtype
         )
+        style = self._style(n, gen)
         if self.eta == 0:
-            return Code(x_T)
+            return Code(x_T, style=style)
         eps = torch.randn((len(self.schedule), *shape), generator=gen, dtype=torch.float64)
         eps[self.sigma == 0] = 0
-        return Code(x_T, eps.to(self.denoiser.device, self.dtype), self.sigma == 0)
+        return Code(x_T, eps.to(self.denoiser.device, self.dtype), self.sigma == 0, style)
+
+    def _style(self, n: int, gen: torch.Generator) -> Tensor | None:
+        shape = getattr(self.denoiser, "style_shape", None)
+        if shape is None:
+            return None
+        drawn = torch.randn((n, *shape), generator=gen, dtype=torch.float64)
+        return drawn.to(self.denoiser.device, self.dtype)
+
+    def told(self, z: Code, cond: Tensor | None = None) -> Tensor | None:
+        """The condition of codes: `cond`, if given, else what their style says; differentiable in it."""
+        if cond is not None or z.style is None:
+            return cond
+        if getattr(self.denoiser, "style_shape", None) != z.style.shape[1:]:
+            raise ValueError(
+                f"The code has a style {tuple(z.style.shape[1:])}, which this model is not told: "
+                "decode it with the model that it is of."
+            )
+        return self.denoiser.told(z.style.to(self.denoiser.device, self.dtype))
 
     def decode(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x = G(z), (B, *shape).
@@ -134,7 +153,7 @@ class Sampler:
         if not callable(edit):
             raise ValueError(f"edit is a {type(edit).__name__}: give a function, or nothing.")
         x = z.x_T.to(self.denoiser.device, self.dtype)
-        yield from self.walk(x, z.noise, 0, edit, cond)
+        yield from self.walk(x, z.noise, 0, edit, self.told(z, cond))
 
     def walk(
         self,

@@ -12,107 +12,49 @@ chain's rounds have nothing to do with denoising steps. Several chains run side 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from ..checks import checked_seed, whole
-from ..code import Code, Edit, Eps, plain
+from ..code import Code, plain
+from ..plots import preview
 from ..sampler import Sampler, final
 from .energies import Look
-
-
-class At(NamedTuple):
-    """A batch of codes as vectors z (B, d), with λE (B,) there and its slope λ∇E (B, d)."""
-
-    z: Tensor
-    energy: Tensor
-    slope: Tensor
-
-
-Target = Callable[[Tensor, int], At]  # z (B, d), the seed of what the energy draws -> At
-# One move of all chains: (where, target, step, noise (B, d), seed) -> (proposal, log of its acceptance (B,)).
-Rule = Callable[[At, Target, float, Tensor, int], tuple[At, Tensor]]
-
-
-# ---------------------------------------------------------------- one move
-
-
-def pcn_langevin(at: At, target: Target, step: float, noise: Tensor, seed: int):
-    """Preconditioned Crank-Nicolson Langevin (Cotter et al. 2013, eq. 4.12), with its accept/reject.
-
-    z' = ρz + √(1-ρ²) (ω - ½√h λ∇E(z)),  ρ = (1-h/4)/(1+h/4): leaves N(0, I) as it is at any step h and in
-    any dimension, so that rejections are the energy's alone.
-    """
-    rho = (1 - step / 4) / (1 + step / 4)
-    spread = (1 - rho**2) ** 0.5
-    there = target(rho * at.z + spread * (noise - 0.5 * step**0.5 * at.slope), seed)
-
-    def leaving(a: At, b: At) -> Tensor:
-        along = ((b.z - rho * a.z) / spread * a.slope).sum(1)
-        return -a.energy - step / 8 * a.slope.square().sum(1) - 0.5 * step**0.5 * along
-
-    return there, leaving(there, at) - leaving(at, there)
-
-
-def langevin(at: At, target: Target, step: float, noise: Tensor, seed: int):
-    """The paper's rule, z' = z - (σ/2)(z + λ∇E(z)) + √σ ω, every move accepted.
-
-    Its stationary distribution is not π: at λ = 0 the variance is 1/(1-σ/4), 1.01266 at σ = 0.05.
-    """
-    there = target(at.z - step / 2 * (at.z + at.slope) + step**0.5 * noise, seed)
-    return there, torch.zeros_like(at.energy)
-
-
-def mala(at: At, target: Target, step: float, noise: Tensor, seed: int):
-    """The same moves with an accept/reject (Roberts & Tweedie 1996): exact, but in many dimensions most
-    are rejected even at λ = 0."""
-    there, _ = langevin(at, target, step, noise, seed)
-
-    def leaving(a: At, b: At) -> Tensor:
-        missed = b.z - a.z + step / 2 * (a.z + a.slope)
-        return -a.energy - a.z.square().sum(1) / 2 - missed.square().sum(1) / (2 * step)
-
-    return there, leaving(there, at) - leaving(at, there)
-
-
-def descent_at_norm(at: At, target: Target, step: float, noise: Tensor, seed: int):
-    """No sampling: down the slope of λE, with each code's norm kept at √d, where N(0, I) has nearly all
-    of its mass (cf. ReNO, Eyring et al. 2024)."""
-    moved = at.z - step / 2 * at.slope
-    length = at.z.shape[1] ** 0.5
-    there = target(moved / moved.norm(dim=1, keepdim=True) * length, seed)
-    return there, torch.zeros_like(at.energy)
+from .memory import FrozenConvolutions, frugal
+from .moves import At, Part, Rule, Target, pcn_langevin, within
 
 
 # ---------------------------------------------------------------- codes as vectors
 
 
 def flat(z: Code) -> Tensor:
-    """What of a code has the prior N(0, I), (B, d): x_T, and the noise of the steps that have σ > 0."""
+    """What of a code has the prior N(0, I), (B, d): x_T, the noise of the steps that have σ > 0, and style."""
     parts = [z.x_T.flatten(1)]
     if z.eps is not None:
         free = slice(None) if z.residual is None else ~z.residual
         parts.append(z.eps[free].transpose(0, 1).flatten(1))
+    if z.style is not None:
+        parts.append(z.style.flatten(1))
     return torch.cat(parts, 1)
 
 
 def like(z: Code, values: Tensor) -> Code:
     """The code like z with these values of what is free, (B, d); its residuals stay z's own."""
     shape, size = z.x_T.shape[1:], z.x_T[0].numel()
-    x_T = values[:, :size].view(-1, *shape)
+    x_T, style = values[:, :size].view(-1, *shape), z.style
+    if style is not None:
+        at = values.shape[1] - style[0].numel()
+        values, style = values[:, :at], values[:, at:].view(style.shape)
     if z.eps is None:
-        return Code(x_T)
+        return Code(x_T, style=style)
     free = torch.ones(len(z.eps), dtype=torch.bool) if z.residual is None else ~z.residual
     noise = values[:, size:].view(len(values), -1, *shape).transpose(0, 1)
     kept = iter(noise)
     eps = torch.stack([next(kept) if one else old for one, old in zip(free, z.eps, strict=True)])
-    return Code(x_T, eps, z.residual)
+    return Code(x_T, eps, z.residual, style)
 
 
 def energy_of_codes(
@@ -125,36 +67,23 @@ def energy_of_codes(
     anew, in a fraction of the memory. None is all.
     """
     times = g.schedule.t.tolist()
-    kept = len(times) if plain_steps is None else plain_steps
-    edit = plain if kept >= len(times) else checkpointed(plain, times[len(times) - kept - 1])
+    edit = frugal(plain, len(times) if plain_steps is None else plain_steps, times)
 
     def target(values: Tensor, seed: int) -> At:
-        with torch.enable_grad():
+        with torch.enable_grad(), FrozenConvolutions():
             at = values.detach().requires_grad_()
             code = like(z, at)
-            x = final(g.walk(code.x_T, code.noise, 0, edit, cond)).x_to
-            found = weight * energy(g.denoiser.pictures(x), seed)
+            x = final(g.walk(code.x_T, code.noise, 0, edit, g.told(code, cond))).x_to
+            pictures = g.denoiser.pictures(x)
+            found = weight * energy(pictures, seed)
             (slope,) = torch.autograd.grad(found.sum(), at)
         if not slope.isfinite().all():
             raise ValueError(
                 "The energy's slope is not finite: give an energy that is smooth, or a smaller weight."
             )
-        return At(at.detach(), found.detach(), slope)
+        return At(at.detach(), found.detach(), slope, pictures.detach())
 
     return target
-
-
-def checkpointed(edit: Edit, last: int) -> Edit:
-    """The edit, at t ≥ last, with its network computed anew in the backward pass, not kept."""
-
-    def step(denoiser, x, t, cond=None):
-        if t < last or not torch.is_grad_enabled():
-            return edit(denoiser, x, t, cond)
-        return Eps(
-            *checkpoint(lambda at: tuple(edit(denoiser, at, t, cond)), x, use_reentrant=False)
-        )
-
-    return step
 
 
 # ---------------------------------------------------------------- the chains
@@ -165,45 +94,81 @@ class Chains:
     """Chains as far as they went, from which `sample` goes on.
 
     z: the codes where they are now, of B chains. round: how many rounds they have gone.
-    kept: (n, B, d), the codes of every round after burn-in, flat: these are the draws.
-    history: of every round, {"energy": (B,), "accepted": (B,), "norm": ‖z‖²/d (B,)}; energy is E without λ.
+    step: of each chain, (B,), tuned in the burn-in.
+    kept: codes after burn-in, flat, (B, d) in float32, of every `thin`-th round: these are the draws.
+    pictures: (B, 3, H, W) in half precision, of every round after burn-in.
+    history: of every round, {"energy", "accepted", "norm"}, (B,) each; energy is E without λ, accepted 0 or 1,
+        norm ‖z‖²/d.
+    here: what is known of z, under which seed and weight.
     """
 
     z: Code
+    step: Tensor
     round: int = 0
     kept: tuple[Tensor, ...] = ()
+    pictures: tuple[Tensor, ...] = field(default=(), repr=False)
     history: tuple[dict[str, Tensor], ...] = field(default=(), repr=False)
+    here: tuple[int, float, At] | None = field(default=None, repr=False)
 
     def of(self, name: str) -> Tensor:
         """One of the histories, (rounds, B)."""
         return torch.stack([entry[name] for entry in self.history])
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How chains go; see `sample`."""
+
+    weight: float
+    step: float = 0.3
+    burn_in: int = 20
+    seed: int = 0
+    rule: Rule = pcn_langevin
+    cond: Tensor | None = None
+    plain_steps: int | None = None
+    part: Part | None = None
+    refresh: int = 10
+    thin: int = 1
+
+    def __post_init__(self):
+        if not math.isfinite(self.weight) or self.weight < 0:
+            raise ValueError(
+                f"weight is {self.weight!r}: give a finite number from 0; 0 is no guidance."
+            )
+        if not 0 < self.step < 4:
+            raise ValueError(f"step is {self.step!r}: give a number between 0 and 4.")
+        for name, least in (("burn_in", 0), ("refresh", 1), ("thin", 1)):
+            if not whole(getattr(self, name), least):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}: give a whole number from {least}."
+                )
+        checked_seed(self.seed)
+
+
 def sample(
-    g: Sampler,
-    energy: Look,
-    weight: float,
-    chains: int | Chains = 8,
-    rounds: int = 60,
-    step: float = 0.3,
-    burn_in: int = 20,
-    seed: int = 0,
-    rule: Rule = pcn_langevin,
-    cond: Tensor | None = None,
-    plain_steps: int | None = None,
-) -> Chains:
+    g: Sampler, energy: Look, weight: float, chains: int | Code | Chains = 8, rounds: int = 60,
+    **settings,
+) -> Chains:  # fmt: skip
     """Chains that have gone `rounds` rounds in all; stopped by hand, as far as they came.
 
     energy: of pictures, such as `energies.by_text(clip, text)`; weight: λ, reached in the middle of the
         burn-in, from a tenth of it on.
-    chains: how many, from unguided codes; or Chains to go on with: the same bits as if never stopped.
-    step: h of pCN, σ of the paper's rule. burn_in: rounds that are no draws.
+    chains: how many, from unguided codes; or codes to begin from; or Chains to go on with: the same bits as
+        if never stopped.
+    settings: step, h of pCN (0.3) or σ of the paper's rule; in the burn-in each chain finds its own, at which
+        it accepts 57 in 100 moves, if its rule rejects any. burn_in: rounds that are no draws (20). seed.
+        rule: `moves.pcn_langevin`, or another of `moves`. cond. plain_steps: see
+        `energy_of_codes`. part: an orthogonal projection of codes (B, d), outside of which they stay.
+        refresh: rounds under the same augmentations (10), which need one evaluation each and not two.
+        thin: every how manyth code after burn-in is kept (1).
     Each chain's noise depends on the seed, its place and the round alone.
     Raises ValueError for a weight, a step or a number of rounds that no chain can have.
     """
-    _check(weight, step, rounds, burn_in)
-    now = _started(g, chains, seed)
-    rest = further(g, energy, weight, now, step, burn_in, seed, rule, cond, plain_steps)
+    asked = Settings(weight, **settings)
+    if not whole(rounds, 1):
+        raise ValueError(f"rounds is {rounds!r}: give a whole number from 1.")
+    now = _started(g, chains, asked)
+    rest = further(g, energy, now, asked)
     bar = _Bar(rounds, now.round)
     try:
         while now.round < rounds:
@@ -214,37 +179,68 @@ def sample(
     return now
 
 
-def further(
-    g: Sampler, energy: Look, weight: float, chains: Chains, step: float, burn_in: int, seed: int,
-    rule: Rule = pcn_langevin, cond: Tensor | None = None, plain_steps: int | None = None,
-) -> Iterator[Chains]:  # fmt: skip
+def further(g: Sampler, energy: Look, chains: Chains, asked: Settings) -> Iterator[Chains]:
     """The chains after each further round, without end."""
     while True:
-        now = weight * _annealed(chains.round, burn_in)
-        target = energy_of_codes(g, energy, now, chains.z, cond, plain_steps)
-        chains = _round(chains, target, now, step, burn_in, seed, rule)
+        weight = asked.weight * _annealed(chains.round, asked.burn_in)
+        target = energy_of_codes(g, energy, weight, chains.z, asked.cond, asked.plain_steps)
+        chains = _round(chains, target, weight, asked)
         yield chains
 
 
-def _round(
-    chains: Chains, target: Target, weight: float, step: float, burn_in: int, seed: int, rule: Rule
-) -> Chains:
-    n, drawn = chains.round, _seed_of(seed, chains.round, -1)
-    here = target(flat(chains.z), drawn)  # under this round's augmentations, as the proposal is
-    noise, threshold = _noise(here.z, seed, n)
-    there, log_accept = rule(here, target, step, noise, drawn)
-    took = threshold.log() < log_accept  # (B,)
-    z = torch.where(took[:, None], there.z, here.z)
-    reached = torch.where(took, there.energy, here.energy)
-    entry = {
-        "energy": reached / weight if weight else torch.zeros_like(reached),
-        "accepted": took.double(),
-        "norm": z.square().mean(1),
-    }
-    kept = (*chains.kept, z) if n >= burn_in else chains.kept
+def _round(chains: Chains, target: Target, weight: float, asked: Settings) -> Chains:
+    n, z = chains.round, flat(chains.z)
+    drawn = _seed_of(asked.seed, n // asked.refresh, -1)
+    here = _known(chains, drawn, weight) or target(z, drawn)
+    noise, threshold = _noise(z, asked.seed, n)
+    if asked.part is None:
+        there, log_accept = asked.rule(here, target, chains.step, noise, drawn)
+    else:
+        inner = here._replace(z=asked.part(z), slope=asked.part(here.slope))
+        some = within(target, z, asked.part)
+        there, log_accept = asked.rule(inner, some, chains.step, asked.part(noise), drawn)
+        there = there._replace(z=z - inner.z + there.z)
+    took = torch.ones_like(here.energy, dtype=torch.bool)
+    if log_accept is not None:
+        took = threshold.log() < log_accept  # (B,)
+    here = At(*(torch.where(took.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(there, here, strict=True)))
+    step = chains.step if n >= asked.burn_in else _tuned(chains.step, log_accept)
     return replace(
-        chains, z=like(chains.z, z), round=n + 1, kept=kept, history=(*chains.history, entry)
-    )
+        _entered(chains, here, took, weight, asked),
+        z=like(chains.z, here.z), round=n + 1, step=step, here=(drawn, weight, here),
+    )  # fmt: skip
+
+
+def _entered(chains: Chains, here: At, took: Tensor, weight: float, asked: Settings) -> Chains:
+    """The chains with this round's entry in history, and, after burn-in, among the draws."""
+    entry = {
+        "energy": here.energy / weight if weight else torch.zeros_like(here.energy),
+        "accepted": took.double(),
+        "norm": here.z.square().mean(1),
+    }
+    after = chains.round - asked.burn_in
+    kept, pictures = chains.kept, chains.pictures
+    if after >= 0:
+        pictures = (*pictures, here.pictures.half())
+        kept = kept if after % asked.thin else (*kept, here.z.float())
+    return replace(chains, kept=kept, pictures=pictures, history=(*chains.history, entry))
+
+
+def _known(chains: Chains, drawn: int, weight: float) -> At | None:
+    """What is known of the codes as they are, if under the same augmentations; λ may have grown."""
+    if chains.here is None or chains.here[0] != drawn or not chains.here[1]:
+        return None
+    _, before, at = chains.here
+    return at._replace(energy=at.energy * (weight / before), slope=at.slope * (weight / before))
+
+
+def _tuned(step: Tensor, log_accept: Tensor | None, aim: float = 0.57, gain: float = 0.4) -> Tensor:
+    """Each chain's step, longer after a move that was likelier to be taken than `aim`, the best for Langevin
+    moves in many dimensions (Roberts & Rosenthal 1998), and shorter after another."""
+    if log_accept is None:
+        return step
+    likely = log_accept.clamp_max(0).exp()
+    return (step * (gain * (likely - aim)).exp()).clamp(1e-4, 2.0)
 
 
 def _annealed(n: int, burn_in: int) -> float:
@@ -265,32 +261,27 @@ def _seed_of(seed: int, n: int, place: int) -> int:
     return int(np.random.SeedSequence((seed, n, place + 1)).generate_state(1)[0])
 
 
-def _started(g: Sampler, chains: int | Chains, seed: int) -> Chains:
+def _started(g: Sampler, chains: int | Chains, asked: Settings) -> Chains:
     if isinstance(chains, Chains):
         return chains
-    if not whole(chains, 1):
-        raise ValueError(f"chains is {chains!r}: give a whole number, at least 1, or Chains.")
-    return Chains(g.draw(chains, checked_seed(seed)))
-
-
-def _check(weight: float, step: float, rounds: int, burn_in: int) -> None:
-    if not math.isfinite(weight) or weight < 0:
-        raise ValueError(f"weight is {weight!r}: give a finite number from 0; 0 is no guidance.")
-    if not 0 < step < 4:
-        raise ValueError(f"step is {step!r}: give a number between 0 and 4.")
-    if not whole(rounds, 1) or not whole(burn_in, 0):
+    if not isinstance(chains, Code) and not whole(chains, 1):
         raise ValueError(
-            f"rounds={rounds!r}, burn_in={burn_in!r}: give whole numbers, from 1 and from 0."
+            f"chains is {chains!r}: give a whole number, at least 1, codes, or Chains."
         )
+    z = chains if isinstance(chains, Code) else g.draw(chains, asked.seed)
+    return Chains(z, torch.full((len(z),), asked.step).to(z.x_T))
 
 
 class _Bar:
-    """A progress bar with what tells whether a chain is well."""
+    """A progress bar with what tells whether a chain is well and, in a notebook, the pictures."""
+
+    EVERY = 5  # rounds between two pictures
 
     def __init__(self, rounds: int, done: int):
         from tqdm.auto import tqdm
 
-        self.bar = tqdm(total=rounds, initial=done, mininterval=1)
+        self.bar, self.rounds = tqdm(total=rounds, initial=done, mininterval=1), rounds
+        self.preview = preview()
 
     def show(self, chains: Chains) -> None:
         last = chains.history[-1]
@@ -300,6 +291,8 @@ class _Bar:
             accepted=f"{chains.of('accepted').mean():.2f}",
             norm=f"{last['norm'].mean():.3f}",
         )
+        if self.preview and (chains.round % self.EVERY == 0 or chains.round == self.rounds):
+            self.preview(chains.here[2].pictures)
 
 
 # ---------------------------------------------------------------- how well they mix

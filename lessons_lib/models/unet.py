@@ -139,8 +139,12 @@ class UNet(Denoiser):
         """
         return self._eps(self._outputs(b, delta_h), b)
 
-    def _outputs(self, b: Bottleneck, delta_h: Tensor | None) -> Tensor:
-        """What the network puts out, (B, C·u² or twice that, H/u, W/u)."""
+    def said(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
+        """What the network predicts, ε, v or the image by `prediction`, (B, *shape)."""
+        return self._said(self._outputs(b, delta_h), b)
+
+    def features(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
+        """What its last convolution sees, (B, C_0, H/u, W/u)."""
         net, skips = self.net, b.skips
         sample = b.h if delta_h is None else b.h + delta_h
         for block in net.up_blocks:
@@ -150,18 +154,31 @@ class UNet(Denoiser):
                 hidden_states=sample, temb=b.temb, res_hidden_states_tuple=skips[-n:], **extra
             )
             skips = skips[:-n]
-        return net.conv_out(net.conv_act(net.conv_norm_out(sample)))
+        return net.conv_act(net.conv_norm_out(sample))
+
+    def said_of(self, features: Tensor, b: Bottleneck) -> Tensor:
+        """`said` of `features(b)`, for a head that needs both."""
+        return self._said(self.net.conv_out(features), b)
+
+    def _outputs(self, b: Bottleneck, delta_h: Tensor | None) -> Tensor:
+        """What the network puts out, (B, C·u² or twice that, H/u, W/u)."""
+        return self.net.conv_out(self.features(b, delta_h))
 
     def _part(self, out: Tensor, number: int, x: Tensor) -> Tensor:
         """The first (0) or second (1) of what it puts out, as an image like x."""
         channels = slice(number * self.channels, (number + 1) * self.channels)
         return self._unfolded(out[:, channels]).to(x.dtype).contiguous()
 
+    def _said(self, out: Tensor, b: Bottleneck) -> Tensor:
+        part = self._part(out, 0, b.x)
+        if not self.bands:
+            return part
+        return part + self._unfolded(
+            linear_v(self.bands, self._folded(b.x), signal(self, b.x, b.t))
+        )
+
     def _eps(self, out: Tensor, b: Bottleneck) -> Tensor:
-        part, a = self._part(out, 0, b.x), signal(self, b.x, b.t)
-        if self.bands:
-            part = part + self._unfolded(linear_v(self.bands, self._folded(b.x), a))
-        return self.to_eps(part, b.x, a)
+        return self.to_eps(self._said(out, b), b.x, signal(self, b.x, b.t))
 
     def _folded(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) as the network sees them, (B, C·u², H/u, W/u): another orthonormal basis."""

@@ -15,6 +15,7 @@ from .cards import export
 from .clip import Clips
 from .critic import Critics
 from .cut import Cut, Domains
+from .families import Autoencoders, DenoisingGans, SecondMoments
 from .loop import Run, accelerator, train
 from .pixel import Pixel
 from .text_to_image import Codecs, TextToImage, codec_folder
@@ -94,6 +95,9 @@ RECIPES = {
             compiled=False,
             unet_learns=False,
         ),
+        SecondMoments("faces-sn", images=120_000, learning_rate=1e-3),
+        Autoencoders("faces-ae", images=160_000, learning_rate=1e-3),
+        DenoisingGans("faces-gan", images=112_000, learning_rate=4e-4),
         Cut("cut-cats-dogs", images=240_000),
         Cut("cut-wild-dogs", images=240_000, source="wild"),
         Domains("domains", images=300_000, batch=96, learning_rate=1e-3),

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..cards import CARD, card_if_any, digest, write_card
+from ..checkpoints import fingerprint
 from ..worlds import WORLDS
 from .loop import Run
 
@@ -36,6 +37,9 @@ def export(run: Run, target: Path) -> None:
         "loss_curve": [[seen, round(loss, 5)] for seen, loss in run.curve],
         "files": {p.relative_to(target).as_posix(): digest(p) for p in files},
     }
+    if family := getattr(recipe, "family", ""):
+        around = recipe.network_name
+        card |= {"family": family, "network": around, "network_is": fingerprint(around)}
     write_anew(target, card)
     for label, world in enumerate(getattr(recipe, "views", ()), 1):
         write_anew(target.parent / world, view(card, target.name, label, world))

@@ -1,0 +1,359 @@
+"""Families of generators around one U-Net, each behind the ε contract (Wu & De la Torre 2023, Figure 7).
+
+- `OptimalSigma` (SN-DDPM, Bao et al. 2022): the same ε, and a σ of each step and pixel that the network knows.
+- `DenoisingGan` (Xiao et al. 2022): four steps, each told by a latent of its own what to draw.
+- `Autoencoder` (diffusion autoencoder, Preechakul et al. 2022): told by one z_sem of the picture it is to be.
+
+The last two are told more than the time. What tells them is `style`, a part of the code with the prior
+N(0, I) beside the sampler's noises; `told(style)` is the `cond` that it comes to.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import _torchvision  # noqa: F401
+from ..denoisers import Bottleneck, Denoiser, Predicted, signal
+from ..encoder import invert
+from ..sampler import Sampler
+from ..schedule import checked_alpha_bar
+from .low_rank import adapt
+from .unet import UNet
+
+
+# ---------------------------------------------------------------- SN-DDPM: σ per pixel
+
+
+class SecondMoment(nn.Module):
+    """E[(v - v_θ)²] of each pixel, from what a U-Net's last convolution sees and the time's embedding.
+
+    The residual's second moment (Bao et al. 2022's NPR-DDPM) and not v's own: never negative, and right for
+    an imperfect mean. Its logarithm is what the network puts out.
+    """
+
+    def __init__(self, channels: int, embedding: int, out: int, groups: int = 8):
+        super().__init__()
+        self.config = {"channels": channels, "embedding": embedding, "out": out, "groups": groups}
+        from diffusers.models.resnet import ResnetBlock2D
+
+        self.block = ResnetBlock2D(
+            in_channels=channels, out_channels=channels, temb_channels=embedding, groups=groups
+        )
+        self.norm = nn.GroupNorm(groups, channels)
+        self.out = nn.Conv2d(channels, out, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.constant_(self.out.bias, math.log(0.01))
+
+    def forward(self, features: Tensor, temb: Tensor) -> Tensor:
+        """log r, (B, out, h, w), of features (B, channels, h, w) and temb (B, embedding)."""
+        return self.out(F.silu(self.norm(self.block(features, temb)))).float().clamp(-14, 3)
+
+
+class Optimal(NamedTuple):
+    """The σ that is best for a step (Bao et al. 2022, eq. 11 and Theorem 3), of DDIM's family of any η:
+
+        σ² = λ² + (√ᾱ' - √((1-ᾱ'-λ²) ᾱ/(1-ᾱ)))² Cov[x_0 | x_t],  λ = σ_t(η) of the schedule.
+
+    r: (B, *shape), E[(v - v_θ)²]; Cov[x_0 | x_t] = (1-ᾱ) r, in [0, 1] for pictures in [-1, 1].
+    last: σ of what the last step would add is at most this, (4/255)√(π/2) in the paper.
+    """
+
+    r: Tensor
+
+    def __call__(self, a: float | Tensor, a_to: float | Tensor, eta: float) -> Tensor:
+        a, a_to = (torch.as_tensor(v, dtype=torch.float64, device=self.r.device) for v in (a, a_to))
+        least = eta**2 * (1 - a_to) / (1 - a) * (1 - a / a_to)
+        reach = a_to.sqrt() - ((1 - a_to - least).clamp_min(0) * a / (1 - a)).sqrt()
+        spread = ((1 - a).to(self.r) * self.r).clamp(0, 1)
+        return (least.to(self.r) + reach.square().to(self.r) * spread).sqrt()
+
+
+class OptimalSigma(Denoiser):
+    """A U-Net with a head that knows how wrong it is: σ of each step and pixel is its own.
+
+    unet: which predicts v. head: on its last features.
+    """
+
+    def __init__(self, unet: UNet, head: SecondMoment):
+        self.unet, self.head = unet, head.eval().requires_grad_(False)
+        self.bring_along(unet)
+
+    @property
+    def device(self) -> torch.device:
+        return self.unet.device
+
+    def to(self, *where) -> OptimalSigma:
+        """Move or convert the networks, in place; returns self."""
+        self.unet.to(*where)
+        self.head.to(*where)
+        return self
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        return self.unet(x, t, cond)
+
+    def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
+        """The pass up to h. Raises as `UNet.encode`."""
+        return self.unet.encode(x, t, cond)
+
+    def decode(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
+        """ε (B, *shape) from h on; `delta_h` is added to h in this pass only."""
+        return self.unet.decode(b, delta_h)
+
+    def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
+        """ε, h, and σ as `Optimal`."""
+        b = self.unet.encode(x, t, cond)
+        features = self.unet.features(b)
+        eps = self.unet.to_eps(self.unet.said_of(features, b), x, signal(self, x, t))
+        return Predicted(eps, b.h, Optimal(self.second_moment(features, b).to(eps)))
+
+    def second_moment(self, features: Tensor, b: Bottleneck) -> Tensor:
+        """E[(v - v_θ)²], (B, *shape)."""
+        return F.pixel_shuffle(self.head(features, b.temb), self.unet.unshuffle).exp()
+
+
+# ---------------------------------------------------------------- told more than the time
+
+
+class Told(Denoiser):
+    """A U-Net of class embeddings that is told, in their place, what `embedding` makes of `cond`.
+
+    style_shape: of what a code holds for it, N(0, I).
+    """
+
+    def __init__(self, unet: UNet, parts: nn.Module):
+        self.unet, self.parts = unet, parts.eval().requires_grad_(False)
+        self.bring_along(unet)
+        self.labels = ()
+        self.none = unet.embedding(0)  # (1, E): what it was told of labels while it learnt
+
+    @property
+    def device(self) -> torch.device:
+        return self.unet.device
+
+    def to(self, *where):
+        """Move or convert the networks, in place; returns self."""
+        self.unet.to(*where)
+        self.parts.to(*where)
+        self.none = self.none.to(*where)
+        return self
+
+    def times(self, t: int | Tensor) -> int | Tensor:
+        """The U-Net's own times."""
+        return t
+
+    def embedding(self, cond: Tensor, t: int | Tensor) -> Tensor:
+        """What is added to the time's embedding, (B, E)."""
+        raise NotImplementedError
+
+    def told(self, style: Tensor) -> Tensor:
+        """The `cond` of a code's style (B, *style_shape)."""
+        raise NotImplementedError
+
+    def style(self, images: Tensor, seed: int) -> Tensor:
+        """A style (B, *style_shape) under which the images (B, *shape) are encoded."""
+        raise NotImplementedError
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(x, t, cond))
+
+    def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
+        """The pass up to h. Raises ValueError without a cond, and as `UNet.encode`."""
+        if cond is None:
+            raise ValueError(
+                "This model draws what its style says: give a code that has one, as draw and encode "
+                f"return it, or cond=model.told(style), style (B, {', '.join(map(str, self.style_shape))})."
+            )
+        cond = cond.to(self.none).expand(len(x), *cond.shape[1:])
+        return self.unet.encode(x, self.times(t), self.none + self.embedding(cond, t))
+
+    def decode(self, b: Bottleneck, delta_h: Tensor | None = None) -> Tensor:
+        """ε (B, *shape) from h on; `delta_h` is added to h in this pass only."""
+        return self.unet.decode(b, delta_h)
+
+
+# ---------------------------------------------------------------- denoising diffusion GAN
+
+
+class Mapping(nn.Module):
+    """From a latent (B, latent) to a time embedding's further part (B, embedding): PixelNorm and an MLP."""
+
+    def __init__(self, latent: int, embedding: int, width: int = 256):
+        super().__init__()
+        self.config = {"latent": latent, "embedding": embedding, "width": width}
+        self.net = nn.Sequential(
+            nn.Linear(latent, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
+            nn.Linear(width, embedding),
+        )  # fmt: skip
+        nn.init.zeros_(self.net[-1].weight)
+        nn.init.zeros_(self.net[-1].bias)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.net(latent * latent.square().mean(1, keepdim=True).add(1e-8).rsqrt())
+
+
+class DenoisingGan(Told):
+    """A denoising diffusion GAN (Xiao et al. 2022, §4): x_0 = G(x_t, t, latent), then the posterior's step.
+
+    Its T is the number of its levels: `Sampler(model, steps=4, eta=1.0)` is the paper's sampler.
+    style: (B, levels, latent), a latent for each step.
+    times: those of the U-Net that are its levels, rising.
+    """
+
+    def __init__(self, unet: UNet, parts: Mapping, times: tuple[int, ...]):
+        super().__init__(unet, parts)
+        self.levels = torch.tensor(times)
+        self.alpha_bar = checked_alpha_bar(unet.alpha_bar[self.levels])
+        self.style_shape = torch.Size((len(times), parts.config["latent"]))
+
+    def times(self, t: int | Tensor) -> int | Tensor:
+        if isinstance(t, int):
+            return self.levels[t].item()
+        return self.levels.to(t.device)[t]
+
+    def embedding(self, cond: Tensor, t: int | Tensor) -> Tensor:
+        t = torch.as_tensor(t, device=cond.device).expand(len(cond))
+        return self.parts(cond[torch.arange(len(cond), device=cond.device), t])
+
+    def told(self, style: Tensor) -> Tensor:
+        return style
+
+    def style(self, images: Tensor, seed: int) -> Tensor:
+        """Drawn: the DPM-Encoder finds the noises that go with any latents."""
+        gen = torch.Generator().manual_seed(seed)
+        drawn = torch.randn((len(images), *self.style_shape), generator=gen, dtype=torch.float64)
+        return drawn.to(images)
+
+
+# ---------------------------------------------------------------- diffusion autoencoder
+
+
+class Semantics(nn.Module):
+    """What an autoencoder has besides its U-Net: encoder, what its U-Net is told, and a prior on z_sem.
+
+    channels: of the encoder at 1/4, 1/8 and 1/16 of the pictures' side. width: of z_sem.
+    """
+
+    def __init__(
+        self, side: int, embedding: int, channels=(32, 64, 128), width: int = 64,
+        prior: int = 384, layers: int = 5,
+    ):  # fmt: skip
+        super().__init__()
+        self.config = {
+            "side": side, "embedding": embedding, "channels": list(channels), "width": width,
+            "prior": prior, "layers": layers,
+        }  # fmt: skip
+        from diffusers.models.resnet import Downsample2D, ResnetBlock2D
+
+        def block(inputs: int, outputs: int) -> nn.Module:
+            return ResnetBlock2D(
+                in_channels=inputs, out_channels=outputs, temb_channels=None, groups=8
+            )
+
+        a, b, c = channels
+        self.first = nn.Conv2d(48, a, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            [block(a, a), Downsample2D(a, True, b), block(b, b), Downsample2D(b, True, c), block(c, c)]
+        )
+        self.last = nn.Linear(c * (side // 16) ** 2, width)
+        self.tell = nn.Linear(width, embedding)
+        self.prior = PriorNet(width, prior, layers)
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """z_sem (B, width) of images (B, 3, side, side) in [-1, 1], of about unit variance in each number."""
+        out = self.first(F.pixel_unshuffle(images.to(self.first.weight), 4))
+        for block in self.blocks:
+            out = block(out, None) if hasattr(block, "norm1") else block(out)
+        return (self.last(F.silu(out).flatten(1)) - self.mean) / self.std
+
+    def embedding(self, z_sem: Tensor) -> Tensor:
+        """(B, embedding) of z_sem as `encode` returns it."""
+        return self.tell(z_sem * self.std + self.mean)
+
+
+class PriorNet(nn.Module):
+    """The latent DPM's network: an MLP whose every layer sees its input again (Preechakul et al. 2022, §3.3)."""
+
+    def __init__(self, width: int, hidden: int, layers: int):
+        super().__init__()
+        from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+
+        self.waves = Timesteps(64, True, 0)
+        self.time = TimestepEmbedding(64, hidden)
+        self.layers = nn.ModuleList(
+            nn.Linear(width if i == 0 else hidden + width, hidden) for i in range(layers)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
+        self.out = nn.Linear(hidden + width, width)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """ε (B, width) of x (B, width) at t (B,)."""
+        temb, out = self.time(self.waves(t).to(x)), x
+        for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            out = F.silu(norm(layer(out if i == 0 else torch.cat([out, x], 1)) * (1 + temb)))
+        return self.out(torch.cat([out, x], 1))
+
+
+def constant_alpha_bar(train_steps: int = 1000, beta: float = 0.008) -> Tensor:
+    """ᾱ (T,) of a β that stays, as the latent DPM has it (Preechakul et al. 2022, §A)."""
+    return torch.cumprod(torch.full((train_steps,), 1 - beta, dtype=torch.float64), 0)
+
+
+class Prior(Denoiser):
+    """The latent DPM of z_sem: a denoiser like any other, of vectors (width,)."""
+
+    def __init__(self, net: PriorNet):
+        self.net, self.alpha_bar = net, constant_alpha_bar()
+        self.shape = torch.Size((net.out.out_features,))
+
+    @property
+    def device(self) -> torch.device:
+        return self.net.out.weight.device
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        times = torch.as_tensor(t, device=x.device).expand(len(x))
+        return self.net(x.to(self.net.out.weight), times).to(x)
+
+
+class Autoencoder(Told):
+    """A diffusion autoencoder (Preechakul et al. 2022): z = z_sem ⊕ x_T, where z_sem says what the picture is
+    and x_T what is left.
+
+    style: (B, width), the latent DPM's own code; cond: z_sem (B, width).
+    semantics(images): z_sem of pictures.
+    """
+
+    PRIOR_STEPS = 10  # of the latent DPM
+
+    def __init__(self, unet: UNet, parts: Semantics):
+        super().__init__(unet, parts)
+        self.style_shape = torch.Size((parts.config["width"],))
+
+    @property
+    def prior(self) -> Sampler:
+        """G of z_sem: from style to z_sem, and back by `invert`."""
+        return Sampler(Prior(self.parts.prior), self.PRIOR_STEPS, eta=0.0)
+
+    def semantics(self, images: Tensor) -> Tensor:
+        """z_sem (B, width) of images (B, *shape) in [-1, 1]."""
+        return self.parts.encode(images).to(images)
+
+    def embedding(self, cond: Tensor, t: int | Tensor) -> Tensor:
+        return self.parts.embedding(cond)
+
+    def told(self, style: Tensor) -> Tensor:
+        """z_sem of a style, by the latent DPM; gradients flow back."""
+        *_, last = self.prior.walk(style.double())
+        return last.x_to.to(style)
+
+    @torch.no_grad()
+    def style(self, images: Tensor, seed: int) -> Tensor:
+        """The style whose z_sem is the encoder's; the seed does not matter."""
+        code, _ = invert(self.prior, self.semantics(images).double(), refine=20)
+        return code.x_T.to(images)
