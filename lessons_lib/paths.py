@@ -15,11 +15,11 @@ DIRECTIONS = DATA / "directions"
 BUILD = ROOT / "build"  # what commands make, and can make again
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that nobody ever reads half of it; if that fails, the one before stays."""
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -38,6 +38,7 @@ HELD_OUT = {
     "edits": 900_700,
     "translations": 920_000,
     "other people": 950_000,
+    "guidance": 960_000,
 }
 # Further seeds of a purpose lie above all that recipes and lessons train on, ROOM of them for each; torch
 # draws by the last 32 bits of a seed alone.

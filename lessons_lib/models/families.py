@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
+from ..checks import check_input
 from ..denoisers import Bottleneck, Denoiser, Predicted, signal
 from ..encoder import invert
 from ..sampler import Sampler
@@ -46,7 +47,7 @@ class SecondMoment(nn.Module):
         )
         self.norm = nn.GroupNorm(groups, channels)
         self.out = nn.Conv2d(channels, out, 3, padding=1)
-        nn.init.zeros_(self.out.weight)
+        nn.init.normal_(self.out.weight, std=1e-3)
         nn.init.constant_(self.out.bias, math.log(0.01))
 
     def forward(self, features: Tensor, temb: Tensor) -> Tensor:
@@ -55,12 +56,11 @@ class SecondMoment(nn.Module):
 
 
 class Optimal(NamedTuple):
-    """The σ that is best for a step (Bao et al. 2022, eq. 11 and Theorem 3), of DDIM's family of any η:
+    """The σ that is best for a step (Bao et al. 2022, Theorem 3), of DDIM's family of any η:
 
         σ² = λ² + (√ᾱ' - √((1-ᾱ'-λ²) ᾱ/(1-ᾱ)))² Cov[x_0 | x_t],  λ = σ_t(η) of the schedule.
 
     r: (B, *shape), E[(v - v_θ)²]; Cov[x_0 | x_t] = (1-ᾱ) r, in [0, 1] for pictures in [-1, 1].
-    last: σ of what the last step would add is at most this, (4/255)√(π/2) in the paper.
     """
 
     r: Tensor
@@ -163,6 +163,7 @@ class Told(Denoiser):
 
     def encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Bottleneck:
         """The pass up to h. Raises ValueError without a cond, and as `UNet.encode`."""
+        check_input(self, x, t, cond)
         if cond is None:
             raise ValueError(
                 "This model draws what its style says: give a code that has one, as draw and encode "

@@ -333,7 +333,7 @@ class DenoisingGans(Family):
     beta1: float = 0.5
     levels: tuple[int, ...] = (249, 499, 749, 999)
     latent: int = 100
-    slope: float = 0.1  # weight of the heads' slope
+    slope: float = 0.001  # weight of the heads' slope
 
     def config(self) -> dict:
         return {"times": self.levels}

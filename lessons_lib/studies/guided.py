@@ -1,0 +1,140 @@
+"""Guidance by text on the families of generators: what is asked for, and how well it is met."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..checkpoints import load
+from ..judges import metrics
+from ..judges.counterfactual import readings
+from ..judges.evaluators import Clip, Critic
+from ..methods.energies import Look, by_text
+from ..methods.guidance import Chains, flat, sample
+from ..methods.training_free import Guide, best_of, calls_of, guided
+from ..sampler import Sampler
+from ..worlds import WORLDS
+
+
+class Wish(NamedTuple):
+    """What is asked for, and from which value of a factor on the captions of faces say so."""
+
+    text: str
+    factor: str
+    least: float
+
+    def met(self, read: dict[str, Tensor]) -> Tensor:
+        """Of readings (B,), whether each picture has it."""
+        return read[self.factor] >= self.least
+
+
+WISHES = {
+    "smile": Wish("a smiling person", "smile", 0.35),
+    "glasses": Wish("a person with glasses", "glasses", 0.5),
+    "beard": Wish("a person with a beard", "beard", 0.3),
+}
+# A few steps are enough for a chain; each family's λ and rounds are the same.
+FAMILIES = {
+    "faces-sn": (6, 1.0),
+    "t2i": (6, 0.0),
+    "faces-gan": (4, 1.0),
+    "faces-ae": (6, 0.0),
+}  # steps, η
+SAID = "a person"  # to a family that must be told something
+
+
+class Family(NamedTuple):
+    """A generator of faces, with the condition that it must be given, if any."""
+
+    sampler: Sampler
+    cond: Tensor | None = None
+
+
+def family(name: str, device: str = "cpu", steps: int | None = None) -> Family:
+    """A family by its name, or any model of faces with the steps and η of the first."""
+    model = load(name, device)
+    few, eta = FAMILIES.get(name, FAMILIES["faces-sn"])
+    cond = None if model.prompts is None else model.prompts([SAID])
+    return Family(Sampler(model, steps or few, eta), cond)
+
+
+def unguided(g: Family, n: int, seed: int) -> Tensor:
+    """Pictures (n, 3, H, W) of `n` codes."""
+    z = g.sampler.draw(n, seed)
+    return g.sampler.denoiser.pictures(g.sampler.decode(z, cond=g.cond)).float()
+
+
+def chain(g: Family, clip: Clip, text: str, weight: float, n: int, rounds: int, **settings) -> Chains:
+    """Chains under a text, by pCN-Langevin."""
+    return sample(
+        g.sampler, by_text(clip, text), weight, n, rounds, cond=g.cond, **settings
+    )
+
+
+def drawn(chains: Chains) -> Tensor:
+    """The pictures (B, 3, H, W) where chains are now: one draw of each."""
+    return chains.here[2].pictures.float()
+
+
+def scores(
+    images: Tensor, wish: Wish, free: Tensor, critic: Critic, judge: Clip, seed: int = 0
+) -> dict[str, Tensor | float]:
+    """How well pictures (B, 3, H, W) meet a wish, beside unguided ones.
+
+    met: (B,), by the critic's reading. judged: (B,), cosines by an encoder that guided nothing. diversity:
+    the mean distance between two pictures, in the critic's features, over that of unguided ones.
+    """
+    read = readings(images, "faces", critic)
+    return {
+        "met": wish.met(read).float(),
+        "judged": metrics.s_clip(images, wish.text, judge),
+        "diversity": apart(images, critic) / apart(free, critic),
+    }
+
+
+def apart(images: Tensor, critic: Critic) -> float:
+    """The mean distance of two of the pictures, in the critic's features."""
+    return torch.pdist(metrics.features(images, critic)).mean().item()
+
+
+def spread(images: Tensor, critic: Critic, without: str) -> dict[str, float]:
+    """The deviation of each factor over pictures, but for the one that was asked for."""
+    read = readings(images, "faces", critic)
+    names = [f.name for f in WORLDS["faces"].factors if f.name != without]
+    return {name: read[name].double().std().item() for name in names}
+
+
+def norm(chains: Chains) -> Tensor:
+    """‖z‖²/d of each chain where it is now, (B,)."""
+    return flat(chains.z).square().mean(1)
+
+
+def calls(steps: int, rounds: int, refresh: int = 10) -> int:
+    """Network calls a picture of a chain: forwards and backwards, with a second look where the
+    augmentations are drawn anew."""
+    return 2 * steps * (rounds + -(-rounds // refresh))
+
+
+def rivals(
+    g: Family, energy: Look, weight: float, how: dict[str, Guide], budget: int, n: int, seed: int,
+    choose: bool = True,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Pictures (n, 3, H, W) by best-of-N (if `choose`) and by TFG's settings, each at about `budget` calls a
+    picture.
+
+    A guide's steps are as many as its calls allow, up to all of the model's times.
+    """
+    steps = len(g.sampler.schedule)
+    made = {}
+    if choose:
+        z, _ = best_of(g.sampler, energy, max(1, budget // steps), n, seed, cond=g.cond)
+        made[f"best of {budget // steps}"] = g.sampler.decode(z, cond=g.cond)
+    for name, guide in how.items():
+        longest = len(g.sampler.denoiser.alpha_bar)
+        longer = Sampler(
+            g.sampler.denoiser, min(longest, budget // calls_of(guide, 1)), g.sampler.eta
+        )
+        made[name] = guided(longer, energy, weight, guide, longer.draw(n, seed), seed, g.cond)
+    return {name: g.sampler.denoiser.pictures(x).float() for name, x in made.items()}
