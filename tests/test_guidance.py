@@ -13,6 +13,7 @@ from lessons_lib.methods import energies, guidance
 from lessons_lib.methods.editing import low_pass
 from lessons_lib.methods.guidance import sample
 from lessons_lib.methods.moves import At, descent_at_norm, langevin, mala, pcn_langevin
+from lessons_lib.studies import exact
 from small import mixture, randn, tiny_unet
 
 CHAINS = 20_000  # a variance of so many independent values is known to 1 % (one standard deviation)
@@ -24,22 +25,12 @@ def quadratic(a):
 
 
 def walked(rule, target, step, rounds, chains=CHAINS, d=1, seed=0):
-    """z after so many rounds of a rule with its accept/reject, and the share accepted."""
-    gen, taken = torch.Generator().manual_seed(seed), []
-    at = target(torch.randn(chains, d, generator=gen, dtype=torch.float64), 0)
-    for _ in range(rounds):
-        noise = torch.randn(at.z.shape, generator=gen, dtype=torch.float64)
-        there, log_accept = rule(at, target, step, noise, 0)
-        uniform = torch.rand(chains, generator=gen, dtype=torch.float64)
-        took = uniform < 2 if log_accept is None else uniform.log() < log_accept
-        at = At(
-            *(
-                torch.where(took.view(-1, *[1] * (u.ndim - 1)), v, u)
-                for u, v in zip(at[:3], there[:3], strict=True)
-            )
-        )
-        taken.append(took.double().mean().item())
-    return at.z, sum(taken) / rounds
+    """z after so many rounds of a rule with its accept/reject, and the share that moved."""
+    z, moved = randn(chains, d, seed=seed), []
+    for at in exact.walked(rule, target, z, step, rounds, seed + 1):
+        moved.append((at.z != z).any(1).double().mean().item())
+        z = at.z
+    return z, sum(moved) / rounds
 
 
 # ---------------------------------------------------------------- oracles
@@ -105,19 +96,32 @@ def linear_gaussian():
 
 def test_chains_on_an_affine_G_have_the_closed_form_posterior():
     g, z, d = linear_gaussian()
-    basis = torch.cat([torch.zeros(1, d), torch.eye(d)]).double()
-    start = Code(z.x_T[:1], z.eps[:, :1], z.residual)
-    images = torch.cat([g.decode(guidance.like(start, row[None])) for row in basis])
-    b, A = images[0], (images[1:] - images[0]).T  # (3,), (3, d)
+    known = exact.affine(g)
     wanted, weight = torch.tensor([1.0, -0.5, 0.2]).double(), 4.0
-    energy = energies.of(lambda x: (x - wanted).square().sum(1) / 2)
-    precision = torch.eye(d).double() + weight * A.T @ A
-    mean = torch.linalg.solve(precision, weight * A.T @ (wanted - b))
+    energy = exact.far_from(wanted)
+    mean, _ = known.posterior(wanted, weight)
+    assert_close(g.decode(z), guidance.flat(z) @ known.A.T + known.b)
+    assert_close(known.posterior(wanted, 1e9)[0] @ known.A.T + known.b, wanted, rtol=0, atol=1e-6)
     found = sample(g, energy, weight, chains=400, rounds=50, step=0.4, burn_in=30, seed=3)
     draws = torch.stack(found.kept).mean(0)  # of each chain; chains are independent
     error = draws.std(0) / 400**0.5
     assert ((draws.mean(0) - mean).abs() < 4.5 * error).all()
     assert found.of("norm").shape == (50, 400) and len(found.kept) == 20
+
+
+def test_a_mixture_under_a_quadratic_energy_is_a_mixture_again():
+    model, wanted, known = mixture(d=2, k=3), randn(2), torch.tensor([1.0, 0.0])
+    found = exact.conditioned(model, wanted, known, 5.0)
+    x = randn(50, 2, seed=4)
+    ratio = found.log_density(x, -1) - model.log_density(x, -1)
+    ratio = ratio + 5.0 * exact.far_from(wanted)(torch.where(known > 0, x, wanted))
+    assert_close(ratio, ratio[:1].expand(50), rtol=0, atol=1e-9)
+
+
+def test_draws_weighed_by_the_energy_are_the_posterior_s():
+    x = randn(100_000)
+    picked = exact.weighed(x, 1.5 * x.square(), 20_000, seed=0)  # prior 1, energy 3: variance 1/4
+    assert picked.var().item() == pytest.approx(0.25, rel=0.05)
 
 
 # ---------------------------------------------------------------- promises
