@@ -1,7 +1,8 @@
-"""Plug-and-play guidance in figures: `python -m lessons_lib.chains [families|weights|long|rivals]`.
+"""Plug-and-play guidance in figures: `python -m lessons_lib.chains [families|weights|parts|rivals|long]`.
 
 `families` asks each family of generators for each wish, on samples that nobody picked; `weights` tries λ;
-`long` runs chains until they agree; `rivals` gives others as many network calls. What is computed is kept after
+`parts` guides a part of the code alone; `rivals` gives others as many network calls; `long` runs chains until
+they agree. What is computed is kept after
 each run, and found again by the next call. `data/guidance.json` and `data/guidance/` are what the command
 wrote with its defaults; lesson 10 reads them.
 """
@@ -21,17 +22,19 @@ import torch
 from torch import Tensor
 
 from .checkpoints import fingerprint
-from .judges import metrics
 from .judges.counterfactual import readings
 from .judges.evaluators import Clip, Critic, load_clip, load_critic
 from .judges.tables import rounded
 from .methods.energies import by_text
 from .methods.guidance import Chains, mixing
-from .methods.training_free import dps, freedom, mpgd
+from .methods.moves import Part
+from .methods.training_free import Guide, dps, freedom, mpgd
 from .paths import BUILD, DATA, held_out_seed, write_whole
+from .studies.exact import low_frequencies, only
 from .studies.guided import (
     FAMILIES,
     WISHES,
+    calls,
     chain,
     drawn,
     family,
@@ -49,6 +52,7 @@ FIRST = "faces-sn"  # the family of all that is not about families
 LONG = "faces-gan"
 FACTORS = ("smile", "glasses", "beard", "age", "hair_color")  # whose mixing is reported
 SHOWN = 8  # rounds between two pictures of a chain
+GUIDES = {"DPS": dps, "MPGD": mpgd, "FreeDoM": freedom}
 STRENGTHS = (0.1, 0.3, 1.0, 3.0)  # of a rival's guide, of which it is given its own best
 
 
@@ -71,21 +75,21 @@ class Run(NamedTuple):
     accepted: Tensor
 
 
-def run(name: str, wish: str, weight: float, n: int, rounds: int, seed: int, by: Judges) -> Run:
+def run(
+    name: str, wish: str, weight: float, n: int, rounds: int, seed: int, by: Judges, part: Part | None = None
+) -> Run:  # fmt: skip
     """Chains on a family under a wish, as `Run`."""
     g = family(name)
     found = chain(
         g, by.clip, WISHES[wish].text, weight, n, rounds,
-        burn_in=rounds // 2, seed=held_out_seed("guidance", seed), thin=rounds,
+        burn_in=rounds // 2, seed=held_out_seed("guidance", seed), thin=rounds, part=part,
     )  # fmt: skip
     return _kept(found)
 
 
 def _kept(found: Chains) -> Run:
     frames = torch.stack(found.pictures[::SHOWN])
-    return Run(
-        drawn(found).half(), frames, norm(found), found.of("energy"), found.of("accepted")
-    )
+    return Run(drawn(found).half(), frames, norm(found), found.of("energy"), found.of("accepted"))
 
 
 def remembered(folder: Path, key: dict, make: Callable[[], tuple]) -> list:
@@ -185,28 +189,55 @@ def long(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
 
 def rivals_at(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     """Best-of-N and TFG's settings at as many network calls as the chains of `families` took."""
-    from .studies.guided import calls
-
-    g, budget = family(FIRST), calls(FAMILIES[FIRST][0], rounds)
+    g, budget = family(FIRST), calls(FAMILIES[FIRST], rounds)
     free = unguided(g, 2 * n, held_out_seed("guidance", seed + 1))
+
+    def made(wish: str, how: dict[str, Guide], budget: int, n: int, seed: int, best: bool) -> dict:
+        key = _key(FIRST, wish, WEIGHT, n, budget, seed) | {"rivals": repr(how), "best": best}
+        energy, drawn_by = by_text(by.clip, WISHES[wish].text), held_out_seed("guidance", seed)
+        return remembered(
+            cache, key, lambda: (rivals(g, energy, WEIGHT, how, budget, n, drawn_by, best),)
+        )[0]
+
     table: dict[str, dict] = {"calls": budget}
     for wish in WISHES:
-        energy, kinds = by_text(by.clip, WISHES[wish].text), {"DPS": dps, "MPGD": mpgd, "FreeDoM": freedom}
-        best = {}
-        for name, kind in kinds.items():  # its strength, on other pictures and a quarter of the calls
-            tried = {}
-            for strength in STRENGTHS:
-                key = _key(FIRST, wish, strength, 8, budget // 4, seed + 2) | {"rival": name}
-                make = partial(rivals, g, energy, WEIGHT, {name: kind(strength)}, budget // 4, 8,
-                               held_out_seed("guidance", seed + 2), False)  # fmt: skip
-                images = remembered(cache, key, lambda make=make: make().values())[0]
-                tried[strength] = row(images, wish, free, by)["met"]
-            best[name] = kind(max(tried, key=tried.get))
-        key = _key(FIRST, wish, WEIGHT, n, budget, seed) | {"rivals": str(best)}
-        made = remembered(cache, key, lambda: (rivals(g, energy, WEIGHT, best, budget, n, held_out_seed("guidance", seed)),))[0]
-        table[wish] = {name: row(images, wish, free, by) for name, images in made.items()}
+        how = {}
+        for name, kind in GUIDES.items():  # each one's own best strength, on other pictures
+            tried = {
+                s: made(wish, {name: kind(s)}, budget // 4, 8, seed + 2, False)[name]
+                for s in STRENGTHS
+            }
+            met = {s: row(images, wish, free, by)["met"] for s, images in tried.items()}
+            how[name] = kind(max(met, key=met.get))
+        found = made(wish, how, budget, n, seed, True)
+        table[wish] = {name: row(images, wish, free, by) for name, images in found.items()}
         print(f"{wish}: {table[wish]}", flush=True)
-        save_pictures(FOLDER / f"rivals-{wish}.webp", torch.stack([v[:8].float() for v in made.values()]))
+        save_pictures(
+            FOLDER / f"rivals-{wish}.webp", torch.stack([v[:8].float() for v in found.values()])
+        )
+    return table
+
+
+def parts(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
+    """What is reached with a part of the code alone: glasses, on one family."""
+    g, wish = family(FIRST), "glasses"
+    free = unguided(g, 2 * n, held_out_seed("guidance", seed + 1))
+    z, late = g.sampler.draw(1, 0), len(g.sampler.schedule) // 2
+    which = {
+        "nothing": None, "all of z": None, "x_T alone": only(z, slice(0, 1)),
+        "early noises": only(z, slice(1, late)), "late noises": only(z, slice(late, None)),
+        "what is slow in each noise": low_frequencies(z),
+    }  # fmt: skip
+    table, sheet = {}, []
+    for name, part in which.items():
+        weight = 0.0 if name == "nothing" else WEIGHT
+        key = _key(FIRST, wish, weight, n, rounds, seed) | ({} if part is None else {"part": name})
+        make = partial(run, FIRST, wish, weight, n, rounds, seed, by, part)
+        made = Run(*remembered(cache, key, make))
+        table[name] = row(made.images, wish, free, by)
+        print(f"{name}: {table[name]}", flush=True)
+        sheet.append(made.images.float())
+    save_pictures(FOLDER / "parts.webp", torch.stack(sheet)[:, :12])
     return table
 
 
@@ -251,11 +282,19 @@ def pictures(name: str, folder: Path = FOLDER, side: int = 64) -> Tensor:
 def read(path: Path = FILE) -> dict[str, dict]:
     """What the command wrote. Raises FileNotFoundError, in one sentence, where there is none."""
     if not path.is_file():
-        raise FileNotFoundError(f"There is no {path}: write it with `python -m lessons_lib.chains`.")
+        raise FileNotFoundError(
+            f"There is no {path}: write it with `python -m lessons_lib.chains`."
+        )
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-TABLES = {"families": families, "weights": weights, "long": long, "rivals": rivals_at}
+TABLES = {
+    "families": families,
+    "weights": weights,
+    "parts": parts,
+    "rivals": rivals_at,
+    "long": long,
+}
 
 
 def main() -> None:

@@ -40,7 +40,14 @@ from .cards import (
     with_weights,
 )
 from .denoisers import Denoiser
-from .models.families import Autoencoder, DenoisingGan, Mapping, OptimalSigma, SecondMoment, Semantics
+from .models.families import (
+    Autoencoder,
+    DenoisingGan,
+    Mapping,
+    OptimalSigma,
+    SecondMoment,
+    Semantics,
+)
 from .models.latent import Codec, Prompts
 from .models.low_rank import adapt, merge
 from .models.mixture import GaussianMixture, digits, two_moons_of_gaussians

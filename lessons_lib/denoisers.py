@@ -46,6 +46,7 @@ class Denoiser:
     codec: between pictures and the latents that it diffuses. prompts: from texts to its `cond`.
     text_width: E of the texts that it must be given.
     world: the name of the world whose pictures it learnt. labels: those that `cond` may hold.
+    eta: at which it is usually sampled.
     style_shape: of what a code holds for a model that is told more than the time (`models.families`):
         `told(style)` is its cond, and `style(x, seed)` one under which images are encoded.
     """
@@ -59,6 +60,7 @@ class Denoiser:
     world: str | None = None
     labels: tuple[int, ...] = ()
     style_shape: torch.Size | None = None
+    eta: float = 0.0
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         """ε (B, *shape) of x at t; each model's own, and NotImplementedError without one."""

@@ -266,6 +266,11 @@ class Sampler:
         check_input(self.denoiser, z.x_T, cond=cond)
 
 
+def usual(denoiser: Denoiser, steps: int) -> Sampler:
+    """The sampler of a model for looking at it: at its own η, with `steps` or as many as it has times."""
+    return Sampler(denoiser, min(steps, len(denoiser.alpha_bar)), denoiser.eta)
+
+
 def final(steps: Iterable[Step]) -> Step:
     """The last of a walk's steps, with nothing of the others kept."""
     for step in steps:  # noqa: B007

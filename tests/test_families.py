@@ -191,7 +191,7 @@ def test_a_model_without_its_style_and_a_style_without_its_model_are_refused():
     z = g.draw(2, seed=0)
     with pytest.raises(ValueError, match="draws what its style says"):
         g.decode(Code(z.x_T, z.eps, z.residual))
-    with pytest.raises(ValueError, match="style .*this model is not told"):
+    with pytest.raises(ValueError, match=r"style .*this model is not told"):
         Sampler(tiny_unet(sample_size=SIDE), 4, 1.0).decode(z)
 
 
@@ -269,7 +269,9 @@ def home(tmp_path_factory):
     made = {
         "sn": SecondMoments("sn", network_name="base", size=16),
         "gan": DenoisingGans("gan", network_name="base", size=16, rank=2, latent=5),
-        "autoencoder": Autoencoders("autoencoder", network_name="base", size=16, rank=2, prior_steps=2, pool=256),
+        "autoencoder": Autoencoders(
+            "autoencoder", network_name="base", size=16, rank=2, prior_steps=2, pool=256
+        ),
     }  # fmt: skip
     pictures = lambda self, pools: lambda seen, n, gen: torch.rand((n, 3, 16, 16), generator=gen)  # noqa: E731
     patch.setattr("lessons_lib.recipes.families.Family.pictures", pictures)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,12 +27,11 @@ from .energies import Look
 from .memory import FrozenConvolutions, frugal
 from .moves import At, Part, Rule, Target, pcn_langevin, within
 
-
 # ---------------------------------------------------------------- codes as vectors
 
 
 def flat(z: Code) -> Tensor:
-    """What of a code has the prior N(0, I), (B, d): x_T, the noise of the steps that have σ > 0, and style."""
+    """What of a code has the prior N(0, I), (B, d): x_T, the noise of steps that have σ > 0, and style."""
     parts = [z.x_T.flatten(1)]
     if z.eps is not None:
         free = slice(None) if z.residual is None else ~z.residual
@@ -97,8 +97,8 @@ class Chains:
     step: of each chain, (B,), tuned in the burn-in.
     kept: codes after burn-in, flat, (B, d) in float32, of every `thin`-th round: these are the draws.
     pictures: (B, 3, H, W) in half precision, of every round after burn-in.
-    history: of every round, {"energy", "accepted", "norm"}, (B,) each; energy is E without λ, accepted 0 or 1,
-        norm ‖z‖²/d.
+    history: of every round, {"energy", "accepted", "norm"}, (B,) each: E without λ, 0 or 1, and
+        ‖z‖²/d.
     here: what is known of z, under which seed and weight.
     """
 
@@ -203,7 +203,12 @@ def _round(chains: Chains, target: Target, weight: float, asked: Settings) -> Ch
     took = torch.ones_like(here.energy, dtype=torch.bool)
     if log_accept is not None:
         took = threshold.log() < log_accept  # (B,)
-    here = At(*(torch.where(took.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(there, here, strict=True)))
+    here = At(
+        *(
+            torch.where(took.view(-1, *[1] * (a.ndim - 1)), a, b)
+            for a, b in zip(there, here, strict=True)
+        )
+    )
     step = chains.step if n >= asked.burn_in else _tuned(chains.step, log_accept)
     return replace(
         _entered(chains, here, took, weight, asked),

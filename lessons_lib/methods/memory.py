@@ -54,4 +54,3 @@ def frugal(edit: Edit, kept: int, times: list[int]) -> Edit:
         return Eps(*light(denoiser, x, t, cond))
 
     return step
-

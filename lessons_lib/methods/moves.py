@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class At(NamedTuple):
-    """A batch of codes as vectors z (B, d), with λE (B,) there, its slope λ∇E (B, d) and the pictures G(z)."""
+    """A batch of codes as vectors z (B, d), with λE (B,) there, its slope λ∇E (B, d) and the pictures."""
 
     z: Tensor
     energy: Tensor

@@ -83,7 +83,9 @@ def guided(
             edit = _towards(g, energy, weight, how, seed + i, a)
             x_to = g.step(x, i, z.noise, edit, cond).x_to
             if again + 1 < how.recur:
-                noise = [torch.randn(x.shape[1:], generator=gen, dtype=torch.float64) for gen in gens]
+                noise = [
+                    torch.randn(x.shape[1:], generator=gen, dtype=torch.float64) for gen in gens
+                ]
                 x = noised(x_to, torch.stack(noise).to(x), a / a_to)
         x = x_to
     return x

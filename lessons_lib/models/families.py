@@ -1,6 +1,6 @@
 """Families of generators around one U-Net, each behind the ε contract (Wu & De la Torre 2023, Figure 7).
 
-- `OptimalSigma` (SN-DDPM, Bao et al. 2022): the same ε, and a σ of each step and pixel that the network knows.
+- `OptimalSigma` (SN-DDPM, Bao et al. 2022): the same ε, and a σ that the network knows, of each pixel.
 - `DenoisingGan` (Xiao et al. 2022): four steps, each told by a latent of its own what to draw.
 - `Autoencoder` (diffusion autoencoder, Preechakul et al. 2022): told by one z_sem of the picture it is to be.
 
@@ -23,9 +23,7 @@ from ..denoisers import Bottleneck, Denoiser, Predicted, signal
 from ..encoder import invert
 from ..sampler import Sampler
 from ..schedule import checked_alpha_bar
-from .low_rank import adapt
 from .unet import UNet
-
 
 # ---------------------------------------------------------------- SN-DDPM: σ per pixel
 
@@ -78,6 +76,8 @@ class OptimalSigma(Denoiser):
 
     unet: which predicts v. head: on its last features.
     """
+
+    eta = 1.0
 
     def __init__(self, unet: UNet, head: SecondMoment):
         self.unet, self.head = unet, head.eval().requires_grad_(False)
@@ -205,6 +205,8 @@ class DenoisingGan(Told):
     times: those of the U-Net that are its levels, rising.
     """
 
+    eta = 1.0
+
     def __init__(self, unet: UNet, parts: Mapping, times: tuple[int, ...]):
         super().__init__(unet, parts)
         self.levels = torch.tensor(times)
@@ -241,7 +243,7 @@ class Semantics(nn.Module):
 
     def __init__(
         self, side: int, embedding: int, channels=(32, 64, 128), width: int = 64,
-        prior: int = 384, layers: int = 5,
+        prior: int = 256, layers: int = 4,
     ):  # fmt: skip
         super().__init__()
         self.config = {
@@ -258,7 +260,13 @@ class Semantics(nn.Module):
         a, b, c = channels
         self.first = nn.Conv2d(48, a, 3, padding=1)
         self.blocks = nn.ModuleList(
-            [block(a, a), Downsample2D(a, True, b), block(b, b), Downsample2D(b, True, c), block(c, c)]
+            [
+                block(a, a),
+                Downsample2D(a, True, b),
+                block(b, b),
+                Downsample2D(b, True, c),
+                block(c, c),
+            ]
         )
         self.last = nn.Linear(c * (side // 16) ** 2, width)
         self.tell = nn.Linear(width, embedding)
@@ -279,7 +287,7 @@ class Semantics(nn.Module):
 
 
 class PriorNet(nn.Module):
-    """The latent DPM's network: an MLP whose every layer sees its input again (Preechakul et al. 2022, §3.3)."""
+    """The latent DPM's network: an MLP whose layers all see its input (Preechakul et al. 2022, §3.3)."""
 
     def __init__(self, width: int, hidden: int, layers: int):
         super().__init__()

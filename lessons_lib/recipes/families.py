@@ -1,4 +1,4 @@
-"""Train guidance's families around a network that is there: each adds a few hundred thousand numbers to it."""
+"""Train guidance's families around a network that is there: each adds a million numbers or fewer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm import tqdm
 
-from ..cards import OWN_WEIGHTS, card
+from ..cards import OWN_WEIGHTS
 from ..checkpoints import find, load
 from ..models.families import Mapping, SecondMoment, Semantics, constant_alpha_bar
 from ..models.low_rank import adapt, learnt
@@ -56,7 +56,7 @@ class Family(Recipe):
         return {}
 
     def save(self, net: nn.Module, target: Path) -> None:
-        """`config.json` and, in half precision, the additions to the U-Net (net.*) and the parts (parts.*)."""
+        """`config.json` and, in half precision, what is added to the U-Net (net.*) and the parts."""
         target.mkdir(parents=True, exist_ok=True)
         said = {"rank": self.rank, "parts": net.parts.config} | self.config()
         write_whole(target / "config.json", json.dumps(said) + "\n")
@@ -186,7 +186,7 @@ class Autoencoders(Family):
 
 
 def fit_prior(semantics: Semantics, pictures, recipe: Autoencoders) -> None:
-    """Normalise z_sem and fit its latent DPM, in place (Preechakul et al. 2022, §3.3: L1 of ε, constant β)."""
+    """Normalise z_sem and fit its latent DPM, in place (Preechakul et al. 2022, §3.3: L1, constant β)."""
     from diffusers.training_utils import EMAModel
 
     semantics.eval()
@@ -213,7 +213,6 @@ def fit_prior(semantics: Semantics, pictures, recipe: Autoencoders) -> None:
         ema.step(prior.parameters())
     ema.copy_to(prior.parameters())
     prior.requires_grad_(False).eval()
-
 
 
 # ---------------------------------------------------------------- denoising diffusion GAN

@@ -25,8 +25,10 @@ from ..denoisers import Denoiser, Guided, half_is_fast
 from ..judges import metrics
 from ..judges.counterfactual import manifold_distance, nearest_factors, readings
 from ..judges.evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
+from ..models.families import Autoencoder
 from ..paths import BUILD, EMBEDDED, held_out_seed
-from ..sampler import Sampler
+from ..sampler import Sampler, usual
+from ..studies.guided import told_by
 from ..worlds import WORLDS, Batch
 from ..worlds.animals_words import FUR_WORDS
 from ..worlds.scenes_words import COLORS, OBJECTS
@@ -35,7 +37,7 @@ from .clip import TOLD, across
 
 # The seeds of the pictures that figures are measured on.
 held_out = partial(held_out_seed, "networks")
-STEPS = 50  # of DDIM, for every generator alike
+STEPS = 50  # for every generator alike that has so many
 AT_ONCE = 64  # samples drawn, and then saved, together
 NEAREST = 256  # samples whose nearest drawing is sought, at half a second each
 KEPT = BUILD / "figures"  # samples, until all is measured
@@ -45,12 +47,13 @@ OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world th
 def samples(
     name: str, n: int, guidance: float = 3.0, kept: Path = KEPT
 ) -> tuple[Tensor, list[str]]:
-    """`n` uncurated images (n, 3, S, S) of a generator by DDIM (η=0, 50 steps), and the captions of a
+    """`n` uncurated images (n, 3, S, S) of a generator (50 steps of DDIM, but for one with an η or steps of
+    its own), and the captions of a
     text-conditioned one, which are of held-out pictures of all its worlds. What a stopped call had drawn
     is in `kept`, and the next one goes on from there."""
     model = load(name)
     captions = held_out_captions(n) if model.prompts else []
-    g, parts = Sampler(model, STEPS), []
+    g, parts = usual(model, STEPS), []
     if model.prompts:
         g = Sampler(Guided(model, guidance, model.prompts.empty), STEPS)
     z, file = g.draw(n, seed=0), kept / f"{name}-{fingerprint(name)}-{guidance:g}-{STEPS}-{n}.pt"
@@ -101,7 +104,12 @@ def of_pixels(name: str, n: int, critic: Critic) -> dict:
     data = pictures([world], 2 * n, x.shape[-1])
     draw_sheet(name, x, data)
     found = fidelity(x, data, critic) | manifold(x, data[:1024], world, critic)
-    return found | spread(x, data[: len(x)], world, critic)
+    found |= spread(x, data[: len(x)], world, critic)
+    if isinstance(model := load(name), Autoencoder):
+        found["R² of factors from z_sem"] = {
+            k: round(v, 3) for k, v in told_by(model, 2000, 0).items()
+        }
+    return found
 
 
 def spread(x: Tensor, data: Tensor, world: str, critic: Critic) -> dict:

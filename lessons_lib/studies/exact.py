@@ -1,4 +1,4 @@
-"""Guidance where the answer is known: affine generators and mixtures, with their posteriors in closed form."""
+"""Guidance where the answer is known: affine generators and mixtures, in closed form."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def nothing(z: Tensor, seed: int) -> At:
 
 
 def weighed(x: Tensor, energy: Tensor, n: int, seed: int) -> Tensor:
-    """`n` of unguided draws x (N, *shape), picked by exp(-λE), energy = λE (N,): draws of the posterior, if N is
+    """`n` of unguided draws x (N, *shape), picked by exp(-λE), energy = λE (N,): of the posterior, if N is
     large (sampling-importance resampling, Rubin 1988)."""
     gen = torch.Generator().manual_seed(seed)
     return x[torch.multinomial((-energy).softmax(0), n, replacement=True, generator=gen)]

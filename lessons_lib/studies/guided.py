@@ -14,7 +14,9 @@ from ..judges.evaluators import Clip, Critic
 from ..methods.energies import Look, by_text
 from ..methods.guidance import Chains, flat, sample
 from ..methods.training_free import Guide, best_of, calls_of, guided
-from ..sampler import Sampler
+from ..models.families import Autoencoder
+from ..paths import held_out_seed
+from ..sampler import Sampler, usual
 from ..worlds import WORLDS
 
 
@@ -35,13 +37,8 @@ WISHES = {
     "glasses": Wish("a person with glasses", "glasses", 0.5),
     "beard": Wish("a person with a beard", "beard", 0.3),
 }
-# A few steps are enough for a chain; each family's λ and rounds are the same.
-FAMILIES = {
-    "faces-sn": (6, 1.0),
-    "t2i": (6, 0.0),
-    "faces-gan": (4, 1.0),
-    "faces-ae": (6, 0.0),
-}  # steps, η
+# Steps of G: a few are enough for a chain.
+FAMILIES = {"faces-sn": 6, "t2i": 6, "faces-gan": 4, "faces-ae": 6}
 SAID = "a person"  # to a family that must be told something
 
 
@@ -53,11 +50,10 @@ class Family(NamedTuple):
 
 
 def family(name: str, device: str = "cpu", steps: int | None = None) -> Family:
-    """A family by its name, or any model of faces with the steps and η of the first."""
+    """A family by its name, or any other model of faces; in `steps`, or a few."""
     model = load(name, device)
-    few, eta = FAMILIES.get(name, FAMILIES["faces-sn"])
     cond = None if model.prompts is None else model.prompts([SAID])
-    return Family(Sampler(model, steps or few, eta), cond)
+    return Family(usual(model, steps or FAMILIES.get(name, 6)), cond)
 
 
 def unguided(g: Family, n: int, seed: int) -> Tensor:
@@ -66,11 +62,11 @@ def unguided(g: Family, n: int, seed: int) -> Tensor:
     return g.sampler.denoiser.pictures(g.sampler.decode(z, cond=g.cond)).float()
 
 
-def chain(g: Family, clip: Clip, text: str, weight: float, n: int, rounds: int, **settings) -> Chains:
+def chain(
+    g: Family, clip: Clip, text: str, weight: float, n: int, rounds: int, **settings
+) -> Chains:
     """Chains under a text, by pCN-Langevin."""
-    return sample(
-        g.sampler, by_text(clip, text), weight, n, rounds, cond=g.cond, **settings
-    )
+    return sample(g.sampler, by_text(clip, text), weight, n, rounds, cond=g.cond, **settings)
 
 
 def drawn(chains: Chains) -> Tensor:
@@ -104,6 +100,23 @@ def spread(images: Tensor, critic: Critic, without: str) -> dict[str, float]:
     read = readings(images, "faces", critic)
     names = [f.name for f in WORLDS["faces"].factors if f.name != without]
     return {name: read[name].double().std().item() for name in names}
+
+
+def told_by(model: Autoencoder, n: int, seed: int) -> dict[str, float]:
+    """R² of each true factor of faces from z_sem: by a linear reading learnt on `n` pictures, on others."""
+    from sklearn.linear_model import RidgeCV
+
+    world, side = WORLDS["faces"], model.shape[-1]
+    seen, new = (world.sample(n, held_out_seed("guidance", seed + i), side) for i in (100, 101))
+    codes = [
+        torch.cat([model.semantics(part) for part in batch.image.split(64)]).numpy()
+        for batch in (seen, new)
+    ]
+    found = {}
+    for f in world.factors:
+        reading = RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0)).fit(codes[0], seen.factors[f.name])
+        found[f.name] = float(reading.score(codes[1], new.factors[f.name]))
+    return found
 
 
 def norm(chains: Chains) -> Tensor:

@@ -12,7 +12,7 @@ from ..checkpoints import EMBEDDED, load
 from ..denoisers import Guided
 from ..models.mixture import GaussianMixture
 from ..paths import ROOT, held_out_seed
-from ..sampler import Sampler
+from ..sampler import Sampler, usual
 from ..worlds import WORLDS
 
 # The worlds whose captions a text-conditioned model is given.
@@ -49,11 +49,12 @@ def beside_data(
 ) -> tuple[Tensor, Tensor, list[str]]:
     """`n` samples of a generator that nobody picked, `n` held-out pictures, and captions, if any.
 
-    Samples are DDIM's (η = 0). One of text is given the captions of the pictures, at guidance 3.
+    Samples are of `steps` steps, or of as many as a model has, at its own η. One of text is given the
+    captions of the pictures, at guidance 3.
     Both are (n, C, H, W); for a mixture of points, (n, d).
     """
     model = load(name, device)
-    g = Sampler(model, steps)
+    g = usual(model, steps)
     if isinstance(model, GaussianMixture):
         return g.decode(g.draw(n, seed)), model.sample(n, seed + 1), []
     if model.prompts is None:

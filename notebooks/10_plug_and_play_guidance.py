@@ -1,0 +1,684 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10 · Plug-and-play guidance: sampling codes under an energy
+#
+# **Afterwards you can say** how any function of a picture turns a generator into a conditional one without
+# training, why the chain runs on codes and not on noisy pictures, what 'a draw' costs, when a chain lies, and
+# which part of a code carries what.
+#
+# 50 minutes. Equations: Wu & De la Torre (2023), §3.5, eq. 9 and §4.3; pCN-Langevin (Cotter et al. 2013,
+# eq. 4.12); MALA (Roberts & Tweedie 1996); TFG (Ye et al. 2024, Algorithm 1). Lessons 01 and 03 come before
+# this one.
+
+# %% tags=["parameters"]
+checkpoint = "faces-gan"  # of the live chain: an embedded model of faces, a folder or a hub id
+clip = "clip"  # guides
+judge = "clip-judge"  # judges, and guides nothing
+device = "cpu"
+seed = 0
+steps = 4  # of G, in the live chain
+n_images = 4  # chains that run live
+rounds = 16  # of the live chain
+weight = 500.0  # λ
+text = "a person with glasses"
+
+# %%
+from lessons_lib import lesson
+
+p = lesson.parameters(
+    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(2, 1000),
+    n_images=(2, 64), rounds=(4, 10_000), weight=(0.0, 1e6), text=str,
+)  # fmt: skip
+
+# %%
+import torch
+from IPython.display import Markdown
+
+from lessons_lib import Sampler, chains, plots
+from lessons_lib.judges import metrics
+from lessons_lib.judges.evaluators import load_clip, load_critic
+from lessons_lib.judges.tables import markdown
+from lessons_lib.methods.energies import by_text, inpainting
+from lessons_lib.methods.guidance import mixing, sample
+from lessons_lib.methods.moves import descent, descent_at_norm, langevin, pcn_langevin
+from lessons_lib.models.mixture import GaussianMixture, two_moons_of_gaussians
+from lessons_lib.studies import exact, guided
+from lessons_lib.widgets import choice, explore, slider
+
+torch.set_grad_enabled(False)
+
+
+# %% [markdown]
+# ## From an energy of pictures to a density of codes
+#
+# An **energy** E(x) is a number that is small where a picture is as we want it: 1 minus the cosine of picture
+# and text, minus the logarithm of a class's probability, the squared error of known pixels. It defines a
+# guided distribution of pictures, and, with x = G(z), one of codes:
+#
+# $$p(x \mid C) \propto p(x)\, e^{-\lambda E(x)}, \qquad
+# \pi(z) \propto \mathcal{N}(z; 0, I)\; e^{-\lambda E(G(z))}.$$
+#
+# A draw of π, decoded by G, is a guided picture. Nothing is trained. G may be any generator with a known prior
+# on its codes: a stochastic sampler, a deterministic one, a GAN of four steps, an autoencoder.
+#
+# **This is not classifier guidance.** There, a classifier looks at *noisy* pictures, once in each denoising
+# step. Here the energy looks at *clean* pictures. One move of the chain changes all noises of the code at
+# once. The chain's rounds have nothing to do with the denoising steps: each round runs all of G.
+#
+# The paper draws from π by Langevin dynamics: with a step σ and fresh noise ω in each round,
+#
+# $$z \leftarrow z - \frac{\sigma}{2}\big(z + \lambda \nabla_z E(G(z))\big) + \sqrt{\sigma}\,\omega .$$
+
+# %% [markdown]
+# ### Exercise 1 · one Langevin step <small>(easy · 4 minutes)</small>
+
+# %% tags=["exercise"]
+def langevin_step(z, slope, sigma, omega):
+    """z after one step. slope: λ∇E at z; all tensors of one shape but sigma, a number above 0."""
+    return None
+
+
+# %%
+def right_langevin_step(z, slope, sigma, omega):
+    return z - sigma / 2 * (z + slope) + sigma**0.5 * omega
+
+
+triples = [torch.tensor(v, dtype=torch.float64) for v in ([0.5, 1.0], [0.2, -0.9], [-0.3, 0.4])]
+lesson.exercise(
+    langevin_step,
+    right_langevin_step,
+    [(triples[0], triples[1], 0.05, triples[2]), (triples[2], triples[0], 0.4, triples[1])],
+    [
+        "The slope of -log π is z + λ∇E: the prior pulls towards 0.",
+        "Noise of variance σ is √σ times ω.",
+    ],
+);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>-log π(z) = ½‖z‖² + λE. Its slope is z + λ∇E.</details>
+# <details><summary>Hint 2</summary>The noise's variance is σ, so ω is multiplied by √σ.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def langevin_step(z, slope, sigma, omega):
+#     return z - sigma / 2 * (z + slope) + sigma**0.5 * omega
+# ```
+# </details>
+
+# %% [markdown]
+# ## Without an energy: does the chain keep the prior?
+#
+# With λ = 0 the target is N(0, I) itself, so ‖z‖²/d has to be 1. Two rules start there: the paper's, and
+# **pCN-Langevin**, which shrinks z by ρ and adds exactly the noise that was lost,
+# z ← ρz + √(1-ρ²) ω.
+#
+# **Predict.** Which of them stays at 1?
+
+# %%
+d, z0 = 3072, torch.randn(32, 3072, generator=torch.Generator().manual_seed(p.seed)).double()
+norms = {}
+for name, rule, step in (
+    ("the paper's, σ = 0.05", langevin, 0.05),
+    ("pCN, h = 0.5", pcn_langevin, 0.5),
+):
+    walk = exact.walked(rule, exact.nothing, z0, step, 300, p.seed)
+    norms[name] = torch.stack([at.z.square().mean(1) for at in walk])  # (rounds, chains)
+fig, ax = plots.figure(width=9)
+for (name, values), colour in zip(norms.items(), (plots.WRONG, plots.EDITED), strict=True):
+    ax.plot(values.mean(1), color=colour, label=name)
+ax.axhline(1 / (1 - 0.05 / 4), color=plots.WRONG, ls=":", lw=1.5)
+ax.set(xlabel="round", ylabel="‖z‖²/d, mean of 32 chains"), ax.legend()
+fig
+
+# %%
+for name, values in norms.items():
+    mean, low, high = metrics.bootstrap(values[150:].mean(0), p.seed)
+    lesson.record(f"‖z‖²/d without an energy, {name}", mean, f"[{low:.5f}, {high:.5f}]")
+lesson.record("what theory says of the paper's rule, 1/(1-σ/4)", 1 / (1 - 0.05 / 4));
+
+
+# %% [markdown]
+# The paper's rule ends at 1.01266, as theory says, and not at 1: a step of finite length adds a little too
+# much noise. It is half a standard deviation of ‖z‖²/d at d = 3,072. With 50 noises of such a size it is 3.5.
+# pCN keeps the prior at any step and in any dimension. Hence pCN is our default, with an accept/reject that
+# only the energy can make say no.
+
+# %% [markdown]
+# ### Exercise 2 · the stationary variance <small>(medium · 6 minutes)</small>
+#
+# Let E = a z²/2 in one dimension and Λ = 1 + λa. The paper's rule is then z ← (1 - σΛ/2) z + √σ ω. In the long
+# run the variance V no longer changes. Find it.
+
+# %% tags=["exercise"]
+def stationary_variance(sigma, precision):
+    """V of the paper's rule, for a step sigma and Λ = precision, both numbers."""
+    return None
+
+
+# %%
+def right_stationary_variance(sigma, precision):
+    return 1 / (precision * (1 - sigma * precision / 4))
+
+
+lesson.exercise(
+    stationary_variance,
+    right_stationary_variance,
+    [(0.05, 1.0), (0.05, 11.0), (0.2, 3.0)],
+    ["V = (1 - σΛ/2)² V + σ: the old variance, shrunk, and the noise's.", "Solve it for V."],
+);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>V = (1 - σΛ/2)² V + σ.</details>
+# <details><summary>Hint 2</summary>1 - (1 - u)² = u (2 - u), with u = σΛ/2.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def stationary_variance(sigma, precision):
+#     return 1 / (precision * (1 - sigma * precision / 4))
+# ```
+#
+# The right variance is 1/Λ. The rule is off by 1/(1 - σΛ/4), and it explodes at σΛ = 4.
+# </details>
+
+# %% [markdown]
+# ## How many draws are n = 200 rounds?
+#
+# Neighbouring rounds are alike. After τ rounds, the *autocorrelation time*, a chain has forgotten where it was:
+# n rounds are worth n/τ independent draws. Without an energy z_k+1 is r z_k plus noise, and
+# τ = (1+r)/(1-r).
+
+# %%
+r_paper, r_pcn = 1 - 0.05 / 2, (1 - 0.5 / 4) / (1 + 0.5 / 4)
+for name, r in (("the paper's, σ = 0.05", r_paper), ("pCN, h = 0.5", r_pcn)):
+    lesson.record(f"autocorrelation time in rounds, {name}", (1 + r) / (1 - r))
+lesson.record(
+    "independent draws in the paper's n = 200 rounds", 200 * (1 - r_paper) / (1 + r_paper)
+)
+for name, values in norms.items():
+    found = mixing(values[100:])
+    lesson.record(f"measured: independent draws of ‖z‖²/d in 32 × 200 rounds, {name}", found["ESS"])
+
+# %% [markdown]
+# So the paper's 200 rounds are two or three draws a chain: a chain's end depends on where it began. pCN needs 8
+# rounds a draw where there is no energy. With one, all need more. We *measure* it: the effective sample size
+# (ESS) and rank-R̂, which is near 1 when several chains agree.
+
+# %% [markdown]
+# ## The exact case: an affine G and a quadratic energy
+#
+# A sampler of *one* Gaussian is an affine map, x = A z + b. With E = ½‖x - y‖² the posterior of z is a Gaussian
+# whose mean and covariance are known:
+#
+# $$\Sigma = (I + \lambda A^\top A)^{-1}, \qquad \mu = \lambda \Sigma A^\top (y - b).$$
+
+# %%
+one = GaussianMixture(torch.tensor([[0.3, -0.2, 0.5]]), 0.3)
+g1 = Sampler(one, 3, 1.0)
+wanted, lam = torch.tensor([1.0, -0.5, 0.2]).double(), 4.0
+mean, covariance = exact.affine(g1).posterior(wanted, lam)
+found = sample(g1, exact.far_from(wanted), lam, 400, 60, step=0.4, burn_in=40, seed=p.seed)
+draws = torch.stack(found.kept).double()  # (rounds, chains, d)
+
+# %%
+fig, axes = plots.figure(1, 2, width=11, height=4.2)
+axes[0].plot([-1, 1.6], [-1, 1.6], color=plots.SOURCE, lw=1.2)
+axes[0].plot(mean, draws.mean((0, 1)), "o", color=plots.EDITED)
+axes[0].set(xlabel="μ, closed form", ylabel="mean of the draws")
+axes[1].plot([0, 1.1], [0, 1.1], color=plots.SOURCE, lw=1.2)
+axes[1].plot(covariance.diagonal(), draws.flatten(0, 1).var(0), "o", color=plots.EDITED)
+axes[1].set(xlabel="Σ's diagonal, closed form", ylabel="variance of the draws")
+fig
+
+# %%
+error = draws.mean(0).std(0) / 400**0.5  # chains are independent
+lesson.record("dimensions of z", len(mean))
+lesson.record(
+    "largest error of a mean, in standard errors", ((draws.mean((0, 1)) - mean) / error).abs().max()
+)
+lesson.record(
+    "mean ratio of variances, draws / closed form",
+    (draws.flatten(0, 1).var(0) / covariance.diagonal()).mean(),
+)
+lesson.record("accepted", found.of("accepted")[40:].mean());
+
+# %% [markdown]
+# Of nine means the largest error is expected at two to three standard errors. The ratio of variances is to be
+# 1. The chain draws from the posterior that it claims to draw from.
+
+# %% [markdown]
+# ## Descent is not sampling
+#
+# Two moons, and the energy 'x₁ is 0.2'. Going straight down the slope also gives a small energy. Is the result
+# a sample?
+#
+# The right answer: many unguided draws of the same G, picked with probability ∝ exp(-λE).
+#
+# **Predict.** Where does descent end? And descent that keeps ‖z‖ at √d?
+
+# %%
+moons = two_moons_of_gaussians()
+g2 = Sampler(moons, 10, 1.0)
+target, known = torch.tensor([[0.2, 0.0]]).double(), torch.tensor([1.0, 0.0]).double()
+at_02, lam = inpainting(target, known), 1 / 0.15**2
+free = g2.decode(g2.draw(20_000, p.seed + 1))
+truth = exact.weighed(free, lam * at_02(free), 400, p.seed)
+rules = {"descent": (descent, 0.1), "descent, norm kept": (descent_at_norm, 0.1),
+         "the paper's rule": (langevin, 0.05), "pCN-Langevin": (pcn_langevin, 0.2)}  # fmt: skip
+ends = {
+    name: sample(g2, at_02, lam, 150, 60, rule=rule, step=step, burn_in=30, seed=p.seed, thin=60)
+    for name, (rule, step) in rules.items()
+}
+
+# %%
+fig, axes = plots.figure(1, 5, width=15, height=3.4, sharex=True, sharey=True)
+for ax, (name, x) in zip(
+    axes, {"posterior": truth} | {k: guided.drawn(v) for k, v in ends.items()}.items(), strict=True
+):
+    ax.plot(*free[:800].T, ".", color=plots.SOURCE, ms=2, alpha=0.4)
+    ax.plot(*x[:150].T, ".", color=plots.P if name == "posterior" else plots.EDITED, ms=5)
+    ax.set_title(name), ax.set_xlabel("x₁")
+fig
+
+# %%
+for name, end in ends.items():
+    x = guided.drawn(end)
+    lesson.record(f"{name}: ‖z‖²/d", guided.norm(end).mean())
+    lesson.record(f"{name}: λE", lam * at_02(x.double()).mean())
+    lesson.record(f"{name}: energy distance to the posterior", metrics.energy_distance(x, truth))
+lesson.record("the posterior's own λE", lam * at_02(truth).mean());
+
+
+# %% [markdown]
+# Plain descent has the smallest energy and is no sample at all: all of its codes run to the most likely one,
+# with a norm near 0. Keeping the norm mends the norm, but not the rest: all x₁ are exactly 0.2, where the
+# posterior has a width. The chains have the posterior's energy *and* its width. A small energy is no proof.
+
+# %% [markdown]
+# ### Exercise 3 · what is wrong with this chain? <small>(medium · 6 minutes)</small>
+#
+# A published sampler keeps a list of draws. After each move it does this:
+#
+# ```python
+# if accepted:
+#     z = proposal
+#     draws.append(z)
+# ```
+#
+# Take a target on two states, 0 and 1, with probabilities ¾ and ¼. The proposal is always the other state; it is
+# accepted with min(1, π(new)/π(old)). What share of its `draws` is state 0? And what would be right?
+
+# %% tags=["exercise"]
+def shares_of_state_0():
+    """(share in the list as written, share when the list is written right): two numbers."""
+    return None
+
+
+# %%
+def right_shares_of_state_0():
+    return torch.tensor([0.5, 0.75], dtype=torch.float64)
+
+
+lesson.exercise(
+    shares_of_state_0,
+    right_shares_of_state_0,
+    [()],
+    ["Every accepted move goes to the other state.", "A rejected move is a draw too: z once more."],
+);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>Accepted moves alternate: 0, 1, 0, 1, …</details>
+# <details><summary>Hint 2</summary>A rejection means: the next draw is z again.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def shares_of_state_0():
+#     return 0.5, 0.75
+# ```
+#
+# Rejections are how a chain stays longer where the density is high. A list without them is of another
+# distribution.
+# </details>
+
+# %% [markdown]
+# ## Faces by text, live
+#
+# G is a network now, and the energy is the text's: 1 minus the cosine of picture and text, in the mean over
+# eight augmented copies (colour, place, size, a square cut out). λ grows over the first quarter of the rounds.
+# Each chain finds its own step in the first half, the burn-in, which is thrown away.
+
+# %%
+g = guided.family(p.checkpoint, p.device, p.steps)
+by = chains.Judges(
+    load_clip(p.clip, p.device), load_critic(device=p.device), load_clip(p.judge, p.device)
+)
+before = guided.unguided(g, p.n_images, p.seed)
+live = guided.chain(
+    g, by.clip, p.text, p.weight, p.n_images, p.rounds, burn_in=p.rounds // 2, seed=p.seed
+)
+
+# %%
+plots.strips([before, guided.drawn(live)], ["unguided", f"λ = {p.weight:g}"], [], p.text)
+
+# %%
+lesson.record("E at the start, mean of the chains", live.of("energy")[0].mean())
+lesson.record("E at the end", live.of("energy")[-1].mean())
+lesson.record("accepted after burn-in", live.of("accepted")[p.rounds // 2 :].mean())
+lesson.record("‖z‖²/d at the end", guided.norm(live).mean())
+lesson.record("cosine by the judge, before", metrics.s_clip(before, p.text, by.judge).mean())
+lesson.record(
+    "cosine by the judge, after", metrics.s_clip(guided.drawn(live), p.text, by.judge).mean()
+);
+
+# %% [markdown]
+# So few rounds are a taste. All that follows was computed by `python -m lessons_lib.chains`, on samples that
+# nobody picked.
+
+# %% [markdown]
+# ## Four families, one chain
+#
+# | family | code z | steps |
+# |---|---|---|
+# | SN-DDPM: σ of each pixel is learnt | x_T and the noise of each step | 6 |
+# | latent DDIM (`t2i`) | x_T, in the autoencoder's latents | 6 |
+# | denoising diffusion GAN | x_T, three noises and four latents | 4 |
+# | diffusion autoencoder | x_T, and the code of z_sem | 6 |
+#
+# To the chain they are all the same: a G, and a z with the prior N(0, I).
+
+# %%
+board = chains.read()
+names = {"faces-sn": "SN-DDPM", "t2i": "latent DDIM", "faces-gan": "DDGAN", "faces-ae": "DiffAE"}
+for name, title in names.items():
+    rows = chains.pictures(name)[:, :10]
+    display(plots.strips(list(rows), ["unguided", *guided.WISHES], [], title))
+
+
+# %%
+def share(entry):
+    return f"{entry['met']:.2f} [{entry['interval'][0]:.2f}, {entry['interval'][1]:.2f}]"
+
+
+lines = {}
+for name, wishes in board["families"].items():
+    for wish, row in wishes.items():
+        lines[f"{names[name]}, {wish}"] = [
+            share(row["before"]), share(row), f"{row['diversity']:.2f}", f"{row['norm']:.3f}",
+            f"{row['before']['judged']:.2f} → {row['judged']:.2f}",
+        ]  # fmt: skip
+Markdown(markdown(["met, unguided", "met, guided", "diversity", "‖z‖²/d", "judge's cosine"], lines))
+
+# %% [markdown]
+# *Met* is read by the critic, which guided nothing: the smile, glasses or beard that captions would speak of.
+# *Diversity* is the mean distance of two pictures, over that of unguided ones. The intervals are of so few
+# pictures (n = 16 a row), and wide.
+
+# %%
+for name, wishes in board["families"].items():
+    good = [row["met"] for row in wishes.values()]
+    lesson.record(f"{names[name]}: wishes met, mean of {len(good)}", sum(good) / len(good))
+
+# %% [markdown]
+# ## λ: how strongly?
+#
+# **Predict.** More λ, more of the wish. What is paid for it?
+
+# %%
+fig, axes = plots.figure(1, 3, width=14, height=3.8)
+for wish, colour in zip(guided.WISHES, (plots.P, plots.D, plots.NOISE), strict=True):
+    found = board["weights"][wish]
+    at = [float(v) for v in found]
+    for ax, key in zip(axes, ("met", "diversity", "norm"), strict=True):
+        ax.plot(at, [row[key] for row in found.values()], "o-", color=colour, label=wish)
+        ax.set(
+            xlabel="λ",
+            title={"met": "share that meets the wish", "diversity": "diversity", "norm": "‖z‖²/d"}[
+                key
+            ],
+        )
+axes[0].legend()
+fig
+
+# %%
+for wish, found in board["weights"].items():
+    lesson.record(f"{wish}: met at λ = 0", found["0.0"]["met"])
+    lesson.record(f"{wish}: met at λ = 500", found["500.0"]["met"])
+    lesson.record(f"{wish}: diversity at λ = 500", found["500.0"]["diversity"])
+
+
+# %% [markdown]
+# Move through the chains yourself: each column is a chain, the round is that after burn-in.
+
+# %%
+def frames(wish, weight, frame):
+    rows = chains.pictures(f"{wish}-{weight:g}")
+    row = rows[min(frame, len(rows) - 1)]
+    return plots.strips([row], [f"{wish}, λ = {weight:g}"], [])
+
+
+last = len(chains.pictures("glasses-500")) - 1
+explore(
+    frames, wish=choice(list(guided.WISHES), "glasses"), weight=choice(list(chains.WEIGHTS), 500.0, "λ"),
+    frame=slider(0, last, last, 1, f"frame, every {chains.SHOWN} rounds"),
+)  # fmt: skip
+
+# %% [markdown]
+# ## Do the chains agree?
+#
+# Long chains, from eight different starts: rank-R̂ of the energy and of five factors that the critic reads.
+
+# %%
+lines = {
+    wish: [f"{found[k]['R̂']:.3f} ({found[k]['ESS']:.0f})" for k in ("energy", *chains.FACTORS)]
+    for wish, found in board["long"].items()
+}
+Markdown(markdown(["energy", *chains.FACTORS], lines))
+
+# %%
+worst = {
+    wish: max(found[k]["R̂"] for k in ("energy", *chains.FACTORS))
+    for wish, found in board["long"].items()
+}
+for wish, value in worst.items():
+    draws = board["long"][wish]["draws"]
+    lesson.record(
+        f"{wish}: largest R̂ of energy and factors", value, f"({draws} rounds of 8 chains)"
+    )
+
+# %% [markdown]
+# In brackets are the independent draws of all chains together. Where R̂ is above 1.05 the chains still remember
+# their starts, and more rounds are needed before anything is said of the posterior's shares.
+
+# %% [markdown]
+# ## With and without augmentation: what an energy can be fooled by
+#
+# The text's encoder is a network, and networks have blind spots. Go down its slope in *pixels*, with no
+# generator in between: once for the picture as it is, once for eight augmented copies.
+
+# %%
+start = before[:4].clone()
+fooled = {}
+for name, copies in (("as it is", 0), ("8 copies", 8)):
+    energy, x = by_text(by.clip, p.text, copies), start.clone()
+    for n in range(40):
+        with torch.enable_grad():
+            at = x.requires_grad_()
+            (slope,) = torch.autograd.grad(energy(at, n).sum(), at)
+        x = (x - 0.02 * slope.sign()).clamp(-1, 1).detach()
+    fooled[name] = x
+plots.strips([start, *fooled.values()], ["start", *fooled], [], p.text)
+
+# %%
+for name, x in {"start": start, **fooled}.items():
+    lesson.record(
+        f"{name}: cosine by the encoder that guides", metrics.s_clip(x, p.text, by.clip).mean()
+    )
+    lesson.record(f"{name}: cosine by the judge", metrics.s_clip(x, p.text, by.judge).mean())
+
+# %% [markdown]
+# The encoder that guides is delighted by a picture that shows nothing of what was asked. The judge, another
+# network of its kind, is less so. Augmentations help: what has to survive a shift and a cut has to be in the
+# picture. The generator helps more: it cannot draw such patterns. Neither is a proof. That is why the judge is
+# never the guide.
+
+# %% [markdown]
+# ## Short G, long G
+#
+# The chain needs G's slope in each round, so G is short. Why not decode the chain's codes with more steps? With
+# η > 0 the code has a noise for each step, and another number of steps is another code. With η = 0 it can be
+# done.
+
+# %%
+short = guided.family("faces-ae", p.device)
+brief = guided.chain(short, by.clip, p.text, p.weight, p.n_images, 8, burn_in=8, seed=p.seed)
+longer = Sampler(short.sampler.denoiser, 25)
+decoded = longer.decode(brief.z).float()
+plots.strips([guided.drawn(brief), decoded], ["6 steps, the chain's G", "25 steps"], [])
+
+# %%
+energy = by_text(by.clip, p.text)
+lesson.record("E of the chain's codes by the short G", energy(guided.drawn(brief), p.seed).mean())
+lesson.record("E of the same codes by the long G", energy(decoded, p.seed).mean());
+
+# %% [markdown]
+# The longer G draws other pictures from the same codes. They may look better, but they are draws of neither
+# posterior: a chain on the short G samples the short G. Report which G was used.
+
+# %% [markdown]
+# ## Which part of the code carries what?
+#
+# Guide a part of z and leave the rest as it was drawn: x_T alone, the early noises, the late ones, or what is
+# slow in each noise.
+
+# %%
+parts = board["parts"]
+Markdown(
+    markdown(
+        ["met", "diversity"], {k: [share(v), f"{v['diversity']:.2f}"] for k, v in parts.items()}
+    )
+)
+
+# %%
+rows = chains.pictures("parts")
+plots.strips(list(rows[:, :10]), list(parts), [], "a person with glasses")
+
+# %%
+best = max((k for k in parts if k not in ("nothing", "all of z")), key=lambda k: parts[k]["met"])
+lesson.record(f"of the parts most is reached by: {best}", parts[best]["met"]);
+
+# %% [markdown]
+# ## Known pixels, low resolution
+#
+# Energies add. Two more come without any network: ½‖known · (x - y)‖², where a part of a picture is known, and
+# the same of its low frequencies. On the moons, with x₁ known up to noise, there is a closed form: a mixture
+# times a Gaussian is a mixture again.
+
+# %%
+closed = exact.conditioned(moons, target[0], known, lam).sample(4000, p.seed + 2)
+g3 = Sampler(moons, 25, 1.0)
+chain = sample(g3, at_02, lam, 150, 60, step=0.15, burn_in=30, seed=p.seed, thin=60)
+x = guided.drawn(chain).double()
+fig, ax = plots.figure(width=7, height=3.4)
+ax.hist(closed[:, 1], 40, density=True, color=plots.SOURCE, alpha=0.5, label="closed form")
+ax.hist(x[:, 1], 25, density=True, histtype="step", color=plots.EDITED, lw=2.4, label="chains")
+ax.set_xlabel("x₂, given x₁ ≈ 0.2"), ax.legend()
+fig
+
+# %%
+upper = (closed[:, 1] > 0.2).double().mean()
+mean, low, high = metrics.bootstrap((x[:, 1] > 0.2).double(), p.seed)
+lesson.record("share on the upper moon, closed form", upper)
+lesson.record("share on the upper moon, chains", mean, f"[{low:.3g}, {high:.3g}]");
+
+# %% [markdown]
+# Both answers are found: the code was started in both. How *many* chains are on each moon is the hard part. A
+# chain has to cross a region of high energy to change sides, and few do in 60 rounds.
+
+# %% [markdown]
+# ## Against the rivals, at equal numbers of network calls
+#
+# **Best of N** draws N pictures and keeps the one of least energy. **DPS**, **MPGD** and **FreeDoM** are
+# settings of TFG: they push the predicted image in each denoising step, once. All know the same energy and
+# λ. Each guide has its own best strength, found on other pictures. A call is one pass of the network, forwards
+# or backwards, for one picture.
+
+# %%
+lines = {}
+for wish in guided.WISHES:
+    rows = {"plug-and-play": board["families"]["faces-sn"][wish]} | board["rivals"][wish]
+    for name, row in rows.items():
+        lines[f"{wish}: {name}"] = [share(row), f"{row['judged']:.2f}", f"{row['diversity']:.2f}"]
+print(board["rivals"]["calls"], "network calls a picture")
+Markdown(markdown(["met", "judge's cosine", "diversity"], lines))
+
+# %%
+for wish in guided.WISHES:
+    mine, theirs = board["families"]["faces-sn"][wish]["met"], board["rivals"][wish]
+    best = max(theirs, key=lambda k: theirs[k]["met"])
+    lesson.record(f"{wish}: plug-and-play", mine)
+    lesson.record(f"{wish}: best rival", theirs[best]["met"], f"({best})")
+
+
+# %% [markdown]
+# ### Exercise 4 · spot the error <small>(medium · 5 minutes)</small>
+#
+# A copy of the paper prints its eq. 9 so:
+#
+# $$z^{(k+1)} = z^{(k)} + \sigma^2 \nabla_z \log p(z^{(k)}) - E(G(z^{(k)}) \mid C) + \sqrt{\sigma}\,\omega^{(k)}$$
+#
+# Say what is missing before the gradient of E: the factor, as a number, for σ = 0.05 and λ = 500. It is what E's
+# *gradient* is multiplied by in the right rule (its sign included).
+
+# %% tags=["exercise"]
+def factor_of_the_slope(sigma, weight):
+    """The factor of ∇E in the right rule, for a step sigma and λ = weight."""
+    return None
+
+
+# %%
+def right_factor_of_the_slope(sigma, weight):
+    return -sigma / 2 * weight
+
+
+lesson.exercise(
+    factor_of_the_slope,
+    right_factor_of_the_slope,
+    [(0.05, 500.0), (0.2, 3.0)],
+    ["The step is σ/2 along the slope of log π.", "log π = log p - λE."],
+);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>The step is σ/2, not σ², along ∇ log π.</details>
+# <details><summary>Hint 2</summary>log π = log p(z) - λE(G(z)): the gradient acts on both.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def factor_of_the_slope(sigma, weight):
+#     return -sigma / 2 * weight
+# ```
+#
+# Four slips: σ² for σ/2, the gradient on the first term alone, no λ, and so an energy (a number) added to a
+# vector.
+# </details>
+
+# %% [markdown]
+# ## What this does not show
+#
+# - The wishes are those that an encoder of our own can read. What it cannot read, no chain finds.
+# - *Met* and *diversity* are read by one critic, from pictures of 64 pixels.
+# - The posterior is of a *short* G. It is not the data's.
+# - n = 16 a row: an interval is about ±0.2 wide.
+# - Guidance costs hundreds of network passes a picture. A trained edit (lesson 05) costs a few.
+
+# %%
+total = board["rivals"]["calls"]
+lesson.record("network calls a guided picture", total);
