@@ -143,7 +143,7 @@ lesson.exercise(
     my_bound,
     lambda K, S: bounds.propagate(K, S)[0],
     cases,
-    ["start from 0; every step is B = K B + S"],
+    ["start from 0; every step is B = K B + S", "append k * B[-1] + s to B = [0] for each k, s"],
 );
 
 # %% [markdown]
@@ -350,7 +350,7 @@ lesson.exercise(
     resting_distance,
     iterated,
     [(0.5, 1.0), (0.9, 0.25), (1.0, 0.5), (1.25, 0.5)],
-    ["B = K B + S, and K < 1"],
+    ["B = K B + S, and K < 1", "S / (1 - K) if K < 1, and math.inf for every other K"],
 );
 
 # %% [markdown]
@@ -485,7 +485,7 @@ lesson.exercise(
     largest_stretch,
     lambda J, v, rounds: torch.linalg.matrix_norm(J, 2),
     cases,
-    ["iterate with JᵀJ, not with J"],
+    ["iterate with JᵀJ, not with J", "v = Jᵀ(J v), then v / ‖v‖; at the end ‖J v‖, one number"],
 );
 
 # %% [markdown]
