@@ -1,13 +1,14 @@
 """The pair of notebook and text: out of step is found, and what somebody typed is never written over."""
 
 import os
+import tomllib
 
 import nbformat
 import pytest
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
 
-from lessons_lib import pairing
+from lessons_lib import pairing, paths
 from lessons_lib.press import runner
 
 TOY = '# %% [markdown]\n# # Toy\n\n# %% tags=["parameters"]\nseed = 0\n\n# %%\nseed + 1\n'
@@ -165,3 +166,15 @@ def test_an_answer_outlives_jupyterlab(lesson, opened):
     correct(lesson)
     lab.save(lab.get(opened, type="notebook"), opened)
     assert answered(lesson)
+
+
+def test_git_pairing_and_tests_leave_copies_alone(lesson):
+    mine = lesson.parent / "mine"
+    mine.mkdir()
+    lesson.rename(mine / lesson.name)
+    answer(mine / lesson.name)
+    assert pairing.sync(lesson.parent) == ["01_toy.ipynb"]
+    assert pairing.problems(lesson.parent) == [] and answered(mine / lesson.name)
+    assert "notebooks/mine/" in (paths.ROOT / ".gitignore").read_text().splitlines()
+    settings = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())
+    assert "mine" in settings["tool"]["pytest"]["ini_options"]["norecursedirs"]

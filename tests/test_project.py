@@ -1,6 +1,7 @@
 """The project's files agree: dependencies, notebooks and their text, no place on one machine."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from jupyter_core.paths import jupyter_path
+from jupyterlab.commands import get_app_dir
+from jupyterlab_server.settings_utils import get_settings
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -28,6 +32,7 @@ IMPORTED_AS = {
 BROUGHT_ALONG = {  # by a dependency that needs them
     "IPython": "ipykernel",
     "jinja2": "nbconvert",
+    "jupyter_core": "jupyterlab",
     "jupyter_server": "jupyterlab",
     "jupyterlab_server": "jupyterlab",
 }
@@ -140,6 +145,30 @@ def test_a_disagreement_is_found(tmp_path, file, old, new, check):
     )
     with pytest.raises(AssertionError):
         check(tmp_path)
+
+
+# ---------------------------------------------------------------- JupyterLab's settings
+
+
+def test_jupyterlab_keeps_pictures_and_shows_no_news(tmp_path):
+    """`make lab` names a folder whose settings JupyterLab reads, and its schemas know each of them."""
+    (folder,) = re.findall(r"--LabApp\.app_settings_dir=(\S+)", (ROOT / "Makefile").read_text())
+
+    def default(plugin, name):
+        found, _ = get_settings(
+            str(ROOT / folder),
+            str(Path(get_app_dir()) / "schemas"),
+            str(tmp_path),  # the user's own, of which there are none
+            schema_name=plugin,
+            labextensions_path=jupyter_path("labextensions"),
+        )
+        return found["schema"]["properties"][name]["default"]
+
+    assert default("@jupyter-widgets/jupyterlab-manager:plugin", "saveState") is True
+    assert default("@jupyterlab/apputils-extension:notification", "fetchNews") == "false"
+    overrides = json.loads((ROOT / folder / "overrides.json").read_text())
+    for plugin, values in overrides.items():
+        assert {name: default(plugin, name) for name in values} == values
 
 
 # ---------------------------------------------------------------- notebooks
