@@ -65,13 +65,15 @@ def record(name: str, value: float | Tensor, note: str = "") -> float:
 def exercise(answer: Callable, oracle: Callable, cases: list[tuple], hints: list[str]) -> bool:
     """Compare the student's function with the oracle on each case, and say what is wrong.
 
-    answer, oracle: both give a number, an array, a tensor or a list of these. They agree if each
-        number differs by at most a ten thousandth, whatever the dtype; leading axes of length 1
-        do not count. The answer works on copies of the arguments.
+    answer, oracle: both give a number, an array, a tensor or a list of these. They agree if they
+        have the same shape, but for leading axes of length 1, and the same numbers, to a ten
+        thousandth of each or a millionth of the largest. The dtype does not matter. The answer
+        works on copies of the tensors, arrays, lists and dicts in a case.
+    cases: the arguments of each call. Levels such as ᾱ are tensors, which every root takes.
     hints: from a nudge to nearly the answer, at least two. Each further failure shows the next.
 
-    A stub that returns None or ... counts as not attempted, so that the lesson runs on; and no
-    error of the answer's leaves this function. Returns whether the answer is right.
+    A stub that returns None or ... counts as not attempted, so that the lesson runs on. An error
+    in the answer is told in a sentence. Returns whether the answer is right.
     """
     name = getattr(answer, "__name__", type(answer).__name__)
     for number, case in enumerate(cases):
@@ -87,7 +89,8 @@ def exercise(answer: Callable, oracle: Callable, cases: list[tuple], hints: list
         if fault:
             hint = hints[min(_failures[name], len(hints) - 1)]
             _failures[name] += 1
-            print(f"✗ {name}({', '.join(map(_short, case))}) {fault}. Hint: {hint}")
+            given = ", ".join(_short(argument, 3) for argument in case)
+            print(f"✗ {name}({given}) {fault}. Hint: {hint}")
             return False
     del _failures[name]
     print(f"✓ {name} is right in {len(cases)} of {len(cases)} cases.")
@@ -98,10 +101,7 @@ _failures: Counter[str] = Counter()  # of each exercise since it was last right
 
 
 def _difference(got: object, want: object) -> str:
-    """What is wrong with an answer, as the end of a sentence; nothing if it is right.
-
-    got, want: as in `exercise`. Of want, each number is known to at least four digits.
-    """
+    """What is wrong with an answer, as the end of a sentence; empty if it is right."""
     want = _numbers(want)
     if got is None or got is ...:
         return "returns nothing: each way through it has to end in `return`"
@@ -136,7 +136,7 @@ def _rounding(got: object, numbers: Tensor, want: Tensor) -> str:
     """What to say of the dtype, where it is the matter."""
     dtype = torch.as_tensor(got).dtype if isinstance(got, (Tensor, np.ndarray)) else torch.float64
     within = 1e-2 * want.abs() if dtype.is_floating_point else torch.ones_like(want)
-    if dtype == torch.float64 or ((numbers - want).abs() >= within).any():
+    if dtype in (torch.float64, torch.bool) or ((numbers - want).abs() >= within).any():
         return ""
     return f": the dtype {str(dtype).removeprefix('torch.')} rounds it, compute in float64"
 
@@ -215,12 +215,12 @@ def _kind(numbers: Tensor) -> str:
     return "a single number" if numbers.ndim == 0 else f"a tensor of shape {tuple(numbers.shape)}"
 
 
-def _short(value: object) -> str:
-    """A few characters for any argument or answer."""
+def _short(value: object, most: int = 6) -> str:
+    """A few characters for any argument or answer; of a tensor at most so many numbers."""
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, Tensor):
-        if value.numel() > 6:
+        if value.numel() > most:
             return f"a tensor {tuple(value.shape)}"
         shown = [f"{v + 0:.6g}" for v in value.detach().flatten().tolist()]  # + 0: no minus zero
         return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
