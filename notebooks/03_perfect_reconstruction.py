@@ -341,10 +341,8 @@ def right_start(x, noise, alpha_bar, times):
     return noised(x, noise, Schedule.of(alpha_bar, times).a[0])
 
 
-cases = [
-    (photos[0, 0, :2, :2], torch.ones(2, 2), model.alpha_bar, t)
-    for t in ([800, 400, 0], [999, 500])
-]
+image, noise = torch.tensor([[[0.5, -0.5], [1.0, 0.0]], [[1.0, -1.0], [0.5, 2.0]]])
+cases = [(image, noise, model.alpha_bar, t) for t in ([800, 400, 0], [999, 500], [300, 0])]
 hints = [
     "the level that the first step expects",
     "√ᾱ x + √(1-ᾱ) noise, with ᾱ = alpha_bar[times[0]]",

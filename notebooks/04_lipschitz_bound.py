@@ -331,7 +331,7 @@ def resting_distance(K, S):
 
 # %%
 def iterated(K, S):
-    B = bounds.propagate(torch.full((5000,), K).double(), torch.full((5000,), S).double())[0]
+    B = bounds.propagate(torch.full((500,), K).double(), torch.full((500,), S).double())[0]
     return B[-1] if (B[-1] - B[-2]).abs() < 1e-9 else math.inf
 
 
