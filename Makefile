@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 lab: $(STAMP)
 	@echo "opening JupyterLab on notebooks/"
-	$(PY) -m jupyterlab notebooks $(ARGS)
+	$(PY) -m jupyterlab notebooks --LabApp.app_settings_dir=data/jupyterlab $(ARGS)
 
 lessons: $(STAMP)
 	@echo "running every lesson; the pages will be in build/index.html"

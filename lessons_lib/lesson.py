@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
+import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,30 +65,117 @@ def record(name: str, value: float | Tensor, note: str = "") -> float:
 def exercise(answer: Callable, oracle: Callable, cases: list[tuple], hints: list[str]) -> bool:
     """Compare the student's function with the oracle on each case, and say what is wrong.
 
-    A stub that returns None or ... counts as not attempted, so that the lesson runs on.
-    hints: from a nudge to nearly the answer; a wrong answer shows the first, a crash too.
-    Returns whether the answer is right.
+    answer, oracle: both give a number, an array, a tensor or a list of these. They agree if they
+        have the same shape, but for leading axes of length 1, and the same numbers, to a ten
+        thousandth of each or a millionth of the largest. The dtype does not matter. The answer
+        works on copies of the tensors, arrays, lists and dicts in a case.
+    cases: the arguments of each call. Levels such as ᾱ are tensors, which every root takes.
+    hints: from a nudge to nearly the answer, at least two. Each further failure shows the next.
+
+    A stub that returns None or ... counts as not attempted, so that the lesson runs on. An error
+    in the answer is told in a sentence. Returns whether the answer is right.
     """
-    name = answer.__name__
-    for case in cases:
+    name = getattr(answer, "__name__", type(answer).__name__)
+    for number, case in enumerate(cases):
         try:
-            got = answer(*case)
+            got = answer(*_copy(case))
         except Exception as error:
-            print(f"✗ {name} fails with {type(error).__name__}: {error}. Hint: {hints[0]}")
+            fault = f"stops{_place(error, answer)} with {_sentence(error)}"
+        else:
+            if number == 0 and (got is None or got is ...):
+                print(f"○ {name} returns nothing yet. Write it, then run its cell and this one.")
+                return False
+            fault = _difference(got, oracle(*case))
+        if fault:
+            hint = hints[min(_failures[name], len(hints) - 1)]
+            _failures[name] += 1
+            given = ", ".join(_short(argument, 3) for argument in case)
+            print(f"✗ {name}({given}) {fault}. Hint: {hint}")
             return False
-        if got is None or got is ...:
-            print(f"○ {name}: not attempted yet. Write it, then run this cell again.")
-            return False
-        want = torch.as_tensor(oracle(*case), dtype=torch.float64)
-        try:
-            got = torch.as_tensor(got, dtype=torch.float64)
-            torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-9)
-        except (AssertionError, TypeError, ValueError, RuntimeError):
-            shown = ", ".join(_short(argument) for argument in case)
-            print(f"✗ {name}({shown}) gives {_short(got)}, not {_short(want)}. Hint: {hints[0]}")
-            return False
+    del _failures[name]
     print(f"✓ {name} is right in {len(cases)} of {len(cases)} cases.")
     return True
+
+
+_failures: Counter[str] = Counter()  # of each exercise since it was last right
+
+
+def _difference(got: object, want: object) -> str:
+    """What is wrong with an answer, as the end of a sentence; empty if it is right."""
+    want = _numbers(want)
+    if got is None or got is ...:
+        return "returns nothing: each way through it has to end in `return`"
+    try:
+        numbers = _numbers(got)
+    except (TypeError, ValueError, RuntimeError):
+        return f"gives {_short(got)}, which is not {_kind(want)}"
+    if _without_leading_ones(numbers.shape) != _without_leading_ones(want.shape):
+        return f"gives {_kind(numbers)}, not {_kind(want)}: look at the shape"
+    numbers = numbers.reshape(want.shape)
+    finite = want[want.isfinite()].abs()
+    scale = finite.max().item() if finite.numel() else 0.0
+    wrong = ~torch.isclose(numbers, want, rtol=1e-4, atol=1e-9 + 1e-6 * scale)
+    if not wrong.any():
+        return ""
+    return _values(numbers, want, wrong) + _rounding(got, numbers, want)
+
+
+def _values(numbers: Tensor, want: Tensor, wrong: Tensor) -> str:
+    """The two tensors themselves if they are short, or where they differ most."""
+    if want.numel() <= 6:
+        return f"gives {_short(numbers)}, not {_short(want)}"
+    apart = torch.where(wrong, (numbers - want).abs(), -1.0).nan_to_num(nan=math.inf)
+    place = tuple(i.item() for i in torch.unravel_index(apart.argmax(), want.shape))
+    return (
+        f"differs in {wrong.sum().item()} of {want.numel()} numbers, most at {list(place)}: "
+        f"it gives {_short(numbers[place])}, not {_short(want[place])}"
+    )
+
+
+def _rounding(got: object, numbers: Tensor, want: Tensor) -> str:
+    """What to say of the dtype, where it is the matter."""
+    dtype = torch.as_tensor(got).dtype if isinstance(got, (Tensor, np.ndarray)) else torch.float64
+    within = 1e-2 * want.abs() if dtype.is_floating_point else torch.ones_like(want)
+    if dtype in (torch.float64, torch.bool) or ((numbers - want).abs() >= within).any():
+        return ""
+    return f": the dtype {str(dtype).removeprefix('torch.')} rounds it, compute in float64"
+
+
+def _numbers(value: object) -> Tensor:
+    """In float64, on the CPU. Raises TypeError, ValueError or RuntimeError for what is no number."""
+    if isinstance(value, (list, tuple)):
+        return torch.stack([_numbers(item) for item in value])
+    tensor = torch.as_tensor(value).detach().cpu()
+    if tensor.is_complex():
+        raise TypeError("complex numbers")
+    return tensor.to(torch.float64)
+
+
+def _copy(value: object) -> object:
+    """The value, with every tensor and array in it cloned."""
+    if isinstance(value, (list, tuple)):
+        return getattr(type(value), "_make", type(value))(_copy(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, Tensor):
+        return value.clone()
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(itertools.dropwhile(lambda n: n == 1, shape))
+
+
+def _place(error: Exception, answer: Callable) -> str:
+    """The last line of the student's own cell that an error came through."""
+    home = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    lines = [f.line for f in traceback.extract_tb(error.__traceback__) if f.filename == home]
+    return f" at `{lines[-1]}`" if lines and lines[-1] else ""
+
+
+def _sentence(error: Exception) -> str:
+    first = next(iter(str(error).strip().splitlines()), "").rstrip(".")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _is_parameter(name: str, value: object) -> bool:
@@ -120,13 +211,18 @@ def _check(name: str, value: object, allowed: object) -> None:
             raise ValueError(f"{name} is {value!r}: give {kind} from {low} to {high}.")
 
 
-def _short(value: object) -> str:
-    if not isinstance(value, Tensor):
-        return f"{value:.4g}" if isinstance(value, float) else str(value)
-    if value.numel() == 1:
-        return f"{value.item():.6g}"
-    return (
-        f"a tensor {tuple(value.shape)}"
-        if value.numel() > 6
-        else str([round(v, 6) for v in value.flatten().tolist()])
-    )
+def _kind(numbers: Tensor) -> str:
+    return "a single number" if numbers.ndim == 0 else f"a tensor of shape {tuple(numbers.shape)}"
+
+
+def _short(value: object, most: int = 6) -> str:
+    """A few characters for any argument or answer; of a tensor at most so many numbers."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Tensor):
+        if value.numel() > most:
+            return f"a tensor {tuple(value.shape)}"
+        shown = [f"{v + 0:.6g}" for v in value.detach().flatten().tolist()]  # + 0: no minus zero
+        return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
+    text = getattr(value, "__name__", None) or repr(value)
+    return text if len(text) <= 40 else f"a {type(value).__name__}"

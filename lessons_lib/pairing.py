@@ -2,8 +2,11 @@
 
 `notebooks/NN_name.py` (jupytext's percent format) is what is reviewed, and the source of truth;
 `notebooks/NN_name.ipynb` is generated from it, with no outputs, no widget state and cell ids that
-follow the cells' text, so that equal lessons are equal files. JupyterLab saves both (jupytext's
-own extension); a notebook changed by anything else is brought back with `--from-notebook`.
+follow the cells' text, so that equal lessons are equal files.
+
+Neither file names the other, so JupyterLab opens and saves a plain notebook: what a student types
+there is in the notebook alone, and nothing here writes over it. To keep what a maintainer changed
+there, `--from-notebook` writes the text.
 """
 
 from __future__ import annotations
@@ -21,11 +24,6 @@ from nbformat import NotebookNode
 from .paths import NOTEBOOKS, write_whole
 
 METADATA = {  # the same in every lesson
-    "jupytext": {
-        "formats": "ipynb,py:percent",
-        # what JupyterLab writes into the text: nothing that changes from one machine to the next
-        "notebook_metadata_filter": "kernelspec,jupytext,-jupytext.text_representation",
-    },
     "kernelspec": {
         "display_name": "Python 3 (ipykernel)",
         "language": "python",
@@ -69,8 +67,10 @@ def dump(notebook: NotebookNode) -> str:
 
 
 def text_of(notebook: NotebookNode) -> str:
-    """The percent-format text of a notebook, with the header JupyterLab would give it."""
-    return jupytext.writes(strip(notebook), fmt="py:percent")
+    """The percent-format text of a notebook: its cells, and no header."""
+    plain = strip(notebook)
+    plain.metadata = {"jupytext": {"notebook_metadata_filter": "-all"}}
+    return jupytext.writes(plain, fmt="py:percent")
 
 
 def cells(notebook: NotebookNode) -> list[tuple]:
@@ -78,8 +78,14 @@ def cells(notebook: NotebookNode) -> list[tuple]:
     return [(c.cell_type, c.source, tuple(c.metadata.get("tags", ()))) for c in notebook.cells]
 
 
+def edited(notebook: NotebookNode) -> bool:
+    """Whether a cell was written or changed since the notebook came from its text."""
+    ids = [cell.get("id") for cell in notebook.cells]
+    return ids != [cell.id for cell in strip(notebook).cells]
+
+
 def problems(folder: Path = NOTEBOOKS) -> list[str]:
-    """One sentence for each lesson whose two files are not stripped or not in step."""
+    """One sentence for each lesson whose two files are not plain or not in step."""
     found = []
     for name in sorted({p.stem for p in folder.glob("[0-9]*.*") if p.suffix in (".py", ".ipynb")}):
         text, path = folder / f"{name}.py", folder / f"{name}.ipynb"
@@ -93,25 +99,30 @@ def problems(folder: Path = NOTEBOOKS) -> list[str]:
                 found.append(f"{path.name} and {text.name} are not in step.")
             elif path.read_text(encoding="utf-8") != dump(strip(notebook)):
                 found.append(f"{path.name} is not stripped: it holds outputs or other metadata.")
+            elif text.read_text(encoding="utf-8") != text_of(notebook):
+                found.append(
+                    f"{text.name} is not plain: it has a header, or cells written otherwise."
+                )
     return found
 
 
 def sync(folder: Path = NOTEBOOKS) -> list[str]:
     """Write every notebook anew from its text; returns the names that changed.
 
-    A notebook that differs from its text and is the younger of the two holds somebody's work:
-    nothing is written, and a `ValueError` says how to keep either.
+    A notebook that differs from its text, and was edited or is the younger of the two, holds
+    somebody's work: nothing is written, and a `ValueError` says how to keep either.
     """
     written = {}
     for text in sorted(folder.glob("[0-9]*.py")):
         path, notebook = text.with_suffix(".ipynb"), from_text(text)
-        if path.exists() and path.stat().st_mtime > text.stat().st_mtime:
+        if path.exists():
             there = nbformat.read(path, as_version=4)
-            if cells(there) != cells(notebook):
+            younger = path.stat().st_mtime > text.stat().st_mtime
+            if cells(there) != cells(notebook) and (younger or edited(there)):
                 raise ValueError(
-                    f"{path.name} was changed after {text.name}: keep the notebook with "
+                    f"{path.name} holds what {text.name} does not: keep it with "
                     f"`python -m lessons_lib.pairing --from-notebook {path.name}`, "
-                    f"or the text with `touch notebooks/{text.name}`."
+                    f"or move it away, and it is written anew from the text."
                 )
         written[path] = dump(notebook)
     return [path.name for path, new in written.items() if write(path, new)]

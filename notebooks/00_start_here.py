@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 00 · Start here: one map, four worlds, a zoo
 #
@@ -175,7 +164,10 @@ def library_picture(seed):
     return worlds.faces.render(worlds.faces.sample_factors(1, seed) | {"glasses": 1, "age": 1})
 
 
-hints = ["factors are a dict: {**factors, 'age': 1.0} is another one with one value changed"]
+hints = [
+    "factors are a dict: {**factors, 'age': 1.0} is another one with one value changed",
+    "give `worlds.faces.render` the dict of `sample_factors(1, seed)` with both values changed to 1",
+]
 lesson.exercise(old_with_glasses, library_picture, [(3,), (4,), (8,)], hints);
 
 # %% [markdown]
@@ -217,7 +209,11 @@ def library_scene(seed, color):
 
 
 cases = [(49, "red"), (49, "blue"), (25, "yellow")]
-lesson.exercise(repainted, library_scene, cases, ["one factor, `left_color`, a number"]);
+hints = [
+    "one factor, `left_color`, a number",
+    "`sample_factors(1, seed) | {'left_color': COLORS.index(color)}` are the factors to render",
+]
+lesson.exercise(repainted, library_scene, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>It is Exercise 1 with another world, and one factor.</details>
@@ -331,7 +327,11 @@ def library_accuracy(read, true):
 
 cases = [(torch.tensor([0.9, 0.2, 0.6, 0.4]), torch.tensor([1.0, 0.0, 0.0, 1.0]))]
 cases += [(read["glasses"], true["glasses"])]
-lesson.exercise(accuracy, library_accuracy, cases, ["compare two yes-or-no tensors, then average"]);
+hints = [
+    "compare two yes-or-no tensors, then average",
+    "`(read > 0.5) == (true > 0.5)` is yes where both are on the same side",
+]
+lesson.exercise(accuracy, library_accuracy, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>`read > 0.5` is a tensor of yes and no.</details>

@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 01 · From DDIM to DDPM: one knob, η
 #
@@ -144,7 +133,8 @@ def my_sigma(a, a_to, eta):
 # %%
 levels = torch.tensor([[0.2, 0.5, 1.0], [0.5, 0.9, 0.3], [0.1, 1.0, 1.0]], dtype=torch.float64)
 cases = [(a, a_to, eta.item()) for a, a_to, eta in levels]
-lesson.exercise(my_sigma, sigma, cases, ["two square roots, and η in front"]);
+hints = ["two square roots, and η in front", "the roots are of (1-ᾱ')/(1-ᾱ) and of 1-ᾱ/ᾱ'"]
+lesson.exercise(my_sigma, sigma, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>It is η times the standard deviation of the posterior
@@ -337,7 +327,8 @@ def factor_of_eps(a_to, sigma):
 
 # %%
 cases = [tuple(row) for row in torch.tensor([[0.5, 0.3], [0.9, 0.0]], dtype=torch.float64)]
-lesson.exercise(factor_of_eps, factor_in_D, cases, ["variances of independent noises add"]);
+hints = ["variances of independent noises add", "kept is 1-ᾱ'-σ², and the factor is its root"]
+lesson.exercise(factor_of_eps, factor_in_D, cases, hints);
 
 
 # %% [markdown]
@@ -373,7 +364,11 @@ gen = torch.Generator().manual_seed(p.seed)
 x, eps, noise = torch.randn(3, 4, generator=gen, dtype=torch.float64)
 levels = torch.tensor([[0.3, 0.6, 0.0], [0.3, 0.6, 0.4]], dtype=torch.float64)
 cases = [(x, eps, noise, *row) for row in levels]
-lesson.exercise(my_step, library_step, cases, ["first P, then the three terms"]);
+hints = [
+    "first P, then the three terms",
+    "√ᾱ' P with P = (x - √(1-ᾱ) ε)/√ᾱ, then √(1-ᾱ'-σ²) ε, then σ times the noise",
+]
+lesson.exercise(my_step, library_step, cases, hints);
 
 
 # %% [markdown]

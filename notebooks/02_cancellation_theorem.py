@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 02 · Shift ε everywhere, and little happens: the cancellation theorem
 #
@@ -117,9 +106,13 @@ def my_kappa(a, a_to, eta):
 
 
 # %%
-pairs = [(torch.tensor(0.5), torch.tensor(0.6)), (torch.tensor(0.1), torch.tensor(0.9))]
+pairs = torch.tensor([[0.5, 0.6], [0.1, 0.9]], dtype=torch.float64)
 cases = [(*pair, eta) for pair in pairs for eta in (0.0, 0.5, 1.0)]
-lesson.exercise(my_kappa, kappa, cases, ["one root from D, minus one root from √ᾱ' P"]);
+hints = [
+    "one root from D, minus one root from √ᾱ' P",
+    "√(1-ᾱ'-σ²) from D, and √(ᾱ'(1-ᾱ)/ᾱ) from √ᾱ' P",
+]
+lesson.exercise(my_kappa, kappa, cases, hints);
 
 
 # %% [markdown]
@@ -200,7 +193,8 @@ def factor_of_eps_in_D(a, a_to, eta):
     return factor_in_D(a_to, sigma(a, a_to, eta))
 
 
-lesson.exercise(d_only, factor_of_eps_in_D, cases, ["what is multiplied by ε in D_t?"]);
+hints = ["what is multiplied by ε in D_t?", "√(1-ᾱ'-σ²), with σ = sigma(a, a_to, eta)"]
+lesson.exercise(d_only, factor_of_eps_in_D, cases, hints);
 
 
 # %% [markdown]
@@ -295,7 +289,11 @@ def scan_from_above(limit, eta):
 
 
 tries = [(0.05, 0.0), (0.05, 1.0), (0.2, 0.0)]
-lesson.exercise(fewest_steps, scan_from_above, tries, ["try 10, 20, … and stop at the first"]);
+hints = [
+    "try 10, 20, … and stop at the first",
+    "return the first n with surviving(linear(n), eta).median() < limit",
+]
+lesson.exercise(fewest_steps, scan_from_above, tries, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>A for loop over range(10, 1001, 10) with a return inside.</details>
@@ -638,7 +636,11 @@ def from_the_schedule(betas, t):
 
 
 times = [(torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), t) for t in (1, 100, 999)]
-lesson.exercise(kappa_of_ddpm, from_the_schedule, times, ["which α is 1-β_t, which the product?"]);
+hints = [
+    "which α is 1-β_t, which the product?",
+    "-β_t / √((1-β_t)(1-ᾱ_t)): only the last factor holds the product",
+]
+lesson.exercise(kappa_of_ddpm, from_the_schedule, times, hints);
 
 
 # %% [markdown]

@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 03 · Perfect reconstruction: the DPM-Encoder
 #
@@ -160,7 +149,8 @@ def read_code(x_to, mu, sigma):
 # %%
 x_to, mu = torch.tensor([[1.0, 2.0], [0.5, 2.5]], dtype=torch.float64)
 cases = [(x_to, mu, s) for s in (0.1, 0.7)]
-lesson.exercise(read_code, lambda x, mu, s: (x - mu) / s, cases, ["solve x_to = mu + sigma * eps"]);
+hints = ["solve x_to = mu + sigma * eps", "take mu away first, then divide by sigma"]
+lesson.exercise(read_code, lambda x, mu, s: (x - mu) / s, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>Solve x_t' = μ + σ ε for ε.</details>
@@ -351,11 +341,13 @@ def right_start(x, noise, alpha_bar, times):
     return noised(x, noise, Schedule.of(alpha_bar, times).a[0])
 
 
-cases = [
-    (photos[0, 0, :2, :2], torch.ones(2, 2), model.alpha_bar, t)
-    for t in ([800, 400, 0], [999, 500])
+image, noise = torch.tensor([[[0.5, -0.5], [1.0, 0.0]], [[1.0, -1.0], [0.5, 2.0]]])
+cases = [(image, noise, model.alpha_bar, t) for t in ([800, 400, 0], [999, 500], [300, 0])]
+hints = [
+    "the level that the first step expects",
+    "√ᾱ x + √(1-ᾱ) noise, with ᾱ = alpha_bar[times[0]]",
 ]
-lesson.exercise(noised_start, right_start, cases, ["the level that the first step expects"]);
+lesson.exercise(noised_start, right_start, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The first step is told that x_T has the noise of times[0].</details>
@@ -454,9 +446,11 @@ def right_coefficients(*levels):
 
 levels = torch.tensor([[0.2, 0.5, 0.3], [0.5, 0.9, 0.0]], dtype=torch.float64)
 cases = [tuple(row) for row in levels]
-lesson.exercise(
-    chain_coefficients, right_coefficients, cases, ["match the variance first: it has only c_x"]
-);
+hints = [
+    "match the variance first: it has only c_x",
+    "c_x²(1-ᾱ) + σ² = 1-ᾱ' gives c_x, then c_x √ᾱ + c_P = √ᾱ' gives c_P",
+]
+lesson.exercise(chain_coefficients, right_coefficients, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>Given x_0, x_t has variance 1-ᾱ; so x_t' has c_x²(1-ᾱ) + σ².</details>

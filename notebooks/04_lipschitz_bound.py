@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 04 · One code, two conditions: how far apart?
 #
@@ -143,7 +132,7 @@ lesson.exercise(
     my_bound,
     lambda K, S: bounds.propagate(K, S)[0],
     cases,
-    ["start from 0; every step is B = K B + S"],
+    ["start from 0; every step is B = K B + S", "append k * B[-1] + s to B = [0] for each k, s"],
 );
 
 # %% [markdown]
@@ -342,7 +331,7 @@ def resting_distance(K, S):
 
 # %%
 def iterated(K, S):
-    B = bounds.propagate(torch.full((5000,), K).double(), torch.full((5000,), S).double())[0]
+    B = bounds.propagate(torch.full((500,), K).double(), torch.full((500,), S).double())[0]
     return B[-1] if (B[-1] - B[-2]).abs() < 1e-9 else math.inf
 
 
@@ -350,7 +339,7 @@ lesson.exercise(
     resting_distance,
     iterated,
     [(0.5, 1.0), (0.9, 0.25), (1.0, 0.5), (1.25, 0.5)],
-    ["B = K B + S, and K < 1"],
+    ["B = K B + S, and K < 1", "S / (1 - K) if K < 1, and math.inf for every other K"],
 );
 
 # %% [markdown]
@@ -485,7 +474,7 @@ lesson.exercise(
     largest_stretch,
     lambda J, v, rounds: torch.linalg.matrix_norm(J, 2),
     cases,
-    ["iterate with JᵀJ, not with J"],
+    ["iterate with JᵀJ, not with J", "v = Jᵀ(J v), then v / ‖v‖; at the end ‖J v‖, one number"],
 );
 
 # %% [markdown]

@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 05 · Asyrp: shift h in P alone
 #
@@ -209,8 +198,12 @@ def by_the_library(x_t, edited, unedited, level, level_to):
 
 
 numbers = torch.tensor([[1.0, -0.5], [0.3, 0.2], [-0.4, 0.9]], dtype=torch.float64)
-cases = [(*numbers, 0.2, 0.4), (*numbers, 0.9, 1.0)]
-lesson.exercise(asymmetric_step, by_the_library, cases, ["which term gets which ε?"]);
+cases = [(*numbers, *pair) for pair in torch.tensor([[0.2, 0.4], [0.9, 1.0]], dtype=torch.float64)]
+hints = [
+    "which term gets which ε?",
+    "P takes eps_edited, √(1-ᾱ') stands before eps, and √ᾱ' before P",
+]
+lesson.exercise(asymmetric_step, by_the_library, cases, hints);
 
 
 # %% [markdown]
@@ -366,7 +359,11 @@ def one_minus_cosine(start, end, source_text, target_text):
 gen = torch.Generator().manual_seed(0)
 vectors = torch.randn(6, 5, generator=gen, dtype=torch.float64)
 cases = [(vectors[:2], vectors[2:4], vectors[4], vectors[5])]
-lesson.exercise(directional_loss, one_minus_cosine, cases, ["two differences, one cosine"]);
+hints = [
+    "two differences, one cosine",
+    "1 - cosine_similarity(after - before, target_text - source_text, dim=1), a number for each image",
+]
+lesson.exercise(directional_loss, one_minus_cosine, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The cosine of u and v is their dot product over both lengths.</details>
@@ -967,7 +964,11 @@ cases = [
     (list(range(975, -1, -25)), 750, 300, 9), ([900, 750, 500, 301, 0], 750, 300, 9),
     ([900, 750, 300, 0], 750, 300, 1),
 ]  # fmt: skip
-lesson.exercise(rescaling, over_the_schedule, cases, ["both ends of the interval belong to it"]);
+hints = [
+    "both ends of the interval belong to it",
+    "visits over the number of times with first ≥ t ≥ last",
+]
+lesson.exercise(rescaling, over_the_schedule, cases, hints);
 
 
 # %% [markdown]

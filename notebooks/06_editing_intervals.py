@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 06 · When to edit: intervals and quality boosting
 #
@@ -135,10 +124,15 @@ def my_t_edit(t, distances, threshold):
 
 # %%
 cases = [(c.t, c.P, v * c.P.max().item()) for v in (0.2, 0.5, 1.0)]
+few, bumpy = torch.tensor([900, 700, 500, 300, 100]), torch.tensor([0.9, 0.7, 0.3, 0.5, 0.1])
+cases += [(few, bumpy, v) for v in (0.35, 0.65)]  # a curve that does not only fall
+hints = [
+    "`distances >= threshold` picks some of the times",
+    "the smallest of t[distances >= threshold], however near another may be",
+]
 lesson.exercise(
-    my_t_edit, lambda t, d, least: intervals.t_edit(intervals.Curves(t, d, d), least), cases,
-    ["`distances >= threshold` picks some of the times"],
-);  # fmt: skip
+    my_t_edit, lambda t, d, least: intervals.t_edit(intervals.Curves(t, d, d), least), cases, hints
+);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>Index t with the truth values `distances >= threshold`.</details>
@@ -341,12 +335,16 @@ def shortest(ends, success, share):
 tried = torch.tensor([700, 600, 500, 400, 300])
 cases = [
     (tried, torch.tensor(v), s)
-    for s in (0.5, 0.85) for v in ([0.1, 0.4, 0.9, 1.0, 0.95], [0.0, 0.1, 0.3, 0.5, 0.9])
+    for s in (0.5, 0.85) for v in ([0.1, 0.4, 0.9, 1.0, 0.95], [0.0, 0.1, 0.3, 0.47, 0.9])
 ]  # fmt: skip
+cases += [(tried, torch.tensor([0.3, 0.6, 0.5, 0.4, 0.2]), 0.9)]  # the longest is not the best
+hints = [
+    "which of them are good enough?",
+    "success >= share * success.max() are; take the highest of their ends",
+]
 lesson.exercise(
-    shortest, lambda e, v, s: intervals.threshold(e, e, e.tolist(), v.tolist(), s), cases,
-    ["which of them are good enough?"],
-);  # fmt: skip
+    shortest, lambda e, v, s: intervals.threshold(e, e, e.tolist(), v.tolist(), s), cases, hints
+);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>`success >= share * success.max()` says which are good enough.</details>
@@ -560,10 +558,13 @@ def three_phase_sigma(t, sigma, t_boost):
 stochastic = g.with_eta(1.0).sigma
 visited = g.schedule.t.tolist()
 cases = [(g.schedule.t, stochastic, t) for t in (0, visited[-2], visited[len(visited) // 2])]
+hints = [
+    "the third phase is t_boost ≥ t, with the end included",
+    "a tensor (S,): sigma where t <= t_boost, and 0 elsewhere",
+]
 lesson.exercise(
-    three_phase_sigma, lambda t, sigma, t_boost: Boosted(g, t_boost).sigma, cases,
-    ["the third phase is t_boost ≥ t, with the end included"],
-);  # fmt: skip
+    three_phase_sigma, lambda t, sigma, t_boost: Boosted(g, t_boost).sigma, cases, hints
+);
 
 
 # %% [markdown]

@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 07 · Is h-space linear?
 #
@@ -246,7 +235,8 @@ def my_r2(x, y):
 gen = torch.Generator().manual_seed(p.seed)
 x = scales.double()
 cases = [(x, a * x + torch.randn(x.shape, generator=gen, dtype=x.dtype)) for a in (0.2, 2.0)]
-lesson.exercise(my_r2, hspace.r_squared, cases, ["take the means off x and y first"]);
+hints = ["take the means off x and y first", "then (Σxy)² / (Σx² Σy²)"]
+lesson.exercise(my_r2, hspace.r_squared, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>With the means taken off: (Σxy)² / (Σx² Σy²).</details>
@@ -521,10 +511,11 @@ gen = torch.Generator().manual_seed(p.seed)
 cases = [
     (torch.randn(s, n, 2, 1, 1, generator=gen).double(), v) for s, n, v in ((3, 2, 3), (5, 4, 9))
 ]
-lesson.exercise(
-    one_delta_h, lambda d, visits: d.mean(1).sum(0) / visits, cases,
-    ["the sum over all steps is to be kept: what is each step's share of it?"],
-);  # fmt: skip
+hints = [
+    "the sum over all steps is to be kept: what is each step's share of it?",
+    "the mean over axis 1, the sum over axis 0, and that over visits",
+]
+lesson.exercise(one_delta_h, lambda d, visits: d.mean(1).sum(0) / visits, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>Mean over images, sum over times, divided among the visits: the rule of `Asyrp.over` (lesson 05).</details>
@@ -637,13 +628,19 @@ def projected(v, axes):
     return (axes @ v).square().sum() / v.square().sum()
 
 
+gen = torch.Generator().manual_seed(p.seed)
+drawn = torch.randn(2, 6, 4, generator=gen, dtype=torch.float64)
+cases = [(v[:, 0], torch.linalg.qr(v[:, 1:]).Q.T) for v in drawn]
+hints = [
+    "the part along one axis is (axis · v)",
+    "their squares, added, over the sum of v's squares",
+]
+lesson.exercise(share_within, projected, cases, hints);
+
+# %%
 trained = [mean[k].terms[0][1].form.delta.mean(0).flatten().cpu().double() for k in names]
 frames = {what: torch.nn.functional.normalize(v.flatten(1).cpu().double(), dim=1)
           for what, v in (("principal", pcs), ("singular", svs))}  # fmt: skip
-cases = [(v, torch.linalg.qr(axes.T).Q.T) for v in trained[:1] for axes in frames.values()]
-lesson.exercise(share_within, projected, cases, ["the part along one axis is (axis · v)"]);
-
-# %%
 for what, axes in frames.items():
     for name, v in zip(names, trained, strict=True):
         lesson.record(f"share of Δh in {len(axes)} {what} directions, {name}", projected(v, axes))

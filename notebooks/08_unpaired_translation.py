@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 08 · Unpaired translation: cats to dogs by one code
 #
@@ -172,13 +161,15 @@ def translate(x, source, target, seed):
 
 
 # %%
-blobs = [
-    Sampler(GaussianMixture(torch.full((1, 2), m, dtype=torch.float64), 0.1), 10, 0.5)
-    for m in (0.0, 2.0)
-]
+centres = torch.tensor([[[0.0, 0.0], [1.0, 0.5]], [[2.0, 0.0], [2.0, 1.5]]], dtype=torch.float64)
+blobs = [Sampler(GaussianMixture(c, 0.1), 10, 0.5) for c in centres]
 points = torch.tensor([[0.1, -0.2], [0.3, 0.4]], dtype=torch.float64)
-cases = [(points, *blobs, 0), (points, *blobs[::-1], 1)]
-lesson.exercise(translate, cycle_diffusion, cases, ["the code of x by one, decoded by the other"]);
+cases = [(points, *blobs, 0), (points, *blobs[::-1], 1), (points, *blobs, 2)]
+hints = [
+    "the code of x by one, decoded by the other",
+    "source.encode(x, seed) is the code, and target.decode takes it",
+]
+lesson.exercise(translate, cycle_diffusion, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary><code>source.encode(x, seed)</code> gives z.</details>
@@ -358,7 +349,8 @@ def right_share(alpha_bar, v):
 cases = [
     (torch.tensor(a, dtype=torch.float64), v) for a, v in ((0.5, 1.0), (0.9, 0.1), (0.01, 2.0))
 ]
-lesson.exercise(share_moved, right_share, cases, ["step 4, with s written out"]);
+hints = ["step 4, with s written out", "1 - √(ᾱ v) / s, with s = √(ᾱ v + 1 - ᾱ)"]
+lesson.exercise(share_moved, right_share, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>s = √(ᾱ v + 1 - ᾱ), and the share is what multiplies Δ.</details>
@@ -617,7 +609,8 @@ def right_with_low(a, b, low):
 
 ramps = [torch.linspace(-1, 1, 64, dtype=torch.float64).view(1, 1, 8, 8) ** k for k in (1, 2)]
 cases = [(*ramps, low_pass(4)), (*ramps[::-1], low_pass(2))]
-lesson.exercise(with_low, right_with_low, cases, ["take a's low frequencies off, put b's on"]);
+hints = ["take a's low frequencies off, put b's on", "a - low(a) + low(b)"]
+lesson.exercise(with_low, right_with_low, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>a - low(a) is what is left of a; low is linear, so one call is enough.</details>

@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 09 · Text editing: two sentences, one code
 #
@@ -169,9 +158,8 @@ points = [
     torch.tensor(numbers, dtype=torch.float64) for numbers in ([0.5, 1.0], [0.2, 0.9], [-0.3, 0.4])
 ]
 steps_checked = [(*points, 0.1), (*points[::-1], 0.7)]
-lesson.exercise(
-    edited_step, right_edited_step, steps_checked, ["ε first, then the target's mean plus σ ε"]
-);
+hints = ["ε first, then the target's mean plus σ ε", "ε is (x_to - mean_source) / sigma"]
+lesson.exercise(edited_step, right_edited_step, steps_checked, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>ε = (x_to - mean_source) / sigma.</details>
@@ -289,9 +277,11 @@ def right_directional(image, image_after, text, text_after):
 
 vectors = list(torch.randn(5, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64))
 directions_checked = [tuple(vectors[:4]), tuple(vectors[1:])]
-lesson.exercise(
-    directional, right_directional, directions_checked, ["differences first, then their cosine"]
-);
+hints = [
+    "differences first, then their cosine",
+    "with a = image_after - image and b = text_after - text it is a·b / (‖a‖ ‖b‖)",
+]
+lesson.exercise(directional, right_directional, directions_checked, hints);
 
 
 # %% [markdown]
@@ -665,9 +655,11 @@ two_maps = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype
 maps_checked = [
     (*two_maps, torch.tensor(marks)) for marks in ([0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0])
 ]
-lesson.exercise(
-    mixed_maps, right_mixed_maps, maps_checked, ["a weighted sum of the two, by is_new"]
-);
+hints = [
+    "a weighted sum of the two, by is_new",
+    "is_new stands before the target's maps, 1 - is_new before the source's",
+]
+lesson.exercise(mixed_maps, right_mixed_maps, maps_checked, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>(words,) broadcasts against (places, words).</details>

@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 11 · Asyrp in a latent diffusion model
 #
@@ -165,7 +154,11 @@ def counted(channels, side, latent_channels):
 
 
 cases = [([320, 640, 1280, 1280], 64, 4), ([64, 128, 128], 16, 4), ([128, 256, 512], 32, 3)]
-lesson.exercise(h_over_z, counted, cases, ["h is (c_L, side / 2^(L-1), side / 2^(L-1))"]);
+hints = [
+    "h is (c_L, side / 2^(L-1), side / 2^(L-1))",
+    "channels[-1] times the small side squared, over latent_channels times side squared",
+]
+lesson.exercise(h_over_z, counted, cases, hints);
 
 
 # %% [markdown]
@@ -299,8 +292,14 @@ gen = torch.Generator().manual_seed(0)
 z_toy, eps_toy, other_toy = torch.randn(3, 2, 4, generator=gen, dtype=torch.float64)
 matrix = torch.randn(4, 5, generator=gen, dtype=torch.float64)
 toy = (lambda z: (z @ matrix).tanh(), torch.nn.functional.normalize, matrix[0])
-cases = [(z_toy, eps_toy, other_toy, a, *toy) for a in (0.3, 0.9)]
-lesson.exercise(latent_loss, through_decoder, cases, ["which of the two goes through decode?"]);
+cases = [
+    (z_toy, eps_toy, other_toy, a, *toy) for a in torch.tensor([0.3, 0.9], dtype=torch.float64)
+]
+hints = [
+    "what goes through decode: z_t, ε or P?",
+    "ΔI = embed(decode(P of eps_edit)) - embed(decode(P of eps)), and its cosine with towards",
+]
+lesson.exercise(latent_loss, through_decoder, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>P = (z_t - √(1-ᾱ) ε) / √ᾱ, once with each ε; decode both, embed both.</details>
@@ -759,10 +758,13 @@ def guided_by_the_library(z, unconditioned, conditioned, scale, a, a_to):
 
 gen = torch.Generator().manual_seed(1)
 toy_eps = torch.randn(5, 3, generator=gen, dtype=torch.float64)
-cases = [
-    (toy_eps[0], tuple(toy_eps[1:3]), tuple(toy_eps[3:5]), s, 0.3, 0.6) for s in (1.0, 3.0)
-]  # fmt: skip
-lesson.exercise(guided_step, guided_by_the_library, cases, ["guide twice, then eq. 6"]);
+toy_levels = torch.tensor([0.3, 0.6], dtype=torch.float64)
+cases = [(toy_eps[0], tuple(toy_eps[1:3]), tuple(toy_eps[3:5]), s, *toy_levels) for s in (1.0, 3.0)]
+hints = [
+    "guide twice, then eq. 6",
+    "P gets u[0] + s (c[0] - u[0]), and D_t gets u[1] + s (c[1] - u[1])",
+]
+lesson.exercise(guided_step, guided_by_the_library, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The guided edited ε uses the first of each pair, the guided plain ε the second.</details>

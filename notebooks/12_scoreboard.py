@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 12 · Scoreboard: two tables, and the right answer beside them
 #
@@ -193,11 +182,13 @@ def drawn_scores(n, rounds=500):
     return hard + noise[0] + 0.1, hard + noise[1], torch.randint(n, (rounds, n), generator=gen)
 
 
-cases = [drawn_scores(10), drawn_scores(40)]
-lesson.exercise(
-    paired_interval, right_paired_interval, cases,
-    ["difference first, then `[draws]`, then the mean of each row, then `quantile`"],
-);  # fmt: skip
+# Each row five times: then all conventions for a quantile between two rows give the same number.
+cases = [(*scores[:2], scores[2][:100].repeat(5, 1)) for scores in map(drawn_scores, (10, 40))]
+hints = [
+    "difference first, then `[draws]`, then the mean of each row, then `quantile`",
+    "`(a - b)[draws].mean(1)` are the means; their quantiles at 0.025 and 0.975",
+]
+lesson.exercise(paired_interval, right_paired_interval, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>(a - b)[draws] is (R, N): each row one resampling.</details>
@@ -266,7 +257,8 @@ cases = [
     (torch.randn(n, 3, generator=torch.Generator().manual_seed(n), dtype=torch.float64), of_means)
     for n in (10, 40)
 ]
-lesson.exercise(floor, right_floor, cases, ["x[::2] are the even rows of x"]);
+hints = ["x[::2] are the even rows of x", "the odd ones are x[1::2]; give both to distance"]
+lesson.exercise(floor, right_floor, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The odd rows are x[1::2].</details>
@@ -685,7 +677,10 @@ lesson.exercise(
     honest,
     right_honest,
     [tuple(two), tuple(two.flip(0))],
-    ["argmax over the settings, then gather"],
+    [
+        "argmax over the settings, then gather",
+        "reported[selection.argmax(0), torch.arange(N)] is each image's; then the mean",
+    ],
 );
 
 # %% [markdown]

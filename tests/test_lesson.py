@@ -3,11 +3,13 @@
 import base64
 import math
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
 
 from lessons_lib import lesson, widgets
+from lessons_lib.code import Eps
 from lessons_lib.plots import figure
 from lessons_lib.widgets import choice, explore, slider
 
@@ -61,26 +63,135 @@ def test_a_result_is_printed_and_never_nan(capsys):
         lesson.record("error", math.nan)
 
 
+# ---------------------------------------------------------------- exercises
+
+PAIR = torch.tensor([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]], dtype=torch.float64)
+HINTS = ["add it to itself", "x + x"]
+
+
+@pytest.fixture(autouse=True)
+def _no_failures_yet():
+    lesson._failures.clear()
+
+
+def said(answer, capsys, case=PAIR, oracle=lambda x: 2 * x):
+    """What the check prints for one case."""
+    answer.__name__ = "double"
+    right = lesson.exercise(answer, oracle, [(case,)], HINTS)
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1 and right == out.startswith("✓")
+    return out
+
+
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    "answer",
     [
-        (lambda x: None, "○"),
-        (lambda x: ..., "○"),
-        (lambda x: 2 * x, "✓"),
-        (lambda x: x + 1, "✗"),
-        (lambda x: float("nan"), "✗"),
-        (lambda x: 1 / 0, "✗"),
-        (lambda x: "two", "✗"),
-        (lambda x: torch.ones(3), "✗"),
+        lambda x: 2 * x,
+        lambda x: x.mul_(2),
+        lambda x: 2 * x.numpy(),
+        lambda x: (2 * x).tolist(),
+        lambda x: tuple(2 * row for row in x),
+        lambda x: [list(2 * row) for row in x],
+        lambda x: (2 * x).float(),
+        lambda x: (2 * x).to(torch.float16),
+        lambda x: (2 * x).requires_grad_(),
+        lambda x: (2 * x)[None],
     ],
 )
-def test_an_exercise_tells_right_from_wrong(answer, says, capsys):
-    answer.__name__ = "double"
-    cases = [(torch.tensor(1.0),), (torch.tensor(3.0),)]
-    right = lesson.exercise(answer, lambda x: 2 * x, cases, ["add it to itself"])
-    assert right == (says == "✓")
-    said = capsys.readouterr().out
-    assert said.startswith(f"{says} double") and ("Hint: add it" in said) == (says == "✗")
+def test_every_right_way_is_right(answer, capsys):
+    before = PAIR.clone()
+    assert said(answer, capsys).startswith("✓ double")
+    assert torch.equal(PAIR, before)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [float, lambda x: x.reshape(1), np.float32, lambda x: [x.item()], lambda x: x.numpy()],
+)
+def test_a_number_may_come_in_any_form(answer, capsys):
+    def once(x):
+        return answer(x)
+
+    assert said(once, capsys, torch.tensor(0.1), lambda x: x).startswith("✓")
+
+
+@pytest.mark.parametrize("value", [math.inf, 0.0, 3])
+def test_infinity_zero_and_whole_numbers_are_equal_to_themselves_only(value, capsys):
+    assert said(lambda x: value, capsys, oracle=lambda x: value).startswith("✓")
+    assert said(lambda x: value, capsys, oracle=lambda x: 1.0).startswith("✗")
+    assert said(lambda x: 1.0, capsys, oracle=lambda x: value).startswith("✗")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: None, "○ double returns nothing yet."),
+        (lambda x: ..., "○ double returns nothing yet."),
+        (lambda x: -2 * x, "gives [-2, -4, -6, -1, 0, 2], not [2, 4, 6, 1, 0, -2]."),
+        (lambda x: (2 * x).mean(0), "a tensor of shape (3,), not a tensor of shape (2, 3): look at"),
+        (lambda x: 2 * x[..., None], "a tensor of shape (2, 3, 1), not a tensor of shape (2, 3):"),
+        (lambda x: (2 * x).sum(), "gives a single number, not a tensor of shape (2, 3):"),
+        (lambda x: (2.4 * x).long(), "the dtype int64 rounds it, compute in float64."),
+        (lambda x: x * math.nan, "gives [nan, nan,"),
+        (lambda x: "two", "gives 'two', which is not a tensor of shape (2, 3)."),
+        (lambda x: {"x": x}, "gives a dict, which is not a tensor"),
+        (lambda x: [None, x], "which is not a tensor"),
+        (lambda x: 2 * x + 0j, "which is not a tensor"),
+        (lambda x: x.no_such_name, "stops at `(lambda x: x.no_such_name, "),
+        (lambda x: x @ x, "with RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)  # fmt: skip
+def test_one_sentence_says_what_is_wrong(answer, words, capsys):
+    oracle = (lambda x: 2.4 * x) if "dtype" in words else (lambda x: 2 * x)
+    assert words in said(answer, capsys, oracle=oracle)
+
+
+def test_of_a_picture_it_says_where_it_differs(capsys):
+    def double(x):
+        x[1, 2] = math.nan
+        x[0, 0] += 0.25
+        return 2 * x
+
+    out = said(double, capsys, torch.ones(4, 4))
+    assert "differs in 2 of 16 numbers, most at [1, 2]: it gives nan, not 2." in out
+
+
+def test_nothing_in_a_later_case_is_wrong(capsys):
+    def double(x):
+        return 2 * x if x > 0 else None
+
+    assert not lesson.exercise(double, lambda x: 2 * x, [(1,), (-1,)], HINTS)
+    assert "✗ double(-1) returns nothing: each way" in capsys.readouterr().out
+
+
+def test_each_failure_shows_the_next_hint(capsys):
+    wrong, right = (lambda x: x), (lambda x: 2 * x)
+    shown = [said(wrong, capsys).partition("Hint: ")[2].strip() for _ in range(3)]
+    assert shown == ["add it to itself", "x + x", "x + x"]
+    said(right, capsys)
+    assert "Hint: add it to itself" in said(wrong, capsys)
+
+
+def test_what_is_inside_an_argument_is_copied_too(capsys):
+    inner, array = torch.ones(2), np.ones(2)
+    pair = Eps(inner, torch.zeros(2))
+
+    def double(many, pair):
+        many["a"][0].zero_(), many["b"].fill(0), pair.P.zero_()
+        return 2.0
+
+    assert lesson.exercise(double, lambda *_: 2, [({"a": [inner], "b": array}, pair)], HINTS)
+    assert inner.sum() == array.sum() == 2
+
+
+def test_what_is_no_function_is_said(capsys):
+    assert not lesson.exercise(3.0, lambda x: x, [(1,)], HINTS)
+    assert "✗ float(1) stops with TypeError: 'float' object is not callable" in (
+        capsys.readouterr().out
+    )
+
+
+# ---------------------------------------------------------------- explorers
 
 
 def draw(i, kind="a"):

@@ -1,13 +1,23 @@
-"""Every exercise of every lesson: its stub is unattempted, its solution right, a wrong answer wrong."""
+"""Every exercise of every lesson: its stub is unattempted, right answers are right, wrong ones wrong.
+
+The answers of a lesson's students are in `answers/NN_name.py`: for each exercise the right ones beside the
+notebook's own solution, and wrong ones by their mistake; each an expression, or a function's body.
+"""
 
 import ast
+import math
 import re
+import runpy
 from pathlib import Path
 
 import jupytext
+import numpy as np
 import pytest
+import torch
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9]*.py"))
+TESTS = Path(__file__).resolve().parent
+NOTEBOOKS = sorted((TESTS.parent / "notebooks").glob("[0-9]*.py"))
+ANSWERS = {path.stem: runpy.run_path(path)["ANSWERS"] for path in (TESTS / "answers").glob("*.py")}
 FEW = "\nsteps, n_images = 5, 2\n"  # instead of the parameters' defaults
 SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```", re.DOTALL)
 
@@ -18,11 +28,21 @@ def exercises():
         cells = jupytext.read(path).cells
         for i, cell in enumerate(cells):
             if "exercise" in cell.metadata.get("tags", ()):
-                yield pytest.param(cells, i, id=f"{path.stem}-{name_of(cell.source)}")
+                yield path.stem, cells, i
+
+
+def function_of(source):
+    return next(n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
 
 
 def name_of(source):
-    return next(n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
+    return function_of(source).name
+
+
+EXERCISES = [
+    pytest.param(*found, id=f"{found[0]}-{name_of(found[1][found[2]].source)}")
+    for found in exercises()
+]
 
 
 SCOPES = ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.ListComp | ast.SetComp
@@ -78,10 +98,10 @@ def check_of(cells, stub):
     )
 
 
-def before(cells, stub, solution):
-    """The namespace that the exercise finds: only what its solution and check need is run."""
+def before(cells, stub, answers):
+    """The namespace that the exercise finds: only what the answers and the check need is run."""
     last = check_of(cells, stub)
-    wanted = needed(ast.parse(f"{solution}\n{cells[last].source}").body)
+    wanted = set().union(*(needed(ast.parse(f"{a}\n{cells[last].source}").body) for a in answers))
     kept, code = [], [c for c in cells[:last] if c.cell_type == "code" and c is not cells[stub]]
     for cell in reversed(code):
         parameters = "parameters" in cell.metadata.get("tags", ())
@@ -89,7 +109,7 @@ def before(cells, stub, solution):
             if parameters or names(node)[1] & wanted:
                 wanted = needed([node], wanted)
                 kept.insert(0, node)
-    namespace = {}
+    namespace = {"math": math, "np": np, "torch": torch}
     exec(compile(ast.Module(kept, []), "lesson", "exec"), namespace)
     return namespace
 
@@ -99,23 +119,51 @@ def solution_of(cells, stub):
     return SOLUTION.search(text).group(1)
 
 
-@pytest.mark.parametrize(("cells", "stub"), list(exercises()))
-def test_exercise(cells, stub, capsys):
-    stub_source, solution = cells[stub].source, solution_of(cells, stub)
-    check, name = cells[check_of(cells, stub)].source, name_of(stub_source)
-    given = before(cells, stub, solution)
-    wrong = f"{solution}\n_right = {name}\ndef {name}(*a):\n    return _right(*a) * 1.5 + 1\n"
-    for answer, says in ((stub_source, "○"), (solution, "✓"), (wrong, "✗")):
+def written(stub, body):
+    """The stub with an answer of the table in its gap."""
+    function, answer = function_of(stub), ast.parse(body).body
+    if len(answer) == 1 and isinstance(answer[0], ast.Expr):
+        answer = [ast.Return(answer[0].value)]
+    function.body = answer
+    return ast.unparse(ast.fix_missing_locations(function))
+
+
+@pytest.mark.parametrize(("name", "cells", "stub"), EXERCISES)
+def test_exercise(name, cells, stub, capsys):
+    source, check = cells[stub].source, cells[check_of(cells, stub)].source
+    table = ANSWERS.get(name, {}).get(name_of(source))
+    assert table, f"answers/{name}.py has no answers to {name_of(source)}"
+    right = [solution_of(cells, stub), *(written(source, body) for body in table["right"])]
+    wrong = {mistake: written(source, body) for mistake, body in table["wrong"].items()}
+    assert len(right) >= 3 and len(wrong) >= 3
+    given = before(cells, stub, [*right, *wrong.values()])
+
+    def said(answer):
         namespace = dict(given)
         exec(answer, namespace)
         exec(check, namespace)
-        assert f"{says} {name}" in capsys.readouterr().out
+        return capsys.readouterr().out
+
+    assert said(source).startswith(f"○ {name_of(source)} ")
+    for answer in right:
+        assert said(answer).startswith("✓ "), answer
+    hints = set()
+    for mistake, answer in wrong.items():
+        line = said(answer)
+        assert line.startswith("✗ ") and line.count("\n") == 1 and " stops" not in line, mistake
+        hints.add(line.partition(" Hint: ")[2])
+    assert len(hints) >= 2, "the second failure shows the second hint"
 
 
-@pytest.mark.parametrize(("cells", "stub"), list(exercises()))
-def test_a_solution_differs_from_its_stub_only_in_the_gap(cells, stub):
+def test_every_answer_of_the_table_is_an_exercises():
+    there = {(name, name_of(cells[stub].source)) for name, cells, stub in exercises()}
+    assert {(name, exercise) for name in ANSWERS for exercise in ANSWERS[name]} <= there
+
+
+@pytest.mark.parametrize(("name", "cells", "stub"), EXERCISES)
+def test_a_solution_differs_from_its_stub_only_in_the_gap(name, cells, stub):
     def head(source):
-        function = next(n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))
+        function = function_of(source)
         return function.name, ast.unparse(function.args), ast.get_docstring(function)
 
     assert head(cells[stub].source) == head(solution_of(cells, stub))

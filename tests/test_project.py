@@ -1,6 +1,7 @@
 """The project's files agree: dependencies, notebooks and their text, no place on one machine."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from jupyter_core.paths import jupyter_path
+from jupyterlab.commands import get_app_dir
+from jupyterlab_server.settings_utils import get_settings
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from lessons_lib import pairing
 from lessons_lib.press import runner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +29,13 @@ IMPORTED_AS = {
     "yaml": "pyyaml",
     "zmq": "pyzmq",
 }
-BROUGHT_ALONG = {"IPython": "ipykernel", "jinja2": "nbconvert"}  # by a dependency that needs them
+BROUGHT_ALONG = {  # by a dependency that needs them
+    "IPython": "ipykernel",
+    "jinja2": "nbconvert",
+    "jupyter_core": "jupyterlab",
+    "jupyter_server": "jupyterlab",
+    "jupyterlab_server": "jupyterlab",
+}
 
 
 # ---------------------------------------------------------------- dependencies
@@ -138,13 +147,33 @@ def test_a_disagreement_is_found(tmp_path, file, old, new, check):
         check(tmp_path)
 
 
+# ---------------------------------------------------------------- JupyterLab's settings
+
+
+def test_jupyterlab_keeps_pictures_and_shows_no_news(tmp_path):
+    """`make lab` names a folder whose settings JupyterLab reads, and its schemas know each of them."""
+    (folder,) = re.findall(r"--LabApp\.app_settings_dir=(\S+)", (ROOT / "Makefile").read_text())
+
+    def default(plugin, name):
+        found, _ = get_settings(
+            str(ROOT / folder),
+            str(Path(get_app_dir()) / "schemas"),
+            str(tmp_path),  # the user's own, of which there are none
+            schema_name=plugin,
+            labextensions_path=jupyter_path("labextensions"),
+        )
+        return found["schema"]["properties"][name]["default"]
+
+    assert default("@jupyter-widgets/jupyterlab-manager:plugin", "saveState") is True
+    assert default("@jupyterlab/apputils-extension:notification", "fetchNews") == "false"
+    overrides = json.loads((ROOT / folder / "overrides.json").read_text())
+    for plugin, values in overrides.items():
+        assert {name: default(plugin, name) for name in values} == values
+
+
 # ---------------------------------------------------------------- notebooks
 
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-
-
-def test_notebooks_are_stripped_and_in_step_with_their_text():
-    assert pairing.problems() == []
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
@@ -159,74 +188,6 @@ def test_parameters_are_literals_that_papermill_knows(path):
     ours = runner.defaults_of(nbformat.read(path, as_version=4))
     assert {"checkpoint", "device", "seed"} <= set(ours)
     assert set(inspect_notebook(str(path))) == set(ours)
-
-
-@pytest.fixture
-def lesson(tmp_path):
-    """A folder with one lesson in step."""
-    (tmp_path / "01_toy.py").write_text(
-        '# %% [markdown]\n# # Toy\n\n# %% tags=["parameters"]\nseed = 0\n\n# %%\nseed + 1\n'
-    )
-    assert pairing.sync(tmp_path) == ["01_toy.ipynb"]
-    assert pairing.problems(tmp_path) == []
-    return tmp_path / "01_toy.ipynb"
-
-
-def add_output(notebook):
-    notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="1")]
-
-
-def add_count(notebook):
-    notebook.cells[2].execution_count = 3
-
-
-def add_widgets(notebook):
-    notebook.metadata["widgets"] = {runner.STATE: {"state": {}}}
-
-
-def change_source(notebook):
-    notebook.cells[2].source = "seed + 2"
-
-
-def change_tags(notebook):
-    notebook.cells[1].metadata.tags = []
-
-
-def change_kind(notebook):
-    notebook.cells[2] = nbformat.v4.new_markdown_cell("seed + 1")
-
-
-@pytest.mark.parametrize(
-    "harm", [add_output, add_count, add_widgets, change_source, change_tags, change_kind]
-)
-def test_a_notebook_out_of_step_is_found(lesson, harm):
-    notebook = nbformat.read(lesson, as_version=4)
-    harm(notebook)
-    nbformat.write(notebook, lesson)
-    (problem,) = pairing.problems(lesson.parent)
-    assert ("stripped" if harm in (add_output, add_count, add_widgets) else "in step") in problem
-
-
-def test_a_lesson_without_its_text_or_notebook_is_found(lesson):
-    lesson.rename(lesson.with_stem("02_toy"))
-    said = " ".join(pairing.problems(lesson.parent))
-    assert "01_toy.py has no" in said and "02_toy.ipynb has no" in said
-
-
-def test_sync_does_not_overwrite_a_changed_notebook(lesson):
-    import os
-
-    notebook = nbformat.read(lesson, as_version=4)
-    change_source(notebook)
-    nbformat.write(notebook, lesson)
-    later = lesson.with_suffix(".py").stat().st_mtime + 10
-    os.utime(lesson, (later, later))
-    with pytest.raises(ValueError, match="keep the notebook with"):
-        pairing.sync(lesson.parent)
-    assert pairing.from_notebooks([lesson.name], lesson.parent) == ["01_toy.py"]
-    pairing.sync(lesson.parent)
-    assert pairing.problems(lesson.parent) == []
-    assert "seed + 2" in lesson.with_suffix(".py").read_text()
 
 
 # ---------------------------------------------------------------- nothing of one machine

@@ -1,0 +1,47 @@
+ANSWERS = {
+    "my_bound": {
+        "right": [
+            "B = [torch.tensor(0.0)]\nfor k, s in zip(K, S):\n    B.append(k * B[-1] + s)\nreturn torch.stack(B)",
+            "B = np.zeros(len(K) + 1)\nfor i in range(len(K)):\n    B[i + 1] = K[i] * B[i] + S[i]\nreturn B",
+            "B = [0]\nfor i in range(len(K)):\n    B.append(K[i] * B[i] + S[i])\nreturn B",
+        ],
+        "wrong": {
+            "the start left out": "B = [0.0]\nfor k, s in zip(K, S):\n    B.append(float(k * B[-1] + s))\nreturn B[1:]",
+            "the printed +1": "B = [0.0]\nfor k, s in zip(K, S):\n    B.append(float((k + 1) * B[-1] + s))\nreturn B",
+            "K (B + S)": "B = [0.0]\nfor k, s in zip(K, S):\n    B.append(float(k * (B[-1] + s)))\nreturn B",
+            "only the end": "B = 0.0\nfor k, s in zip(K, S):\n    B = k * B + s\nreturn B",
+            "from 0 to T": "B = [0.0]\nfor k, s in zip(K.flip(0), S.flip(0)):\n    B.append(float(k * B[-1] + s))\nreturn B",
+            "no K": "[0.0, *S.cumsum(0)]",
+        },
+    },
+    "resting_distance": {
+        "right": [
+            "if K >= 1:\n    return float('inf')\nreturn -S / (K - 1)",
+            "torch.tensor(S) * sum(K**n for n in range(500)) if K < 1 else torch.inf",
+        ],
+        "wrong": {
+            "no infinity": "S / (1 - K) if K != 1 else math.inf",
+            "a large number": "S / (1 - K) if K < 1 else 1e9",
+            "the sign": "S / (1 + K) if K < 1 else math.inf",
+            "S forgotten": "1 / (1 - K) if K < 1 else math.inf",
+            "minus infinity": "S / (1 - K) if K < 1 else -math.inf",
+        },
+    },
+    "largest_stretch": {
+        "right": [
+            "for _ in range(rounds):\n    v /= v.norm()\n    v = J.T @ (J @ v)\nreturn v.norm() ** 0.5",
+            "A = (J.T @ J).numpy()\nv = v.numpy()\nfor _ in range(rounds):\n    v = A @ v / np.linalg.norm(A @ v)\n"
+            "return np.linalg.norm(J.numpy() @ v)",
+            "torch.linalg.svdvals(J)[0]",
+        ],
+        "wrong": {
+            "J in place of JᵀJ": "for _ in range(rounds):\n    v = J @ v / (J @ v).norm()\nreturn (J @ v).norm()",
+            "the square": "for _ in range(rounds):\n    v = J.T @ (J @ v)\n    v = v / v.norm()\nreturn (J.T @ (J @ v)).norm()",
+            "never a unit vector": "for _ in range(rounds):\n    v = J.T @ (J @ v)\nreturn (J @ v).norm()",
+            "no round": "(J @ v).norm() / v.norm()",
+            "the largest entry": "J.abs().max()",
+            "the eigenvalue": "torch.linalg.eigvals(J).abs().max()",
+            "a vector": "for _ in range(rounds):\n    v = J.T @ (J @ v)\n    v = v / v.norm()\nreturn J @ v",
+        },
+    },
+}
