@@ -47,11 +47,12 @@ from .studies.guided import (
 FILE, FOLDER = DATA / "guidance.json", DATA / "guidance"
 CACHE = BUILD / "chains"
 WEIGHT = 500.0  # λ, wherever it is not tried
-WEIGHTS = (0.0, 100.0, 250.0, 500.0, 1000.0)
+WEIGHTS = (0.0, 150.0, 500.0, 1500.0)
 FIRST = "faces-sn"  # the family of all that is not about families
-LONG = "faces-gan"
+TRIED = ("smile", "glasses")  # under every λ
+LONG, LONG_WISHES = "faces-gan", ("glasses",)
 FACTORS = ("smile", "glasses", "beard", "age", "hair_color")  # whose mixing is reported
-SHOWN = 8  # rounds between two pictures of a chain
+SHOWN = 4  # rounds between two pictures of a chain
 GUIDES = {"DPS": dps, "MPGD": mpgd, "FreeDoM": freedom}
 STRENGTHS = (0.1, 0.3, 1.0, 3.0)  # of a rival's guide, of which it is given its own best
 
@@ -88,7 +89,7 @@ def run(
 
 
 def _kept(found: Chains) -> Run:
-    frames = torch.stack(found.pictures[::SHOWN])
+    frames = torch.stack(found.pictures[SHOWN - 1 :: SHOWN])
     return Run(drawn(found).half(), frames, norm(found), found.of("energy"), found.of("accepted"))
 
 
@@ -150,7 +151,7 @@ def weights(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     """λ against what is met, diversity and norm, on one family; frames of every run for the widget."""
     free = unguided(family(FIRST), 2 * n, held_out_seed("guidance", seed + 1))
     table: dict[str, dict] = {}
-    for wish in WISHES:
+    for wish in TRIED:
         for weight in WEIGHTS:
             made = Run(*remembered(cache, _key(FIRST, wish, weight, n, rounds, seed), partial(
                 run, FIRST, wish, weight, n, rounds, seed, by)))  # fmt: skip
@@ -164,7 +165,7 @@ def weights(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
 def long(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     """Chains until they agree: rank-R̂ and ESS of the energy and of five factors."""
     table = {}
-    for wish in WISHES:
+    for wish in LONG_WISHES:
         key = _key(LONG, wish, WEIGHT, n, rounds, seed) | {"long": True}
 
         def make(wish=wish) -> tuple:
@@ -172,7 +173,7 @@ def long(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
                 family(LONG), by.clip, WISHES[wish].text, WEIGHT, n, rounds,
                 burn_in=rounds // 4, seed=held_out_seed("guidance", seed), thin=rounds,
             )  # fmt: skip
-            after = torch.stack(found.pictures)  # (draws, B, 3, H, W)
+            after = torch.stack(found.pictures[rounds // 4 :])  # (draws, B, 3, H, W)
             read = readings(after.flatten(0, 1).float(), "faces", by.critic)
             factors = {k: read[k].view(after.shape[:2]) for k in FACTORS}
             return found.of("energy")[rounds // 4 :], factors, after[:: max(1, len(after) // 16)]
@@ -302,8 +303,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.chains", description=__doc__)
     parser.add_argument("tables", nargs="*", help=f"{', '.join(TABLES)}; by default all")
     parser.add_argument("--chains", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=60, help="of every chain but the long ones")
-    parser.add_argument("--long-rounds", type=int, default=800)
+    parser.add_argument("--rounds", type=int, default=40, help="of every chain but the long ones")
+    parser.add_argument("--long-rounds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=CACHE)
     args = parser.parse_args()

@@ -1,14 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation
-#   kernelspec:
-#     display_name: Python 3 (ipykernel)
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # 10 · Plug-and-play guidance: sampling codes under an energy
 #
@@ -314,39 +303,51 @@ lesson.record("the posterior's own λE", lam * at_02(truth).mean());
 #     draws.append(z)
 # ```
 #
-# Take a target on two states, 0 and 1, with probabilities ¾ and ¼. The proposal is always the other state; it is
-# accepted with min(1, π(new)/π(old)). What share of its `draws` is state 0? And what would be right?
+# Write the list as it should be. `start` is where the chain is, `proposals` are the moves' ends and `accepted`
+# says of each whether it was taken.
 
 # %% tags=["exercise"]
-def shares_of_state_0():
-    """(share in the list as written, share when the list is written right): two numbers."""
+def draws_of(start, proposals, accepted):
+    """The chain's draws, one a move, as a list of numbers; `start` itself is none of them."""
     return None
 
 
 # %%
-def right_shares_of_state_0():
-    return torch.tensor([0.5, 0.75], dtype=torch.float64)
+def right_draws_of(start, proposals, accepted):
+    draws, z = [], start
+    for proposal, taken in zip(proposals, accepted, strict=True):
+        z = proposal if taken else z
+        draws.append(z)
+    return draws
 
 
 lesson.exercise(
-    shares_of_state_0,
-    right_shares_of_state_0,
-    [()],
-    ["Every accepted move goes to the other state.", "A rejected move is a draw too: z once more."],
+    draws_of,
+    right_draws_of,
+    [
+        (0.5, [1.0, 2.0, 3.0, 4.0], [False, True, False, False]),
+        (0.0, [1.0, 0.0, 1.0], [True, True, False]),
+    ],
+    ["A rejected move is a draw too: z once more.", "Append z after the `if`, in every round."],
 );
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>Accepted moves alternate: 0, 1, 0, 1, …</details>
-# <details><summary>Hint 2</summary>A rejection means: the next draw is z again.</details>
+# <details><summary>Hint 1</summary>A rejection means: the next draw is z again.</details>
+# <details><summary>Hint 2</summary>`draws.append(z)` belongs after the `if`, not into it.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
-# def shares_of_state_0():
-#     return 0.5, 0.75
+# def draws_of(start, proposals, accepted):
+#     draws, z = [], start
+#     for proposal, taken in zip(proposals, accepted):
+#         if taken:
+#             z = proposal
+#         draws.append(z)
+#     return draws
 # ```
 #
-# Rejections are how a chain stays longer where the density is high. A list without them is of another
-# distribution.
+# Rejections are how a chain stays longer where the density is high. Take two states of probabilities ¾ and ¼, and
+# always propose the other one. The list as published has each of them half of the time.
 # </details>
 
 # %% [markdown]
@@ -434,7 +435,7 @@ for name, wishes in board["families"].items():
 
 # %%
 fig, axes = plots.figure(1, 3, width=14, height=3.8)
-for wish, colour in zip(guided.WISHES, (plots.P, plots.D, plots.NOISE), strict=True):
+for wish, colour in zip(chains.TRIED, (plots.P, plots.D), strict=True):
     found = board["weights"][wish]
     at = [float(v) for v in found]
     for ax, key in zip(axes, ("met", "diversity", "norm"), strict=True):
@@ -456,7 +457,7 @@ for wish, found in board["weights"].items():
 
 
 # %% [markdown]
-# Move through the chains yourself: each column is a chain, the round is that after burn-in.
+# Move through the chains yourself: each column is a chain, and a frame is the state after some more rounds; the first half is burn-in.
 
 # %%
 def frames(wish, weight, frame):
@@ -467,7 +468,7 @@ def frames(wish, weight, frame):
 
 last = len(chains.pictures("glasses-500")) - 1
 explore(
-    frames, wish=choice(list(guided.WISHES), "glasses"), weight=choice(list(chains.WEIGHTS), 500.0, "λ"),
+    frames, wish=choice(list(chains.TRIED), "glasses"), weight=choice(list(chains.WEIGHTS), 500.0, "λ"),
     frame=slider(0, last, last, 1, f"frame, every {chains.SHOWN} rounds"),
 )  # fmt: skip
 

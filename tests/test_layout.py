@@ -21,7 +21,7 @@ FLOORS = [
     {"judges"},
     {"methods"},
     {"studies"},
-    {"pages", "bench", "doctor", "pairing", "scoreboard", "recipes"},
+    {"pages", "bench", "chains", "doctor", "pairing", "scoreboard", "recipes"},
 ]
 BESIDE = {"worlds", "plots", "lesson", "press", "widgets"}  # these import each other at most
 LONGEST = 400  # lines of a library file

@@ -96,7 +96,7 @@ class Chains:
     z: the codes where they are now, of B chains. round: how many rounds they have gone.
     step: of each chain, (B,), tuned in the burn-in.
     kept: codes after burn-in, flat, (B, d) in float32, of every `thin`-th round: these are the draws.
-    pictures: (B, 3, H, W) in half precision, of every round after burn-in.
+    pictures: (B, 3, H, W) in half precision, of every round.
     history: of every round, {"energy", "accepted", "norm"}, (B,) each: E without λ, 0 or 1, and
         ‖z‖²/d.
     here: what is known of z, under which seed and weight.
@@ -223,19 +223,20 @@ def _entered(chains: Chains, here: At, took: Tensor, weight: float, asked: Setti
         "accepted": took.double(),
         "norm": here.z.square().mean(1),
     }
-    after = chains.round - asked.burn_in
-    kept, pictures = chains.kept, chains.pictures
-    if after >= 0:
-        pictures = (*pictures, here.pictures.half())
-        kept = kept if after % asked.thin else (*kept, here.z.float())
+    after, kept = chains.round - asked.burn_in, chains.kept
+    if after >= 0 and after % asked.thin == 0:
+        kept = (*kept, here.z.float())
+    pictures = (*chains.pictures, here.pictures.half())
     return replace(chains, kept=kept, pictures=pictures, history=(*chains.history, entry))
 
 
 def _known(chains: Chains, drawn: int, weight: float) -> At | None:
     """What is known of the codes as they are, if under the same augmentations; λ may have grown."""
-    if chains.here is None or chains.here[0] != drawn or not chains.here[1]:
+    if chains.here is None or chains.here[0] != drawn:
         return None
     _, before, at = chains.here
+    if before == weight:
+        return at
     return at._replace(energy=at.energy * (weight / before), slope=at.slope * (weight / before))
 
 

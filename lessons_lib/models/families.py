@@ -53,12 +53,17 @@ class SecondMoment(nn.Module):
         return self.out(F.silu(self.norm(self.block(features, temb)))).float().clamp(-14, 3)
 
 
+NEARLY = 0.999  # ᾱ of the first noise levels
+LAST = 4 / 255 * (math.pi / 2) ** 0.5
+
+
 class Optimal(NamedTuple):
     """The σ that is best for a step (Bao et al. 2022, Theorem 3), of DDIM's family of any η:
 
         σ² = λ² + (√ᾱ' - √((1-ᾱ'-λ²) ᾱ/(1-ᾱ)))² Cov[x_0 | x_t],  λ = σ_t(η) of the schedule.
 
-    r: (B, *shape), E[(v - v_θ)²]; Cov[x_0 | x_t] = (1-ᾱ) r, in [0, 1] for pictures in [-1, 1].
+    r: (B, *shape), E[(v - v_θ)²]; Cov[x_0 | x_t] = (1-ᾱ) r, in [0, 1] for pictures in [-1, 1]. Of a step to
+        the first noise levels σ is at most `LAST`, as in the paper: what it adds there is seen.
     """
 
     r: Tensor
@@ -68,7 +73,8 @@ class Optimal(NamedTuple):
         least = eta**2 * (1 - a_to) / (1 - a) * (1 - a / a_to)
         reach = a_to.sqrt() - ((1 - a_to - least).clamp_min(0) * a / (1 - a)).sqrt()
         spread = ((1 - a).to(self.r) * self.r).clamp(0, 1)
-        return (least.to(self.r) + reach.square().to(self.r) * spread).sqrt()
+        sigma = (least.to(self.r) + reach.square().to(self.r) * spread).sqrt()
+        return torch.where(a_to > NEARLY, sigma.clamp_max(LAST), sigma)
 
 
 class OptimalSigma(Denoiser):

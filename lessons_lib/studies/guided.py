@@ -38,7 +38,7 @@ WISHES = {
     "beard": Wish("a person with a beard", "beard", 0.3),
 }
 # Steps of G: a few are enough for a chain.
-FAMILIES = {"faces-sn": 6, "t2i": 6, "faces-gan": 4, "faces-ae": 6}
+FAMILIES = {"t2i": 6, "faces-ae": 6, "faces-gan": 4, "faces-sn": 6}
 SAID = "a person"  # to a family that must be told something
 
 
