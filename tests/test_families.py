@@ -14,7 +14,9 @@ from lessons_lib.cards import OWN_WEIGHTS, CheckpointError, digest
 from lessons_lib.code import Code
 from lessons_lib.encoder import invert
 from lessons_lib.methods import energies, guidance
+from lessons_lib.models import low_rank
 from lessons_lib.models.families import (
+    LAST,
     Autoencoder,
     DenoisingGan,
     Mapping,
@@ -94,10 +96,11 @@ def test_of_one_gaussian_the_best_sigma_is_the_chain_s_own_deviation():
 def test_sigma_is_each_pixel_s_own_in_decode_and_encode():
     g = Sampler(sn(), 5, 1.0)
     z = g.draw(2, seed=0)
-    step = list(g.trajectory(z))[3]
-    sigma = step.noise / z.eps[3]
-    assert sigma.std() > 1e-2 * sigma.mean() and sigma.min() >= g.sigma[3]
-    ends = g.schedule.a[3].item(), g.schedule.a_to[3].item()
+    steps = list(g.trajectory(z))
+    step, sigma = steps[2], steps[2].noise / z.eps[2]
+    assert sigma.std() > 1e-3 * sigma.mean() and sigma.min() >= g.sigma[2]
+    assert (steps[3].noise / z.eps[3]).max() <= LAST + 1e-12  # to t = 0, where noise is seen
+    ends = g.schedule.a[2].item(), g.schedule.a_to[2].item()
     wanted = g.denoiser.predict(step.x, step.t).sigma(*ends, 1.0)
     assert_close(sigma, wanted)
     x = randn(2, 3, SIDE, SIDE).clamp(-1, 1)
@@ -251,6 +254,20 @@ def test_additions_of_low_rank_are_nothing_at_first_and_merge_to_a_plain_network
     assert_close(net(x, t).sample, changed, rtol=0, atol=1e-5)
 
 
+def test_a_lower_rank_is_the_nearest_and_fits_into_a_higher():
+    one = {"a.up": randn(6, 4), "a.down": randn(4, 9, seed=1), "b": randn(3)}
+    assert_close(
+        low_rank.cut(one, 4)["a.up"] @ low_rank.cut(one, 4)["a.down"], one["a.up"] @ one["a.down"]
+    )
+    two = low_rank.cut(one, 2)
+    assert two["a.up"].shape == (6, 2) and two["a.down"].shape == (2, 9) and two["b"] is one["b"]
+    s = torch.linalg.svdvals(one["a.up"] @ one["a.down"])
+    missed = (one["a.up"] @ one["a.down"] - two["a.up"] @ two["a.down"]).norm()
+    assert_close(missed, s[2:].norm())
+    again = low_rank.fitted(two, one)
+    assert_close(again["a.up"] @ again["a.down"], two["a.up"] @ two["a.down"])
+
+
 # ---------------------------------------------------------------- on disk
 
 
@@ -268,9 +285,9 @@ def home(tmp_path_factory):
     export(Run.resume(base, folder / "none"), folder / "base")
     made = {
         "sn": SecondMoments("sn", network_name="base", size=16),
-        "gan": DenoisingGans("gan", network_name="base", size=16, rank=2, latent=5),
+        "gan": DenoisingGans("gan", network_name="base", size=16, rank=2, kept=1, latent=5),
         "autoencoder": Autoencoders(
-            "autoencoder", network_name="base", size=16, rank=2, prior_steps=2, pool=256
+            "autoencoder", network_name="base", size=16, rank=2, kept=1, prior_steps=2, pool=256
         ),
     }  # fmt: skip
     pictures = lambda self, pools: lambda seen, n, gen: torch.rand((n, 3, 16, 16), generator=gen)  # noqa: E731
@@ -299,7 +316,11 @@ def test_a_family_is_loaded_as_it_was_saved(home, name):
 
 def _recipe(name):
     kinds = {"sn": SecondMoments, "gan": DenoisingGans, "autoencoder": Autoencoders}
-    more = {"sn": {}, "gan": {"rank": 2, "latent": 5}, "autoencoder": {"rank": 2}}[name]
+    more = {
+        "sn": {},
+        "gan": {"rank": 2, "kept": 1, "latent": 5},
+        "autoencoder": {"rank": 2, "kept": 1},
+    }[name]
     return kinds[name](name, network_name="base", size=16, **more)
 
 

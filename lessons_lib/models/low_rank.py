@@ -44,6 +44,29 @@ def learnt(net: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
 
 
+def cut(tensors: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
+    """The same additions of a lower rank, nearest to them (Eckart & Young 1936), and the rest as it is."""
+    out = dict(tensors)
+    for name in [k for k in tensors if k.endswith(".up")]:
+        down = name.removesuffix("up") + "down"
+        u, s, v = torch.linalg.svd(tensors[name].double() @ tensors[down].double(), False)
+        root = s[:rank].sqrt()
+        out[name], out[down] = u[:, :rank] * root, root[:, None] * v[:rank]
+    return out
+
+
+def fitted(small: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Additions of a lower rank in the place of the first of `own`, whose others then add nothing."""
+    out = dict(small)
+    for name in [k for k in small if k.endswith(".up")]:
+        down, rank = name.removesuffix("up") + "down", small[name].shape[1]
+        out[name] = torch.zeros_like(own[name])
+        out[name][:, :rank] = small[name]
+        out[down] = own[down].clone()
+        out[down][:rank] = small[down]
+    return out
+
+
 def merge(net: nn.Module) -> nn.Module:
     """Add the additions to the weights, in place, so that the network is a plain one again; returns it."""
     for layer in list(net.modules()):
