@@ -7,8 +7,11 @@ falls on both; the median of the pairs' ratios is printed, with the smallest and
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 
 import torch
 import torch.nn.functional as F
@@ -23,9 +26,10 @@ from .judges.peers import _pipeline, cycle_pipeline
 from .judges.timing import ratios, seconds, show
 from .methods.asyrp import Asyrp
 from .methods.editing import text_edit
+from .methods.memory import frugal
 from .methods.training import new_f_t
 from .models.unet import UNet
-from .sampler import Sampler
+from .sampler import Sampler, final
 from .schedule import Schedule, trailing
 
 
@@ -56,6 +60,8 @@ def main() -> None:
         sampling(model, args.steps, batch, args.repeats)
     for batch in (1, 8):
         asyrp(model, batch, args.repeats)
+    if args.device == "cpu":
+        backwards(args.checkpoint, args.threads)
     known = quickest(known_work(model.device))
     for batch in (1, 8, 32):
         rate_share(model, batch, args.repeats, *known)
@@ -115,6 +121,36 @@ def asyrp(model: UNet, batch: int, repeats: int) -> None:
         show(f"asyrp step {where}, batch {batch} / plain step", found, f"at most {most}")
     found = ratios(step(0, two_passes), step(0, edit), repeats)
     show(f"two whole passes, batch {batch} / asyrp step", found, "at least 1.15")
+
+
+def backwards(name: str, threads: int, steps: int = 25, kept: int = 8) -> None:
+    """The slope of a picture in its code through `steps` steps: the memory and time of a backward pass that
+    keeps `kept` of them, over those of a plain one. Each in a process of its own, whose peak is measured."""
+    found = {}
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for spared in (True, False) * 3:
+            one = pool.submit(_slope, name, threads, steps, kept if spared else steps).result()
+            found.setdefault(spared, []).append(one)
+    for i, (what, most) in enumerate((("memory", 0.4), ("time", 1.5))):
+        shares = sorted(a[i] / b[i] for a, b in zip(found[True], found[False], strict=True))
+        show(f"slope through {steps} steps, {kept} kept / plain, {what}", shares, f"at most {most}")
+
+
+def _slope(name: str, threads: int, steps: int, kept: int) -> tuple[float, float]:
+    """(bytes above those of a pass without a slope, seconds) of one slope of four pictures."""
+    import resource
+
+    torch.set_num_threads(threads)
+    g = Sampler(load(name), steps, 1.0)
+    z, times = g.draw(4, seed=0), g.schedule.t.tolist()
+    edit = plain if kept == steps else frugal(plain, kept, times)
+    g.decode(z)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    x_T = z.x_T.clone().requires_grad_()
+    final(g.walk(x_T, z.noise, 0, edit)).x_to.square().sum().backward()
+    spent = time.perf_counter() - start
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, spent
 
 
 def text_editing(model: UNet, steps: int, batch: int, repeats: int) -> None:

@@ -46,15 +46,15 @@ from .studies.guided import (
 
 FILE, FOLDER = DATA / "guidance.json", DATA / "guidance"
 CACHE = BUILD / "chains"
-WEIGHT = 500.0  # λ, wherever it is not tried
-WEIGHTS = (0.0, 150.0, 500.0, 1500.0)
+WEIGHT = 1000.0  # λ, wherever it is not tried
+WEIGHTS = (100.0, 300.0, 1000.0)
 FIRST = "faces-sn"  # the family of all that is not about families
 TRIED = ("smile", "glasses")  # under every λ
 LONG, LONG_WISHES = "faces-gan", ("glasses",)
 FACTORS = ("smile", "glasses", "beard", "age", "hair_color")  # whose mixing is reported
-SHOWN = 4  # rounds between two pictures of a chain
+SHOWN = 6  # rounds between two pictures of a chain
 GUIDES = {"DPS": dps, "MPGD": mpgd, "FreeDoM": freedom}
-STRENGTHS = (0.1, 0.3, 1.0, 3.0)  # of a rival's guide, of which it is given its own best
+STRENGTHS = (0.1, 0.5, 2.0)  # of a rival's guide, of which it is given its own best
 
 
 class Judges(NamedTuple):
@@ -83,7 +83,7 @@ def run(
     g = family(name)
     found = chain(
         g, by.clip, WISHES[wish].text, weight, n, rounds,
-        burn_in=rounds // 2, seed=held_out_seed("guidance", seed), thin=rounds, part=part,
+        burn_in=2 * rounds // 3, seed=held_out_seed("guidance", seed), thin=rounds, part=part,
     )  # fmt: skip
     return _kept(found)
 
@@ -137,7 +137,8 @@ def families(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
             made = Run(*remembered(cache, _key(name, wish, WEIGHT, n, rounds, seed), partial(
                 run, name, wish, WEIGHT, n, rounds, seed, by)))  # fmt: skip
             rows[wish] = row(made.images, wish, free, by) | {
-                "norm": rounded(made.norm.mean()), "accepted": rounded(made.accepted[rounds // 2 :].mean()),
+                "norm": rounded(made.norm.mean()),
+                "accepted": rounded(made.accepted[2 * rounds // 3 :].mean()),
                 "before": row(free, wish, free, by),
             }  # fmt: skip
             sheet.append(made.images.float())
@@ -152,11 +153,12 @@ def weights(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     free = unguided(family(FIRST), 2 * n, held_out_seed("guidance", seed + 1))
     table: dict[str, dict] = {}
     for wish in TRIED:
+        table[wish] = {"0": row(free, wish, free, by) | {"norm": 1.0}}
         for weight in WEIGHTS:
             made = Run(*remembered(cache, _key(FIRST, wish, weight, n, rounds, seed), partial(
                 run, FIRST, wish, weight, n, rounds, seed, by)))  # fmt: skip
             found = row(made.images, wish, free, by) | {"norm": rounded(made.norm.mean())}
-            table.setdefault(wish, {})[str(weight)] = found
+            table[wish][f"{weight:g}"] = found
             print(f"λ = {weight:g}, {wish}: {found}", flush=True)
             save_pictures(FOLDER / f"{wish}-{weight:g}.webp", made.frames[:, :6].float())
     return table
@@ -231,13 +233,14 @@ def parts(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     }  # fmt: skip
     table, sheet = {}, []
     for name, part in which.items():
-        weight = 0.0 if name == "nothing" else WEIGHT
-        key = _key(FIRST, wish, weight, n, rounds, seed) | ({} if part is None else {"part": name})
-        make = partial(run, FIRST, wish, weight, n, rounds, seed, by, part)
-        made = Run(*remembered(cache, key, make))
-        table[name] = row(made.images, wish, free, by)
+        key = _key(FIRST, wish, WEIGHT, n, rounds, seed) | ({} if part is None else {"part": name})
+        make = partial(run, FIRST, wish, WEIGHT, n, rounds, seed, by, part)
+        images = (
+            free[:n] if name == "nothing" else Run(*remembered(cache, key, make)).images.float()
+        )
+        table[name] = row(images, wish, free, by)
         print(f"{name}: {table[name]}", flush=True)
-        sheet.append(made.images.float())
+        sheet.append(images)
     save_pictures(FOLDER / "parts.webp", torch.stack(sheet)[:, :12])
     return table
 
@@ -303,8 +306,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.chains", description=__doc__)
     parser.add_argument("tables", nargs="*", help=f"{', '.join(TABLES)}; by default all")
     parser.add_argument("--chains", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=40, help="of every chain but the long ones")
-    parser.add_argument("--long-rounds", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=60, help="of every chain but the long ones")
+    parser.add_argument("--long-rounds", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=CACHE)
     args = parser.parse_args()

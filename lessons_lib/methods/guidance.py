@@ -155,8 +155,9 @@ def sample(
         burn-in, from a tenth of it on.
     chains: how many, from unguided codes; or codes to begin from; or Chains to go on with: the same bits as
         if never stopped.
-    settings: step, h of pCN (0.3) or σ of the paper's rule; in the burn-in each chain finds its own, at which
-        it accepts 57 in 100 moves, if its rule rejects any. burn_in: rounds that are no draws (20). seed.
+    settings: step, h of pCN (0.3) or σ of the paper's rule. burn_in: rounds that are no draws (20). In their
+        first half λ grows and every move is taken; in the second each chain finds its own step, at which it
+        accepts 57 in 100 moves, if its rule rejects any. seed.
         rule: `moves.pcn_langevin`, or another of `moves`. cond. plain_steps: see
         `energy_of_codes`. part: an orthogonal projection of codes (B, d), outside of which they stay.
         refresh: rounds under the same augmentations (10), which need one evaluation each and not two.
@@ -201,7 +202,7 @@ def _round(chains: Chains, target: Target, weight: float, asked: Settings) -> Ch
         there, log_accept = asked.rule(inner, some, chains.step, asked.part(noise), drawn)
         there = there._replace(z=z - inner.z + there.z)
     took = torch.ones_like(here.energy, dtype=torch.bool)
-    if log_accept is not None:
+    if log_accept is not None and n >= asked.burn_in // 2:
         took = threshold.log() < log_accept  # (B,)
     here = At(
         *(
@@ -209,7 +210,8 @@ def _round(chains: Chains, target: Target, weight: float, asked: Settings) -> Ch
             for a, b in zip(there, here, strict=True)
         )
     )
-    step = chains.step if n >= asked.burn_in else _tuned(chains.step, log_accept)
+    tuning = asked.burn_in // 2 <= n < asked.burn_in
+    step = _tuned(chains.step, log_accept) if tuning else chains.step
     return replace(
         _entered(chains, here, took, weight, asked),
         z=like(chains.z, here.z), round=n + 1, step=step, here=(drawn, weight, here),
