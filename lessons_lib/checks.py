@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .sampler import Sampler
 
 
+LARGEST = 20  # predicted and noisy images leave [-1, 1]; beyond this they are 0 to 255 levels
+
+
 def whole(value, low: int, high: float = float("inf")) -> bool:
     """Whether `value` is a whole number (no bool) from low to high."""
     return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
@@ -51,6 +54,11 @@ def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, co
     width = getattr(denoiser, "text_width", None)
     if width is not None:
         _check_texts(cond, width)
+    if cond is None and getattr(denoiser, "needs_label", False):
+        raise ValueError(
+            f"This model draws what a label says: give cond, a tensor (B,) of whole numbers from 0 to "
+            f"{max(denoiser.labels)}, one for each image."
+        )
 
 
 def _check_times(denoiser: Denoiser, t: int | Tensor, images: int) -> None:
@@ -77,12 +85,24 @@ def _check_texts(cond: Tensor | None, width: int) -> None:
 def checked_images(sampler: Sampler, x: Tensor, cond: Tensor | None = None) -> Tensor:
     """x (B, *shape) on the sampler's device and in its dtype.
 
-    Raises ValueError, in one sentence, for what is no finite batch of this model's x, or its condition.
+    Raises ValueError, in one sentence, for what is no finite batch of this model's x, or its condition,
+    and for levels from 0 to 255 where the model's x are pictures.
     """
     check_input(sampler.denoiser, x, cond=cond)
     if not x.isfinite().all():
-        raise ValueError("x has values that are not finite.")
+        raise ValueError("x has values that are not finite: give finite images in [-1, 1].")
+    if x.ndim == 4 and getattr(sampler.denoiser, "codec", None) is None:
+        check_levels(x, "x")
     return x.to(sampler.denoiser.device, sampler.dtype)
+
+
+def check_levels(x: Tensor, name: str) -> None:
+    """Raise ValueError for pictures with values beyond LARGEST, which are levels from 0 to 255."""
+    if x.abs().max() > LARGEST:
+        raise ValueError(
+            f"{name} has values up to {x.abs().max().item():.0f}: images are in [-1, 1]; levels from "
+            "0 to 255 become so by `x / 127.5 - 1`."
+        )
 
 
 def for_each(cond: Tensor | None, n: int) -> Tensor | None:

@@ -46,6 +46,7 @@ class Denoiser:
     codec: between pictures and the latents that it diffuses. prompts: from texts to its `cond`.
     text_width: E of the texts that it must be given.
     world: the name of the world whose pictures it learnt. labels: those that `cond` may hold.
+    needs_label: whether it must be given one, as a model none of whose labels means 'no label'.
     """
 
     shape: torch.Size
@@ -56,6 +57,7 @@ class Denoiser:
     text_width: int | None = None
     world: str | None = None
     labels: tuple[int, ...] = ()
+    needs_label: bool = False
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         """ε (B, *shape) of x at t; each model's own, and NotImplementedError without one."""
@@ -84,7 +86,7 @@ class Denoiser:
     def bring_along(self, denoiser: Denoiser) -> None:
         """Take over what another model brings along: for a wrapper around it."""
         self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
-        for name in ("codec", "prompts", "text_width", "world", "labels"):
+        for name in ("codec", "prompts", "text_width", "world", "labels", "needs_label"):
             setattr(self, name, getattr(denoiser, name, getattr(Denoiser, name)))
 
 

@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import check_levels
+
 if TYPE_CHECKING:
     from .evaluators import Clip, Critic
 
 AT_ONCE = 64  # pictures given to a network together, so that large sets need no more memory
-LARGEST = 20  # predicted and noisy images leave [-1, 1]; beyond this they are 0 to 255 levels
 SSIM_WINDOW = 11  # pixels: 3.5 standard deviations of 1.5 pixels to each side
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # images x, y (B, C, H, W) -> (B,)
@@ -327,11 +328,7 @@ def checked(x: Tensor, name: str, smallest: int = 1) -> Tensor:
         )
     if not x.isfinite().all():
         raise ValueError(f"{name} holds NaN or infinity: give finite images in [-1, 1].")
-    if x.abs().max() > LARGEST:
-        raise ValueError(
-            f"{name} has values up to {x.abs().max().item():.0f}: images are in [-1, 1]; levels from "
-            "0 to 255 become so by `x / 127.5 - 1`."
-        )
+    check_levels(x, name)
     return x if x.dtype == torch.float64 else x.float()
 
 
