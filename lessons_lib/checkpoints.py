@@ -173,7 +173,9 @@ def find(name: str | Path) -> Path:
     if text.count("/") == 1 and not text.startswith((".", "/", "~")) and not path.parent.is_dir():
         return _download(text)
     if len(path.parts) > 1:
-        raise CheckpointError(f"There is no folder {path.absolute()}: give {_known()}.")
+        raise CheckpointError(
+            f"There is no model {text!r}, because there is no folder {path.absolute()}: give {_known()}."
+        )
     close = difflib.get_close_matches(text, names(), 1)
     guess = f" Did you mean {close[0]!r}?" if close else ""
     raise CheckpointError(f"There is no model {text!r}.{guess} Give {_known()}.")
@@ -351,13 +353,15 @@ def _variant(path: Path) -> str | None:
 
 @contextmanager
 def no_progress_bar() -> Iterator[None]:
-    """No bar by transformers for a load of a second, in a notebook least of all."""
-    from transformers.utils import logging
+    """No bar by transformers or diffusers for a load of a second, in a notebook least of all."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    shown = [one for one in (of_transformers, of_diffusers) if one.is_progress_bar_enabled()]
+    for one in shown:
+        one.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
-            logging.enable_progress_bar()
+        for one in shown:
+            one.enable_progress_bar()

@@ -31,6 +31,25 @@ def checked_seed(seed: int) -> int:
     return seed
 
 
+def check_denoiser(denoiser: Denoiser) -> None:
+    """Raise ValueError for what cannot be asked for an ε, such as a model's name."""
+    if not callable(denoiser) or not all(hasattr(denoiser, k) for k in ("shape", "alpha_bar")):
+        raise ValueError(
+            f"The denoiser is {denoiser!r}: give a model, such as `load('faces')`, or a function with "
+            "shape, alpha_bar and device."
+        )
+
+
+def checked_answer(x: Tensor) -> Tensor:
+    """What a sampler computed. Raises ValueError if it is not finite."""
+    if not x.isfinite().all():
+        raise ValueError(
+            "The result is not finite, because the model's answer is not, or grew beyond what "
+            f"{str(x.dtype).removeprefix('torch.')} holds: look at what the model gives, or use another dtype."
+        )
+    return x
+
+
 def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, cond=None) -> None:
     """Raise ValueError, in one sentence, for what the denoiser does not take.
 
@@ -40,7 +59,7 @@ def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, co
     if not isinstance(x, Tensor) or not x.is_floating_point():
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"x is {kind}: give a floating-point tensor of images in [-1, 1].")
-    if tuple(x.shape[1:]) != shape or len(x) == 0:
+    if x.ndim == 0 or tuple(x.shape[1:]) != shape or len(x) == 0:
         raise ValueError(
             f"x has shape {tuple(x.shape)}: this model takes (B, {', '.join(map(str, shape))})."
         )

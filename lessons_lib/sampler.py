@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import check_input, checked_seed, whole
+from .checks import check_denoiser, check_input, checked_answer, checked_seed, whole
 from .code import Code, Edit, Eps, Step, plain
 from .denoisers import Denoiser, predict
 from .encoder import Path, encode, posterior
@@ -39,7 +39,7 @@ class Sampler:
     t_boost: only the steps at and below this time are stochastic (see `intervals`); None is all.
     sigma: (S,), what that comes to: σ_t(η), or 0.
 
-    Raises ValueError for steps, an η or a dtype that no sampler has.
+    Raises ValueError for what is no denoiser, and for steps, an η or a dtype that no sampler has.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Sampler:
         dtype: torch.dtype = torch.float64,
         t_boost: int | None = None,
     ):
+        check_denoiser(denoiser)
         self.denoiser, self.eta, self.dtype, self.t_boost = denoiser, eta, dtype, t_boost
         table = denoiser.alpha_bar
         self.schedule = schedule or Schedule.of(table, even(len(table), steps))
@@ -103,9 +104,10 @@ class Sampler:
     def decode(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x = G(z), (B, *shape).
 
-        Raises ValueError, in one sentence, for a code of other steps or images than this sampler's.
+        Raises ValueError, in one sentence, for a code of other steps or images than this sampler's, and
+        where the model's answer is not finite.
         """
-        return final(self.trajectory(z, edit, cond)).x_to
+        return checked_answer(final(self.trajectory(z, edit, cond)).x_to)
 
     def path(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x at every level from x_T to x_0, (S+1, B, *shape)."""

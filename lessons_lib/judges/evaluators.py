@@ -159,7 +159,7 @@ class Critic:
 
         Choices are their numbers, yes-or-no factors probabilities, the others within their range.
         """
-        target, judged = WORLDS[world], self(x)
+        target, judged = _learnt(world), self(x)
         values = {}
         for f, place in columns(WORLDS[head_of(target)]):
             out = judged.factors[head_of(target)][:, place]
@@ -184,7 +184,7 @@ class Critic:
 
     def mask(self, x: Tensor, world: str) -> Tensor:
         """Class numbers (B, 32, 32), as `World.classes` names them."""
-        return self(x).mask[head_of(WORLDS[world])].argmax(1)
+        return self(x).mask[head_of(_learnt(world))].argmax(1)
 
     def identity(self, x: Tensor) -> Tensor:
         """Unit vectors (B, E), near one another for one person's pictures (faces and looks)."""
@@ -193,6 +193,12 @@ class Critic:
     def world(self, x: Tensor) -> Tensor:
         """Probabilities (B, len(worlds)) of the kinds of picture in `worlds`."""
         return self(x).kind.softmax(1)
+
+
+def _learnt(world: str) -> World:
+    if world not in WORLDS:
+        raise ValueError(f"The critic has not learnt {world!r}: it knows {', '.join(WORLDS)}.")
+    return WORLDS[world]
 
 
 def kinds_of(factor: str) -> list[int]:
@@ -228,13 +234,17 @@ class Clip:
         return F.normalize(self.net.get_image_features(pixel_values=pixels).pooler_output, dim=1)
 
     def text(self, sentences: Sequence[str]) -> Tensor:
-        """(B, E) unit vectors; raises ValueError for words that the tokenizer does not know."""
+        """(B, E) unit vectors; raises ValueError for no list of sentences, or words that it does not know."""
+        if isinstance(sentences, str):
+            raise ValueError(f"The sentences are {sentences!r}: give a list, [{sentences!r}].")
         tokens = tokenized(self.tokenizer, list(sentences)).to(self.device)
         return F.normalize(self.net.get_text_features(**tokens).pooler_output, dim=1)
 
 
 def tokenized(tokenizer, sentences: list[str]):
     """Padded tokens. Raises ValueError for a sentence that is empty, too long or of unknown words."""
+    if not sentences:
+        raise ValueError("There are no sentences: give at least one.")
     for text in sentences:
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"The sentence {text!r} is empty: give a description in words.")
