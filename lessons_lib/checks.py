@@ -33,7 +33,7 @@ def checked_seed(seed: int) -> int:
 
 def check_denoiser(denoiser: Denoiser) -> None:
     """Raise ValueError for what cannot be asked for an ε, such as a model's name."""
-    if not callable(denoiser) or not all(hasattr(denoiser, k) for k in ("shape", "alpha_bar")):
+    if not all(hasattr(denoiser, k) for k in ("shape", "alpha_bar")):
         raise ValueError(
             f"The denoiser is {denoiser!r}: give a model, such as `load('faces')`, or a function with "
             "shape, alpha_bar and device."

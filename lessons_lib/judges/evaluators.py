@@ -127,8 +127,9 @@ class CriticNet(nn.Module):
 
 
 class Critic:
-    """A trained CriticNet; images are (B, 3, H, W) in [-1, 1], H and W at least 32.
+    """A trained CriticNet; images are (B, 3 or 1, H, W) in [-1, 1], of any size.
 
+    Grey ones are seen in three equal channels, and all are resized to the 32 × 32 pixels of its network.
     All of its methods raise ValueError for others, and for a world that it has not learnt.
     """
 
@@ -143,16 +144,8 @@ class Critic:
         return self.net.neck.weight.device
 
     def __call__(self, x: Tensor) -> Judgement:
-        """All that it says of images (B, 3, H, W). Raises ValueError for others, or below 32 pixels."""
-        if x.ndim != 4 or x.shape[1] != 3 or min(x.shape[-2:]) < SIZE or len(x) == 0:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}: the critic reads images (B, 3, H, W) of at least "
-                f"{SIZE} × {SIZE} pixels."
-            )
-        x = x.to(self.device, torch.float32)
-        return self.net(
-            x if x.shape[-2:] == (SIZE, SIZE) else F.interpolate(x, (SIZE, SIZE), mode="area")
-        )
+        """All that it says of images (B, 3 or 1, H, W). Raises ValueError for others."""
+        return self.net(_at(x, SIZE).to(self.device, torch.float32))
 
     def read(self, x: Tensor, world: str) -> dict[str, Tensor]:
         """Each factor (B,) of the world, as it would be given to `render`.
@@ -195,6 +188,26 @@ class Critic:
         return self(x).kind.softmax(1)
 
 
+def legible(x: Tensor, least: int) -> Tensor:
+    """Pictures as a judge can read them, (B, 3, H, W): grey ones in three equal channels, and those below
+    `least` pixels enlarged to least × least.
+
+    x: (B, 3 or 1, H, W) in [-1, 1]; ValueError for others.
+    """
+    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
+        what = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(
+            f"x has shape {what}: give images (B, 3, H, W), or grey ones (B, 1, H, W), in [-1, 1]."
+        )
+    x = x.expand(-1, 3, -1, -1)
+    return x if min(x.shape[-2:]) >= least else F.interpolate(x, (least, least), mode="bicubic")
+
+
+def _at(x: Tensor, size: int) -> Tensor:
+    x = legible(x, size)
+    return x if x.shape[-2:] == (size, size) else F.interpolate(x, (size, size), mode="area")
+
+
 def _learnt(world: str) -> World:
     if world not in WORLDS:
         raise ValueError(f"The critic has not learnt {world!r}: it knows {', '.join(WORLDS)}.")
@@ -223,13 +236,9 @@ class Clip:
         return self.net.logit_scale.device
 
     def image(self, x: Tensor) -> Tensor:
-        """(B, E) unit vectors of images (B, 3, H, W) in [-1, 1]; gradients reach x. ValueError for others."""
-        if x.ndim != 4 or x.shape[1] != 3 or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}: give images (B, 3, H, W) in [-1, 1].")
-        x, size = x.to(self.device, torch.float32), (self.size, self.size)
-        if x.shape[-2:] != size:
-            smaller = min(x.shape[-2:]) > self.size
-            x = F.interpolate(x, size, mode="area" if smaller else "bicubic")
+        """(B, E) unit vectors of images (B, 3 or 1, H, W) in [-1, 1]; gradients reach x. ValueError for
+        others."""
+        x = _at(x.to(self.device, torch.float32), self.size)
         pixels = ((x + 1) / 2 - self.mean.to(x)) / self.std.to(x)
         return F.normalize(self.net.get_image_features(pixel_values=pixels).pooler_output, dim=1)
 
