@@ -218,13 +218,13 @@ def _download(hub_id: str) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=FROM_THE_HUB))
     except RepositoryNotFoundError:
         raise CheckpointError(
-            f"There is no folder {hub_id!r} in {Path.cwd()}, and the hub has no model of this name, or it is "
-            f"private: check the name, or give {_known()}."
+            f"There is no folder {hub_id!r} in {Path.cwd()}, and the hub has no model of this name, or it "
+            f"is private: check the name, or give {_known()}."
         ) from None
     except Exception as error:  # the hub's client raises many kinds when it is offline
         raise CheckpointError(
-            f"There is no folder {hub_id!r} in {Path.cwd()}, and as a hub id it is neither in the hub's cache "
-            f"nor can the hub be reached ({type(error).__name__}): connect once, or give {_known()}."
+            f"There is no folder {hub_id!r} in {Path.cwd()}, and as a hub id it is neither in the hub's "
+            f"cache nor can the hub be reached ({type(error).__name__}): connect once, or give {_known()}."
         ) from None
 
 

@@ -45,7 +45,7 @@ def checked_answer(x: Tensor) -> Tensor:
     if not x.isfinite().all():
         raise ValueError(
             "The result is not finite, because the model's answer is not, or grew beyond what "
-            f"{str(x.dtype).removeprefix('torch.')} holds: look at what the model gives, or use another dtype."
+            f"{str(x.dtype).removeprefix('torch.')} holds: look at its ε, or use another dtype."
         )
     return x
 

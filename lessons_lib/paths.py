@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .checks import whole
-
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 DATA = ROOT / "data"
@@ -15,11 +13,14 @@ DIRECTIONS = DATA / "directions"
 BUILD = ROOT / "build"  # what commands make, and can make again
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that nobody ever reads half of it; if that fails, the one before stays."""
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        if isinstance(content, bytes):
+            part.write_bytes(content)
+        else:
+            part.write_text(content, encoding="utf-8", newline="\n")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -49,6 +50,8 @@ def held_out_seed(purpose: str, seed: int = 0) -> int:
 
     Raises ValueError for another purpose, or a seed that is no whole number from 0 to 299,999,999.
     """
+    from .checks import whole  # it needs torch, and the doctor has to run without
+
     if purpose not in HELD_OUT:
         raise ValueError(f"There is no purpose {purpose!r}: seeds are for {', '.join(HELD_OUT)}.")
     if not whole(seed, 0, ROOM - 1):

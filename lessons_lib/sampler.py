@@ -132,7 +132,8 @@ class Sampler:
     @torch.no_grad()
     def trajectory(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Iterator[Step]:
         """The steps of G from z, one at a time, without gradients. Raises ValueError as `decode`."""
-        self._check(z, cond)
+        self.check_code(z)
+        check_input(self.denoiser, z.x_T, cond=cond)
         if not callable(edit):
             raise ValueError(f"edit is a {type(edit).__name__}: give a function, or nothing.")
         x = z.x_T.to(self.denoiser.device, self.dtype)
@@ -220,7 +221,8 @@ class Sampler:
             own = own(*(_each(v, i, like.double()) for v in (s.a, s.a_to)), self.eta)
         return torch.where(sigma > 0, own, sigma)
 
-    def _check(self, z: Code, cond: Tensor | None) -> None:
+    def check_code(self, z: Code) -> None:
+        """Raise ValueError, in one sentence, for what is no code of this sampler's steps and images."""
         if not isinstance(z, Code):
             raise ValueError(
                 f"z is a {type(z).__name__}: give a Code, as draw and encode return it."
@@ -246,7 +248,6 @@ class Sampler:
             )
         if not z.x_T.isfinite().all() or (z.eps is not None and not z.eps.isfinite().all()):
             raise ValueError("The code has values that are not finite.")
-        check_input(self.denoiser, z.x_T, cond=cond)
 
 
 def final(steps: Iterable[Step]) -> Step:

@@ -102,8 +102,8 @@ def _off_zero(alpha_bar: torch.Tensor, prediction: str) -> torch.Tensor:
     zero = alpha_bar[-1] in (0.0, least)
     if prediction == "epsilon" and (zero or alpha_bar[-1] < LEAST):
         raise ValueError(
-            f"at its last time ᾱ is {0 if zero else f'{alpha_bar[-1].item():.0e}'}, where x is noise alone, so "
-            "that a network that predicts the noise (epsilon) says nothing of the image there: it must "
+            f"at its last time ᾱ is {0 if zero else f'{alpha_bar[-1].item():.0e}'}, where x is noise alone, "
+            "so that a network that predicts the noise (epsilon) says nothing of the image there: it must "
             "predict v_prediction or sample, or β must be smaller"
         )
     if not zero:

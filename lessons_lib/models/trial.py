@@ -9,7 +9,9 @@ from torch import Tensor
 
 from .unet import UNet
 
-SMALL = 64  # pixels: a trial on more is made on a smaller picture, where the network's levels allow it
+SMALL = (
+    64  # pixels: a trial on more is made on a smaller picture, where the network's levels allow it
+)
 
 
 @torch.no_grad()

@@ -203,8 +203,8 @@ class UNet(Denoiser):
             width = self.net.class_embedding.embedding_dim
             if not cond.is_floating_point() or tuple(cond.shape[1:]) != (width,):
                 raise ValueError(
-                    f"cond is {cond.dtype} of shape {tuple(cond.shape)}: give labels (B,), which are whole numbers, "
-                    f"or embeddings (B, {width})."
+                    f"cond is {cond.dtype} of shape {tuple(cond.shape)}: give labels (B,), which are whole "
+                    f"numbers, or embeddings (B, {width})."
                 )
             return cond.to(sample)
         labels = self.net.config.num_class_embeds
