@@ -172,7 +172,7 @@ def find(name: str | Path) -> Path:
         )
     if text.count("/") == 1 and not text.startswith((".", "/", "~")) and not path.parent.is_dir():
         return _download(text)
-    if len(path.parts) > 1:
+    if "/" in text or "\\" in text:
         raise CheckpointError(
             f"There is no model {text!r}, because there is no folder {path.absolute()}: give {_known()}."
         )

@@ -70,7 +70,7 @@ def typed(name: str, text: str, default: object) -> object:
 def _absolute(text: str) -> str:
     """A folder given relative to where the command is typed, whole; any other text as it is."""
     path = Path(text.strip())
-    return str(path.absolute()) if len(path.parts) > 1 and path.is_dir() else text
+    return str(path.absolute()) if ("/" in text or "\\" in text) and path.is_dir() else text
 
 
 def assign(given: dict[str, str], lessons: dict[Path, dict]) -> dict[Path, dict]:
