@@ -71,13 +71,15 @@ def encode(
     Raises ValueError for what is no such image, seed, path, condition or number, and where the model's
     answer is not finite.
 
-    How exactly x comes back, with a state in float64: to 1e-12 if the network is in float64 too, or if
-    at_once is len(x), so that it rounds as in decoding. Otherwise a network in float32 was measured to
-    within 3e-6 (random and trained; ε, v and image; linear and cosine β; 10 to 1,000 steps; guidance 7.5;
-    the noisiest steps of those that magnify rounding are asked twice, see `_as_decoded`); within 3e-5
-    where a trained one is given pictures of a kind that it never saw, such as noise.
-    This is of codes decoded in the batch in which they were encoded. Some of them decoded alone are
-    rounded otherwise, which an untrained network that predicts ε magnifies to 1e-3 (cosine β: to 0.3).
+    How exactly x comes back, with a state in float64: to 1e-12 if the network is in float64 too. A network
+    in float32 rounds otherwise in passes of another size, and the noisiest steps of one that magnifies this
+    are asked twice (`_as_decoded`). Measured so: within 1e-5 (random and trained networks; ε, v and image;
+    linear and cosine β; 10 to 1,000 steps; guidance 7.5), nearly always within 3e-6. Not where the network
+    itself makes small differences grow on its way: to 3e-5 for a trained one that is given noise as a
+    picture, to 2e-4 for a random one with twice the usual weights. at_once=len(x) rounds as decoding does,
+    at every step, and leaves 1e-9 there.
+    All this is of codes decoded in the batch in which they were encoded. Some of them decoded alone are
+    rounded otherwise: untrained networks that predict ε magnify that to 1e-3 (cosine β: to 0.3).
     """
     x = checked_images(sampler, x, cond)
     check_path(path)

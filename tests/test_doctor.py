@@ -91,7 +91,9 @@ def test_every_check_but_the_network_s_is_well_here():
 
 
 def test_it_runs_without_torch():
-    program = "import sys; sys.modules['torch'] = None; from lessons_lib import doctor; doctor.main()"
+    program = (
+        "import sys; sys.modules['torch'] = None; from lessons_lib import doctor; doctor.main()"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert "problem  torch is not installed: run `make setup`" in done.stdout
