@@ -51,8 +51,8 @@ REFUSED = {
     "nan weights, decoding": (lambda: NAN.decode(NAN.draw(1, 0)), ["not finite"]),
     "fewer channels out": (
         lambda: UNet(tiny_net(in_channels=2, out_channels=1), ALPHA_BAR), ["takes 2", "puts out 1"]),
-    "an edit of another h": (lambda: WRONG.shift(B, 5), ["8 × 4 × 4", "16 × 4 × 4"]),
-    "an f_t of another h": (lambda: Asyrp.of(Conv(8, 32), 999).shift(B, 5), ["8", "16 × 4 × 4"]),
+    "an edit of another h": (lambda: WRONG(NET, IMAGE, 5), ["(8, 4, 4)", "(16, 4, 4)"]),
+    "an f_t of another h": (lambda: Asyrp.of(Conv(8, 32), 999).shift(B, 5), ["8 channels", "has 16"]),
     "scales of another batch": (
         lambda: (constant(torch.zeros(16, 4, 4), 999) * torch.ones(3)).shift(B, 5), ["3 images", "2"]),
     "an edit and a number": (lambda: WRONG + 1, ["1", "another edit"]),

@@ -287,13 +287,12 @@ def _per_image(scale: Scale, n: int) -> Scale:
 
 
 def _fitting(form: nn.Module, h: Tensor) -> nn.Module:
-    """The form of an edit. Raises ValueError for one that was made for another h."""
-    known = getattr(form, "config", {})
-    made_for = known.get("delta", [0, known.get("channels", h.shape[1])])[1:]
-    if list(h.shape[1 : 1 + len(made_for)]) != list(made_for):
+    """The form of an edit. Raises ValueError for one that reads an h of other channels."""
+    channels = getattr(form, "config", {}).get("channels", h.shape[1])
+    if channels != h.shape[1]:
         raise ValueError(
-            f"The edit was made for an h of {' × '.join(map(str, made_for))}, but this model's is "
-            f"{' × '.join(map(str, h.shape[1:]))}: take one that was trained for this model."
+            f"The edit reads an h of {channels} channels, but this model's has {h.shape[1]}: take one that "
+            "was trained for this model."
         )
     return form
 
