@@ -40,18 +40,11 @@ from .cards import (
     with_weights,
 )
 from .denoisers import Denoiser
-from .models.families import (
-    Autoencoder,
-    DenoisingGan,
-    Mapping,
-    OptimalSigma,
-    SecondMoment,
-    Semantics,
-)
+from .models.families import member
 from .models.latent import Codec, Prompts
-from .models.low_rank import adapt, merge
 from .models.mixture import GaussianMixture, digits, two_moons_of_gaussians
 from .models.noise import noise_schedule
+from .models.trial import check_runs
 from .models.unet import UNet
 from .paths import EMBEDDED
 
@@ -59,13 +52,8 @@ EXACT: dict[str, Callable[[], GaussianMixture]] = {
     "digits": digits,
     "moons": two_moons_of_gaussians,
 }
-# What a card calls its family: the class, and that of its parts.
-FAMILIES = {
-    "sn": (OptimalSigma, SecondMoment),
-    "gan": (DenoisingGan, Mapping),
-    "autoencoder": (Autoencoder, Semantics),
-}
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+SHARDS = "diffusion_pytorch_model-*-of-*.safetensors"  # beside an index, which is a .json
 CLASSES = {
     "UNet2DModel": "diffusers.models.unets.unet_2d",
     "UNet2DConditionModel": "diffusers.models.unets.unet_2d_condition",
@@ -73,15 +61,16 @@ CLASSES = {
     "VQModel": "diffusers.models.autoencoders.vq_model",
     "CLIPTextModel": "transformers.models.clip.modeling_clip",
 }
+WORDS = ("tokenizer.json", "vocab.json", "merges.txt", "special_tokens_map.json")  # a tokenizer's
 # What is asked of the hub: whole-precision safetensors of the parts that are read, and texts.
 FROM_THE_HUB = [
     "*config.json",
     "model_index.json",
-    WEIGHTS,
-    *(f"{part}/{WEIGHTS}" for part in ("unet", "vae", "vqvae")),
+    *(f"{part}{name}" for part in ("", "unet/", "vae/", "vqvae/") for name in (WEIGHTS, SHARDS)),
+    "*.safetensors.index.json",
     f"text_encoder/{TEXT_WEIGHTS}",
-    "tokenizer/*.json",
-    "tokenizer/*.txt",
+    *(f"{part}{name}" for part in ("", "tokenizer/") for name in WORDS),
+    OWN_WEIGHTS,  # of a CLIP, as transformers saves one
 ]
 
 
@@ -127,7 +116,11 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
     if own:
         verify(folder)
     if "network" not in own:
-        return _unet(folder).to(where)
+        model = _unet(folder).to(where)
+        if not own:
+            with said_of(folder):
+                check_runs(model)
+        return model
     if "family" in own:
         return _family(folder, own).to(where)
     model = fixed_label(_unet(folder.parent / own["network"]), own["label"])
@@ -137,35 +130,16 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
 
 def _family(folder: Path, own: dict) -> Denoiser:
     """A network with what a family adds to it."""
-    from safetensors.torch import load_file
-
-    around, config = find(own["network"]), read_json(folder / "config.json")
+    around = find(own["network"])
     verify(around)
     if fingerprint(own["network"]) != own["network_is"]:
         raise CheckpointError(
             f"{folder} was made around another {own['network']} than the one that is here: train it again "
             "by its recipe, or restore that one."
         )
-    unet = _unet(around)
-    try:
-        build, parts = FAMILIES[own["family"]]
-        parts, rank = parts(**config.pop("parts")), config.pop("rank")
-        saved = {k: v.float() for k, v in load_file(folder / OWN_WEIGHTS).items()}
-        parts.load_state_dict(_under("parts.", saved))
-        if rank:
-            absent = adapt(unet.net, rank).load_state_dict(_under("net.", saved), strict=False)
-            if absent.unexpected_keys:
-                raise ValueError(f"its network has no {absent.unexpected_keys[0]}")
-            merge(unet.net)
-        model = build(unet, parts, **config)
-    except Exception as error:  # safetensors, torch and the classes raise many kinds
-        raise no_load(folder, error) from None
+    model = member(own["family"], _unet(around), folder)
     model.world = own["world"]
     return model
-
-
-def _under(start: str, tensors: dict) -> dict:
-    return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
 
 
 def fixed_label(model: UNet, label: int) -> UNet:
@@ -184,12 +158,11 @@ def checked_device(device: str) -> torch.device:
     """The torch device. Raises CheckpointError, with what there is instead, for one that is not here."""
     try:
         wanted = torch.device(device)
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError, NotImplementedError):
+        torch.ones(1, dtype=torch.float64).to(wanted).item()  # meta has no values, mps no float64
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError):
         have = ["cpu"] + ["cuda"] * torch.cuda.is_available()
-        have += ["mps"] * torch.backends.mps.is_available()
         raise CheckpointError(
-            f"There is no device {device!r} here: use {' or '.join(have)}."
+            f"There is no device {device!r} here that computes in float64: use {' or '.join(have)}."
         ) from None
     return wanted
 
@@ -214,8 +187,12 @@ def find(name: str | Path) -> Path:
         raise CheckpointError(
             f"{path} is a file: give the folder that holds it and its config.json."
         )
-    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
+    if text.count("/") == 1 and not text.startswith((".", "/", "~")) and not path.parent.is_dir():
         return _download(text)
+    if "/" in text or "\\" in text:
+        raise CheckpointError(
+            f"There is no model {text!r}, because there is no folder {path.absolute()}: give {_known()}."
+        )
     close = difflib.get_close_matches(text, names(), 1)
     guess = f" Did you mean {close[0]!r}?" if close else ""
     raise CheckpointError(f"There is no model {text!r}.{guess} Give {_known()}.")
@@ -258,12 +235,13 @@ def _download(hub_id: str) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=FROM_THE_HUB))
     except RepositoryNotFoundError:
         raise CheckpointError(
-            f"The hub has no model {hub_id!r}, or it is private: check the name, or give {_known()}."
+            f"There is no folder {hub_id!r} in {Path.cwd()}, and the hub has no model of this name, or it "
+            f"is private: check the name, or give {_known()}."
         ) from None
     except Exception as error:  # the hub's client raises many kinds when it is offline
         raise CheckpointError(
-            f"{hub_id!r} is neither in the hub's cache nor can the hub be reached "
-            f"({type(error).__name__}): connect once, or give {_known()}."
+            f"There is no folder {hub_id!r} in {Path.cwd()}, and as a hub id it is neither in the hub's "
+            f"cache nor can the hub be reached ({type(error).__name__}): connect once, or give {_known()}."
         ) from None
 
 
@@ -274,10 +252,9 @@ def _unet(folder: Path) -> UNet:
     own = card_if_any(folder)
     recipe = own.get("recipe", {})
     inside = recipe.get("unshuffle", 1), noise.learned_range, recipe.get("bands", ())
-    try:
-        model = UNet(net, noise.alpha_bar, noise.prediction, *inside)
-    except ValueError as error:
-        raise CheckpointError(f"{folder} does not load: {error}") from None
+    none = recipe.get("unlabelled", 0) > 0  # trained without a label, too
+    with said_of(folder):
+        model = UNet(net, noise.alpha_bar, noise.prediction, *inside, zero_is_none=none)
     model.world = own.get("world")
     model.codec = _codec(folder, model)
     model.prompts = _prompts(folder, model)
@@ -314,10 +291,17 @@ def _prompts(folder: Path, model: UNet) -> Prompts | None:
             f"but those of text_encoder/ have {net.config.hidden_size}."
         )
     tokenizer = _tokenizer(folder / "tokenizer")
-    try:
+    with said_of(folder):
         return Prompts(tokenizer, net)
+
+
+@contextmanager
+def said_of(folder: Path) -> Iterator[None]:
+    """What is wrong with what a folder holds, as a CheckpointError that names the folder."""
+    try:
+        yield
     except ValueError as error:
-        raise CheckpointError(f"{folder} does not load: {error}") from None
+        raise CheckpointError(f"{folder} does not load: {str(error).rstrip('.')}.") from None
 
 
 def _tokenizer(home: Path):
@@ -350,16 +334,16 @@ def _network(home: Path, *allowed: str):
             f"{home} holds a {named or 'model of no named class'}: this loads {' or '.join(allowed)} only."
         )
     path = home / (TEXT_WEIGHTS if named == "CLIPTextModel" else WEIGHTS)
-    if not path.is_file():
-        raise CheckpointError(f"{path} is missing: weights must be safetensors.")
+    variant = _variant(path)
     from . import _torchvision  # noqa: F401
 
     network = getattr(import_module(CLASSES[named]), named)
     try:
         with no_progress_bar():
             net, loaded = network.from_pretrained(
-                home, use_safetensors=True, local_files_only=True, output_loading_info=True
-            )
+                home, use_safetensors=True, local_files_only=True, output_loading_info=True,
+                variant=variant,
+            )  # fmt: skip
     except Exception as error:
         raise no_load(path, error) from None
     missing = loaded["missing_keys"]
@@ -371,15 +355,30 @@ def _network(home: Path, *allowed: str):
     return net.float()
 
 
+def _variant(path: Path) -> str | None:
+    """Which of the saved precisions to read, such as 'fp16'; None where there is the whole one, in one file
+    or in shards. Raises CheckpointError where there is none."""
+    if path.is_file() or path.with_suffix(".safetensors.index.json").is_file():
+        return None
+    single = {p.name.split(".")[1] for p in path.parent.glob(f"{path.stem}.*.safetensors")}
+    sharded = {p.name.split(".")[-2] for p in path.parent.glob(f"{path.name}.index.*.json")}
+    found = sorted(single | sharded)
+    if not found:
+        raise CheckpointError(f"{path} is missing: weights must be safetensors.")
+    return found[0]
+
+
 @contextmanager
 def no_progress_bar() -> Iterator[None]:
-    """No bar by transformers for a load of a second, in a notebook least of all."""
-    from transformers.utils import logging
+    """No bar by transformers or diffusers for a load of a second, in a notebook least of all."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    shown = [one for one in (of_transformers, of_diffusers) if one.is_progress_bar_enabled()]
+    for one in shown:
+        one.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
-            logging.enable_progress_bar()
+        for one in shown:
+            one.enable_progress_bar()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .sampler import Sampler
 
 
+LARGEST = 20  # predicted and noisy images leave [-1, 1]; beyond this they are 0 to 255 levels
+
+
 def whole(value, low: int, high: float = float("inf")) -> bool:
     """Whether `value` is a whole number (no bool) from low to high."""
     return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
@@ -28,6 +31,25 @@ def checked_seed(seed: int) -> int:
     return seed
 
 
+def check_denoiser(denoiser: Denoiser) -> None:
+    """Raise ValueError for what cannot be asked for an ε, such as a model's name."""
+    if not all(hasattr(denoiser, k) for k in ("shape", "alpha_bar")):
+        raise ValueError(
+            f"The denoiser is {denoiser!r}: give a model, such as `load('faces')`, or a function with "
+            "shape, alpha_bar and device."
+        )
+
+
+def checked_answer(x: Tensor) -> Tensor:
+    """What a sampler computed. Raises ValueError if it is not finite."""
+    if not x.isfinite().all():
+        raise ValueError(
+            "The result is not finite, because the model's answer is not, or grew beyond what "
+            f"{str(x.dtype).removeprefix('torch.')} holds: look at its ε, or use another dtype."
+        )
+    return x
+
+
 def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, cond=None) -> None:
     """Raise ValueError, in one sentence, for what the denoiser does not take.
 
@@ -37,7 +59,7 @@ def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, co
     if not isinstance(x, Tensor) or not x.is_floating_point():
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(f"x is {kind}: give a floating-point tensor of images in [-1, 1].")
-    if tuple(x.shape[1:]) != shape or len(x) == 0:
+    if x.ndim == 0 or tuple(x.shape[1:]) != shape or len(x) == 0:
         raise ValueError(
             f"x has shape {tuple(x.shape)}: this model takes (B, {', '.join(map(str, shape))})."
         )
@@ -51,6 +73,11 @@ def check_input(denoiser: Denoiser, x: Tensor, t: int | Tensor | None = None, co
     width = getattr(denoiser, "text_width", None)
     if width is not None:
         _check_texts(cond, width)
+    if cond is None and getattr(denoiser, "needs_label", False):
+        raise ValueError(
+            f"This model draws what a label says: give cond, a tensor (B,) of whole numbers from 0 to "
+            f"{max(denoiser.labels)}, one for each image."
+        )
 
 
 def _check_times(denoiser: Denoiser, t: int | Tensor, images: int) -> None:
@@ -77,12 +104,24 @@ def _check_texts(cond: Tensor | None, width: int) -> None:
 def checked_images(sampler: Sampler, x: Tensor, cond: Tensor | None = None) -> Tensor:
     """x (B, *shape) on the sampler's device and in its dtype.
 
-    Raises ValueError, in one sentence, for what is no finite batch of this model's x, or its condition.
+    Raises ValueError, in one sentence, for what is no finite batch of this model's x, or its condition,
+    and for levels from 0 to 255 where the model's x are pictures.
     """
     check_input(sampler.denoiser, x, cond=cond)
     if not x.isfinite().all():
-        raise ValueError("x has values that are not finite.")
+        raise ValueError("x has values that are not finite: give finite images in [-1, 1].")
+    if x.ndim == 4 and getattr(sampler.denoiser, "codec", None) is None:
+        check_levels(x, "x")
     return x.to(sampler.denoiser.device, sampler.dtype)
+
+
+def check_levels(x: Tensor, name: str) -> None:
+    """Raise ValueError for pictures with values beyond LARGEST, which are levels from 0 to 255."""
+    if x.abs().max() > LARGEST:
+        raise ValueError(
+            f"{name} has values up to {x.abs().max().item():.0f}: images are in [-1, 1]; levels from "
+            "0 to 255 become so by `x / 127.5 - 1`."
+        )
 
 
 def for_each(cond: Tensor | None, n: int) -> Tensor | None:

@@ -12,14 +12,21 @@ a deterministic one z = x_T (eq. 3).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .denoisers import Denoiser, Spread, predict
+from .checks import checked_seed
+from .denoisers import Denoiser, Spread, fingerprint, predict
+from .paths import write_whole
+
+if TYPE_CHECKING:
+    from .sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,47 @@ class Code:
         if self.eps is None:
             return torch.zeros_like(self.x_T)
         return self.eps[i] * (1.0 if self.residual is not None and self.residual[i] else sigma)
+
+    def save(self, path: str | Path, sampler: Sampler, seed: int | None = None) -> None:
+        """Write the code into a safetensors file, with what it is of: the sampler's model, steps and η.
+
+        seed: what it was drawn or encoded with, to be kept beside it.
+        Raises ValueError for a code that is not of this sampler's steps and images, or no such seed.
+        """
+        from safetensors.torch import save
+
+        sampler.check_code(self)
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        tensors = {k: v.contiguous().cpu() for k, v in tensors.items() if v is not None}
+        said = _made_by(sampler) | {"seed": None if seed is None else checked_seed(seed)}
+        write_whole(Path(path), save(tensors, {CODE: json.dumps({"format": FORMAT} | said)}))
+
+    @classmethod
+    def load(cls, path: str | Path, sampler: Sampler) -> Code:
+        """The code in a file that `save` wrote, on the sampler's device and in its dtype.
+
+        Raises ValueError, in one sentence, for a file that is missing or holds no code, and for a sampler
+        of another model, other steps or another η than those it was made by.
+        """
+        tensors, said = _opened(Path(path))
+        for what, wanted in _made_by(sampler).items():
+            if said.get(what) != wanted:
+                raise ValueError(
+                    f"{path} holds codes of another {NAMES[what]} ({_brief(said.get(what))}) than this "
+                    f"sampler's ({_brief(wanted)}): load them with the model, steps and eta that made them, "
+                    "and decode them by any sampler of as many steps."
+                )
+        kept = {k: v if v.dtype == torch.bool else v.to(sampler.denoiser.device, sampler.dtype)
+                for k, v in tensors.items()}  # fmt: skip
+        return cls(**kept)
+
+    @staticmethod
+    def about(path: str | Path) -> dict:
+        """What a file of `save` says of its code: model (a fingerprint), times, last ᾱ, eta, t_boost, seed.
+
+        Raises ValueError as `load`.
+        """
+        return _opened(Path(path))[1]
 
     def __len__(self) -> int:
         return len(self.x_T)
@@ -81,6 +129,47 @@ class Code:
     def repeat(self, times: int) -> Code:
         """All the codes, then all again, `times` over: one batch for several edits of the same codes."""
         return self[list(range(len(self))) * times]
+
+
+CODE, FORMAT = (
+    "lessons_lib code",
+    1,
+)  # the name of what a file says of itself, and its format's number
+NAMES = {
+    "model": "model", "times": "schedule", "last_alpha_bar": "last level", "eta": "eta", "t_boost": "t_boost",
+}  # fmt: skip
+
+
+def _made_by(sampler: Sampler) -> dict:
+    s = sampler.schedule
+    return {
+        "model": fingerprint(sampler.denoiser), "times": s.t.tolist(), "last_alpha_bar": s.a_to[-1].item(),
+        "eta": float(sampler.eta), "t_boost": sampler.t_boost,
+    }  # fmt: skip
+
+
+def _opened(path: Path) -> tuple[dict[str, Tensor], dict]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ValueError(f"There is no file {path.absolute()}: give one that `Code.save` wrote.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            said = json.loads((file.metadata() or {})[CODE])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError, OSError):
+        raise ValueError(f"{path} holds no code: give a file that `Code.save` wrote.") from None
+    if said.pop("format", None) != FORMAT:
+        raise ValueError(
+            f"{path} is of another format than this version reads ({FORMAT}): save it again with this one."
+        )
+    return tensors, said
+
+
+def _brief(value) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    return f"{len(value)} from t = {value[0]} to {value[-1]}"
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ block) and `decode(b, delta_h=None) -> eps`, together equal to the whole pass.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .checks import check_input
 
@@ -49,6 +50,7 @@ class Denoiser:
     eta: at which it is usually sampled.
     style_shape: of what a code holds for a model that is told more than the time (`models.families`):
         `told(style)` is its cond, and `style(x, seed)` one under which images are encoded.
+    needs_label: whether it must be given one, as a model none of whose labels means 'no label'.
     """
 
     shape: torch.Size
@@ -61,6 +63,7 @@ class Denoiser:
     labels: tuple[int, ...] = ()
     style_shape: torch.Size | None = None
     eta: float = 0.0
+    needs_label: bool = False
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         """ε (B, *shape) of x at t; each model's own, and NotImplementedError without one."""
@@ -89,7 +92,7 @@ class Denoiser:
     def bring_along(self, denoiser: Denoiser) -> None:
         """Take over what another model brings along: for a wrapper around it."""
         self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
-        for name in ("codec", "prompts", "text_width", "world", "labels"):
+        for name in ("codec", "prompts", "text_width", "world", "labels", "needs_label"):
             setattr(self, name, getattr(denoiser, name, getattr(Denoiser, name)))
 
 
@@ -100,6 +103,34 @@ def predict(
     if isinstance(denoiser, Denoiser):
         return denoiser.predict(x, t, cond)
     return Denoiser.predict(denoiser, x, t, cond)
+
+
+def fingerprint(denoiser: Denoiser) -> str:
+    """12 digits of a digest of all numbers that a model's ε depends on: its weights, ᾱ and settings.
+
+    The same on every device and, of the same numbers, in every precision; of a function without any
+    tensors it tells only its name, shape and ᾱ.
+    """
+    digest = hashlib.sha256(f"{type(denoiser).__name__} {tuple(denoiser.shape)}".encode())
+    _digest(denoiser.alpha_bar, digest)
+    for name, value in sorted(getattr(denoiser, "__dict__", {}).items()):
+        if name not in ("codec", "prompts"):  # these are around ε
+            digest.update(name.encode())
+            _digest(value, digest)
+    return digest.hexdigest()[:12]
+
+
+def _digest(value, digest) -> None:
+    if isinstance(value, Tensor):
+        digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
+    elif isinstance(value, nn.Module):
+        for name, tensor in value.state_dict().items():
+            digest.update(name.encode())
+            _digest(tensor, digest)
+    elif isinstance(value, Denoiser):
+        digest.update(fingerprint(value).encode())
+    elif isinstance(value, (str, int, float, tuple)):
+        digest.update(repr(value).encode())
 
 
 def half_is_fast(device: str) -> bool:

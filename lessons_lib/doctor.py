@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from .paths import EMBEDDED
 
-INSTALL = "run `make setup`, or `pip install -c constraints.txt -e '.[lab,test]'`"
+INSTALL = 'run `make setup`, or `python -m pip install -c constraints.txt -e ".[lab,test]"`'
 
 
 class Problem(Exception):
@@ -110,13 +111,11 @@ def checkpoint(folder: Path) -> str:
 
 
 def device() -> str:
-    """The fastest device that torch sees."""
+    """The fastest device that torch sees and that computes in float64 (mps does not)."""
     import torch
 
     if torch.cuda.is_available():
         return f"device cuda: {torch.cuda.get_device_name()}"
-    if torch.backends.mps.is_available():
-        return "device mps"
     return f"device cpu, {torch.get_num_threads()} threads (a GPU is not needed)"
 
 
@@ -135,7 +134,9 @@ def sample() -> str:
 
 
 def checks(folder: Path = EMBEDDED) -> list[Callable[[], str]]:
-    """The checks in order, with one for each embedded checkpoint."""
+    """The checks in order, with one for each embedded checkpoint; without torch, those that need none."""
+    if find_spec("torch") is None:  # then nothing else can be said but this
+        return [python, packages, torch_pair, kernel]
     embedded = [p for p in sorted(folder.glob("*")) if p.is_dir()]
     each = [lambda p=p: checkpoint(p) for p in embedded]
     return [python, packages, torch_pair, kernel, device, *each, sample]
@@ -147,6 +148,8 @@ def examine(check: Callable[[], str]) -> tuple[bool, str]:
         return True, f"ok       {check()}"
     except Problem as problem:
         return False, f"problem  {problem}"
+    except ModuleNotFoundError as error:
+        return False, f"problem  {error.name} is not installed: {INSTALL}"
     except Exception as error:  # a check never ends in a traceback
         return (
             False,

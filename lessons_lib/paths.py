@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .checks import whole
-
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 DATA = ROOT / "data"
@@ -50,6 +48,8 @@ def held_out_seed(purpose: str, seed: int = 0) -> int:
 
     Raises ValueError for another purpose, or a seed that is no whole number from 0 to 299,999,999.
     """
+    from .checks import whole  # it needs torch, and the doctor has to run without
+
     if purpose not in HELD_OUT:
         raise ValueError(f"There is no purpose {purpose!r}: seeds are for {', '.join(HELD_OUT)}.")
     if not whole(seed, 0, ROOM - 1):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import check_input, checked_seed, whole
+from .checks import check_denoiser, check_input, checked_answer, checked_seed, whole
 from .code import Code, Edit, Eps, Step, plain
 from .denoisers import Denoiser, predict
 from .encoder import Path, encode, posterior
@@ -39,7 +39,7 @@ class Sampler:
     t_boost: only the steps at and below this time are stochastic (see `intervals`); None is all.
     sigma: (S,), what that comes to: σ_t(η), or 0.
 
-    Raises ValueError for steps, an η or a dtype that no sampler has.
+    Raises ValueError for what is no denoiser, and for steps, an η or a dtype that no sampler has.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Sampler:
         dtype: torch.dtype = torch.float64,
         t_boost: int | None = None,
     ):
+        check_denoiser(denoiser)
         self.denoiser, self.eta, self.dtype, self.t_boost = denoiser, eta, dtype, t_boost
         table = denoiser.alpha_bar
         self.schedule = schedule or Schedule.of(table, even(len(table), steps))
@@ -122,9 +123,10 @@ class Sampler:
     def decode(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x = G(z), (B, *shape).
 
-        Raises ValueError, in one sentence, for a code of other steps or images than this sampler's.
+        Raises ValueError, in one sentence, for a code of other steps or images than this sampler's, and
+        where the model's answer is not finite.
         """
-        return final(self.trajectory(z, edit, cond)).x_to
+        return checked_answer(final(self.trajectory(z, edit, cond)).x_to)
 
     def path(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x at every level from x_T to x_0, (S+1, B, *shape)."""
@@ -149,7 +151,8 @@ class Sampler:
     @torch.no_grad()
     def trajectory(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Iterator[Step]:
         """The steps of G from z, one at a time, without gradients. Raises ValueError as `decode`."""
-        self._check(z, cond)
+        self.check_code(z)
+        check_input(self.denoiser, z.x_T, cond=cond)
         if not callable(edit):
             raise ValueError(f"edit is a {type(edit).__name__}: give a function, or nothing.")
         x = z.x_T.to(self.denoiser.device, self.dtype)
@@ -237,7 +240,8 @@ class Sampler:
             own = own(*(_each(v, i, like.double()) for v in (s.a, s.a_to)), self.eta)
         return torch.where(sigma > 0, own, sigma)
 
-    def _check(self, z: Code, cond: Tensor | None) -> None:
+    def check_code(self, z: Code) -> None:
+        """Raise ValueError, in one sentence, for what is no code of this sampler's steps and images."""
         if not isinstance(z, Code):
             raise ValueError(
                 f"z is a {type(z).__name__}: give a Code, as draw and encode return it."
@@ -263,7 +267,6 @@ class Sampler:
             )
         if not z.x_T.isfinite().all() or (z.eps is not None and not z.eps.isfinite().all()):
             raise ValueError("The code has values that are not finite.")
-        check_input(self.denoiser, z.x_T, cond=cond)
 
 
 def usual(denoiser: Denoiser, steps: int) -> Sampler:

@@ -73,6 +73,14 @@ def even(train_steps: int, steps: int, first: int | None = None) -> list[int]:
     return [round(first * (1 - i / (steps - 1))) for i in range(steps)]
 
 
+def of_thousand(t: int, train_steps: int) -> int:
+    """The time that is to `train_steps` what t, from 0 to 999, is to 1,000: 736 of 1,000 is 73 of 100.
+
+    Times that are written down here, as in the papers, are of 1,000; other models have more or fewer.
+    """
+    return round(t * (train_steps - 1) / (TRAIN_STEPS - 1))
+
+
 def trailing(train_steps: int, steps: int) -> list[int]:
     """T-1, T-1-T/steps, …: diffusers' 'trailing' spacing, whose last step is as long as the others.
 

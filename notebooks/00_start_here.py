@@ -48,7 +48,7 @@ from lessons_lib.widgets import explore_factors
 # And we encode pictures that the network has never seen: will they come back?
 
 # %%
-model = load(p.checkpoint, p.device)
+model = inputs.model_for(p.checkpoint, p.device, p.steps)
 g = Sampler(model, steps=p.steps, eta=1.0)
 z = g.draw(p.n_images, seed=p.seed)  # random codes
 x = g.decode(z)  # G

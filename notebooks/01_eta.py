@@ -31,7 +31,10 @@ from lessons_lib import Code, Sampler, load, plots
 from lessons_lib.code import predicted_image
 from lessons_lib.judges import metrics
 from lessons_lib.schedule import factor_in_D, mean_coefficients, sigma
+from lessons_lib.studies import inputs
 from lessons_lib.widgets import explore, slider
+
+model = inputs.model_for(p.checkpoint, p.device, p.steps)  # shown after two exact ones
 
 # %% [markdown]
 # ## A model with nothing to learn
@@ -193,7 +196,6 @@ for eta in p.etas:
 plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range(10)])
 
 # %%
-model = load(p.checkpoint, p.device)
 rows = []
 for eta in p.etas:
     g = Sampler(model, steps=p.steps, eta=eta)

@@ -35,6 +35,7 @@ from lessons_lib.code import shift
 from lessons_lib.judges import metrics
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import Schedule, even, factor_in_D, kappa, linear_alpha_bar, p_only, sigma
+from lessons_lib.studies import inputs
 from lessons_lib.widgets import choice, explore, slider
 
 # %% [markdown]
@@ -60,7 +61,7 @@ from lessons_lib.widgets import choice, explore, slider
 # Does a real sampler agree? We shift one step of the model, in each place, and divide the move by Δε.
 
 # %%
-model = load(p.checkpoint, p.device)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, p.few_steps)
 
 
 def noise(like, n, seed):
@@ -495,7 +496,12 @@ for ax, name, g, curves in zip(axes, names, samplers, drifts, strict=True):
     ax.plot(
         g.schedule.t, curves["ε of the model"], color=plots.EDITED, label="ε(x_t) + one z in both"
     )
-    ax.set(xlabel="t", xlim=(1000, 0), yscale="log", title=f"{name}, {len(g.schedule)} steps")
+    ax.set(
+        xlabel="t",
+        xlim=(len(g.denoiser.alpha_bar), 0),
+        yscale="log",
+        title=f"{name}, {len(g.schedule)} steps",
+    )
 axes[0].set_ylabel("rms distance to the source")
 axes[0].legend()
 fig

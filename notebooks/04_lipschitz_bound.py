@@ -36,6 +36,8 @@ from lessons_lib.methods import bounds
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.widgets import explore, slider
 
+model = load(p.checkpoint, p.device)  # shown after the exact ones
+
 # %% [markdown]
 # ## The question
 #
@@ -502,7 +504,6 @@ lesson.exercise(
 
 # %%
 name, labels = p.checkpoint, p.conditions
-model = load(name, p.device)
 if not model.labels:
     print(f"{name} takes no labels, so it has no two conditions: what follows shows the digits.")
     name, model, labels = "digits", digits, p.digit_pair

@@ -22,7 +22,7 @@ learn = "smiling"  # the one that is trained here, and compared with its rivals
 n_train = 24  # pictures to train on; the paper has 1,000
 rounds = 10  # of training, for every method alike
 batch = 4
-first = 350  # the editing interval of what is trained here
+first = 350  # the editing interval of what is trained here, in times of 1,000
 last = 100
 
 # %%
@@ -53,7 +53,7 @@ from lessons_lib.judges.timing import ratios
 from lessons_lib.methods import rivals, training
 from lessons_lib.methods.asyrp import Asyrp, Attention, Conv
 from lessons_lib.paths import TRAIN_EDITS
-from lessons_lib.schedule import Schedule, kappa, linear_alpha_bar, p_only
+from lessons_lib.schedule import Schedule, kappa, linear_alpha_bar, of_thousand, p_only
 from lessons_lib.studies import edits as judging
 from lessons_lib.studies.subjects import scores, subjects
 from lessons_lib.widgets import choice, explore
@@ -61,13 +61,14 @@ from lessons_lib.widgets import choice, explore
 # %%
 name = p.checkpoint
 model = load(name, p.device)
-if not hasattr(model, "encode") or model.codec is not None or model.shape[0] != 3:
-    print(f"{name} is no network of colour pictures with a bottleneck h: this lesson shows faces.")
+if not hasattr(model, "encode") or model.codec is not None:
+    print(f"{name} is no network of pictures with a bottleneck h: this lesson shows faces.")
     name, model = "faces", load("faces", p.device)
 clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
 g = Sampler(model, steps=p.steps)
 who = subjects(g, name, p.attributes, p.n_images, p.seed)
 truth = p.learn in who.goals
+first, last = (of_thousand(t, len(model.alpha_bar)) for t in (p.first, p.last))
 print(who.said or "Every edit here has a true counterfactual.")
 
 # %% [markdown]
@@ -79,7 +80,7 @@ print(who.said or "Every edit here has a true counterfactual.")
 
 # %%
 before = g.decode(who.z).float().clamp(-1, 1)
-start = max([p.first, *(e.terms[0][1].first for e in who.edits.values())])
+start = max([first, *(e.terms[0][1].first for e in who.edits.values())])
 late, z = training.from_first(g, who.z, start)  # no edit acts before: those steps are walked once
 rows = {"no edit: G(x_T)": before}
 if who.factors is not None:
@@ -120,7 +121,9 @@ predicted = p_only(a, a_to).abs() / kappa(a, a_to, 0.0).abs()
 fig, ax = plots.figure(width=8)
 ax.plot(t[inside], in_P / both, "o", color=plots.EDITED, ms=10, label="measured, in the interval")
 ax.plot(t, predicted, color=plots.SOURCE, label="Theorem 1: |P only| / |κ|")
-ax.set(xlabel="t", ylabel="move in P / move in both", xlim=(1000, -20), ylim=(0, None))
+ax.set(
+    xlabel="t", ylabel="move in P / move in both", xlim=(len(model.alpha_bar), -20), ylim=(0, None)
+)
 ax.legend()
 fig
 
@@ -263,7 +266,9 @@ ax.step(g.schedule.t, asked[:, 1], where="mid", color=plots.EDITED, label="decod
 ax.step(
     g.schedule.t, asked[:, 0], where="mid", color=plots.SOURCE, label="encoder", ls="--", marker="o"
 )
-ax.set(xlabel="t", ylabel="passes", xlim=(1000, -20), ylim=(0, 2.4), yticks=[0, 1, 2])
+ax.set(
+    xlabel="t", ylabel="passes", xlim=(len(model.alpha_bar), -20), ylim=(0, 2.4), yticks=[0, 1, 2]
+)
 ax.legend(loc="lower left")
 fig
 
@@ -396,7 +401,7 @@ if truth:
     )
 else:
     z_train = g.draw(p.n_train, seed=p.seed + 1)
-sources = training.source_paths(g, z_train, clip, first=p.first, last=p.last)
+sources = training.source_paths(g, z_train, clip, first=first, last=last)
 print("source:", texts[0][0], "| target:", texts[1][0])
 
 # %%
@@ -770,7 +775,7 @@ def moved():
 
 # %%
 guidance = rivals.classifier_guidance(
-    clip, *texts, scale=50.0, first=p.first, last=p.last, sharpness=10.0
+    clip, *texts, scale=50.0, first=first, last=last, sharpness=10.0
 )
 reference = edits.get("Asyrp, shipped", live)
 ways = {"no edit": plain} | edits | {
@@ -778,7 +783,7 @@ ways = {"no edit": plain} | edits | {
     "random Δh": rivals.random_instead(reference, p.seed),
     "Δε in both": rivals.of_eps(shifts[True][0], 1.0, in_D=True),
     "Δε in P": rivals.of_eps(shifts[False][0], 1.0, in_D=False),
-    "DiffusionCLIP": rivals.by_copy(tuned, p.first),
+    "DiffusionCLIP": rivals.by_copy(tuned, first),
     "classifier guidance": guidance,
 }  # fmt: skip
 calls = {label: lambda way=way: late.decode(z, way) for label, way in ways.items()}

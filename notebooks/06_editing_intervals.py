@@ -31,7 +31,7 @@ p = lesson.parameters(
 import torch
 from numpy import interp
 
-from lessons_lib import Sampler, load, plots
+from lessons_lib import Sampler, plots
 from lessons_lib.code import plain
 from lessons_lib.judges import metrics
 from lessons_lib.judges.counterfactual import manifold_distance, readings
@@ -39,12 +39,14 @@ from lessons_lib.judges.evaluators import load_clip, load_critic
 from lessons_lib.methods import intervals
 from lessons_lib.methods.intervals import Boosted, at_each_end
 from lessons_lib.methods.training import from_first
+from lessons_lib.studies import inputs
 from lessons_lib.studies.subjects import scores, subjects
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS
 
 # %%
-model, critic, clip = load(p.checkpoint, p.device), load_critic(device=p.device), load_clip()
+model = inputs.model_for(p.checkpoint, p.device, p.steps)
+critic, clip = load_critic(device=p.device), load_clip()
 g = Sampler(model, p.steps)
 who = subjects(g, p.checkpoint, p.attributes, p.n_images, p.seed)
 names, truths, colours = list(who.edits), list(who.goals), (plots.EDITED, plots.D, plots.NOISE)
@@ -90,7 +92,7 @@ fig, ax = plots.figure(width=9)
 ax.plot(c.t, c.P, "o-", color=plots.P, label="d(x_0, P_t)")
 ax.plot(c.t, c.x, "o-", color=plots.SOURCE, label="γ_t = d(x_0, x_t)")
 ax.plot(c.t, c.strength, "--", color=plots.EDITED, label="ξ_t = d(x_0, P_T) - d(x_0, P_t)")
-ax.set(xlabel="t", ylabel="perceptual distance (critic)", xlim=(1000, 0))
+ax.set(xlabel="t", ylabel="perceptual distance (critic)", xlim=(len(model.alpha_bar), 0))
 ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
 fig
 
@@ -175,7 +177,12 @@ for i, (name, curve) in enumerate(measured.items()):
         ax.plot(c.t, values, "os^vd"[i] + "-", ms=5, color=plots.ETAS(i / 4), label=name)
 for ax, level, what in zip(axes, (intervals.EDIT, intervals.BOOST), ("P_t", "x_t"), strict=True):
     ax.axhline(level, color="black", lw=1.5, ls=":", label=f"the paper's {level:g}")
-    ax.set(xlabel="t", ylabel=f"distance of {what} to the image", xlim=(1000, 0), yscale="log")
+    ax.set(
+        xlabel="t",
+        ylabel=f"distance of {what} to the image",
+        xlim=(len(model.alpha_bar), 0),
+        yscale="log",
+    )
     ax.set_ylim(1e-2, None)
     ax.legend(fontsize=11, loc="lower left")
 fig
@@ -618,7 +625,9 @@ if to_come:
                 color=plots.ETAS(i / max(1, len(to_come) - 1)))  # fmt: skip
         late = c.t[values >= values.max() / 2].min()
         lesson.record(f"last t with half of the change still to come, {group}", late)
-    ax.set(xlabel="t", ylabel="change still to come (share of range)", xlim=(1000, 0))
+    ax.set(
+        xlabel="t", ylabel="change still to come (share of range)", xlim=(len(model.alpha_bar), 0)
+    )
     ax.legend()
 fig
 

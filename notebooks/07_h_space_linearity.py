@@ -35,7 +35,7 @@ from itertools import combinations
 
 import torch
 
-from lessons_lib import Code, Sampler, load, plots
+from lessons_lib import Code, Sampler, plots
 from lessons_lib.code import shift
 from lessons_lib.judges import metrics
 from lessons_lib.judges.counterfactual import manifold_distance, readings
@@ -43,12 +43,14 @@ from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.methods import hspace
 from lessons_lib.methods.asyrp import asymmetric
 from lessons_lib.schedule import Schedule
+from lessons_lib.studies import inputs
 from lessons_lib.studies.subjects import subjects
 from lessons_lib.widgets import choice, explore, slider
 from lessons_lib.worlds import WORLDS
 
 # %%
-model, critic = load(p.checkpoint, p.device), load_critic(device=p.device)
+model = inputs.model_for(p.checkpoint, p.device, p.steps)
+critic = load_critic(device=p.device)
 whole = Sampler(model, p.steps)
 who = subjects(whole, p.checkpoint, p.attributes, p.n_images, p.seed)
 names = list(who.edits)

@@ -37,7 +37,7 @@ from functools import partial
 
 import torch
 
-from lessons_lib import Sampler, load, plots
+from lessons_lib import Sampler, plots
 from lessons_lib.encoder import invert
 from lessons_lib.judges import metrics
 from lessons_lib.judges.counterfactual import manifold_distance, readings
@@ -47,7 +47,9 @@ from lessons_lib.methods.editing import cycle_diffusion, ddib, ilvr, low_pass, s
 from lessons_lib.methods.egsde import egsde
 from lessons_lib.methods.translators import load_domains, load_translator
 from lessons_lib.models.mixture import GaussianMixture
+from lessons_lib.schedule import of_thousand
 from lessons_lib.scoreboard import optional
+from lessons_lib.studies import inputs
 from lessons_lib.studies.unpaired import (
     GROUPS,
     SHARED,
@@ -72,7 +74,9 @@ from lessons_lib.worlds import WORLDS, animals
 # can also draw what no collection of photographs has: *the same animal as a dog*.
 
 # %%
-models = [load(name, p.device) for name in (p.source, p.second_source, p.checkpoint)]
+models = [
+    inputs.model_for(name, p.device, p.steps) for name in (p.source, p.second_source, p.checkpoint)
+]
 first, second, dogs = (Sampler(model, p.steps, p.eta) for model in models)
 usual = ("cats", "wild", "dogs")  # for checkpoints that do not say what they have learnt
 known = [model.world for model in models]
@@ -81,6 +85,7 @@ cats_world, wild_world, dogs_world = (
 )
 
 # %%
+at = partial(of_thousand, train_steps=len(dogs.denoiser.alpha_bar))  # times are given of 1,000
 size = dogs.denoiser.shape[-1]  # held-out pictures: no recipe has trained on these seeds
 pair, wild_pair = (
     drawn(world, dogs_world, p.n_images, p.seed, size, p.device)
@@ -400,7 +405,7 @@ lesson.record("share at that T_es, η = 1", measured_share(int(half), 1.0));
 # %%
 fresh = Sampler(models[2], p.steps, 1.0)
 all_the_way = dogs.schedule.t[0].item()
-stops = [*sorted(p.t_es), all_the_way]
+stops = [*sorted({at(t) for t in p.t_es}), all_the_way]
 cycled, sdedited = {all_the_way: dog}, {}
 for t in stops:
     if t not in cycled:
@@ -456,7 +461,7 @@ for name, results in found.items():
 # **Predict.** What does the clean-up do to a perfect dog?
 
 # %%
-levels = sorted(p.clean_ups)
+levels = sorted({at(t) for t in p.clean_ups})
 level = min(levels, key=lambda t: abs(t - 100))  # nearest to the paper's
 cleaned = {0: dog} | {t: sdedit(dog, start_at(fresh, t), p.seed) for t in levels}
 washed = {t: sdedit(truth, start_at(fresh, t), p.seed) for t in levels}
@@ -498,7 +503,7 @@ for t, images in washed.items():
 
 # %%
 low = low_pass(p.factor)
-start = start_at(fresh, p.strength)
+start = start_at(fresh, at(p.strength))
 edits = {
     "CycleDiffusion": dog,
     f"… clean-up from {level}": cleaned[level],
@@ -649,8 +654,8 @@ for ax, (name, images) in zip(axes, ({"a's code": dog} | swaps).items(), strict=
     for shift, whose, colour, f in ((-0.2, "a", plots.P, factors), (0.2, "b", plots.D, partner)):
         values = read_off(images, f)
         means = [sum(values[m] for m in members) / len(members) for members in GROUPS.values()]
-        at = [i + shift for i in range(len(GROUPS))]
-        ax.bar(at, means, 0.38, color=colour, label=f"with {whose}'s factors")
+        places = [i + shift for i in range(len(GROUPS))]
+        ax.bar(places, means, 0.38, color=colour, label=f"with {whose}'s factors")
         for group, mean in zip(GROUPS, means, strict=True):
             lesson.record(f"{name}: {group}, correlation with {whose}'s", mean)
     ax.set(title=name, xticks=range(len(GROUPS)), xticklabels=list(GROUPS), ylim=(-0.6, 1.05))

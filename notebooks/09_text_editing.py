@@ -62,7 +62,7 @@ from lessons_lib.methods.editing import (
     text_samplers,
 )
 from lessons_lib.models.mixture import digits
-from lessons_lib.schedule import Schedule, noised
+from lessons_lib.schedule import Schedule, noised, of_thousand
 from lessons_lib.studies.text import reached, readable_cases, taken_in_turn
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
@@ -327,7 +327,8 @@ report(limits, p.seed)
 
 # %%
 all_the_way = source.schedule.t[0].item()
-stops = [*sorted(set(p.starts)), all_the_way]
+starts = {of_thousand(t, len(model.alpha_bar)) for t in p.starts}  # given of 1,000
+stops = [*sorted(starts), all_the_way]
 pairs = [(1.0, 1.0), (1.0, p.strong), (p.strong, p.strong), (1.0, 2 * p.strong)]
 
 

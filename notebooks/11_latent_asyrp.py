@@ -22,7 +22,7 @@ attributes = "old, tanned, smiling, zombie, robot"  # directions; the last two a
 learn = "tanned"  # the one that is trained here
 n_train = 8  # pictures to train on
 rounds = 3
-first = 800  # the editing interval of what is trained here
+first = 800  # the editing interval of what is trained here, in times of 1,000
 last = 150
 guidance = 3.0
 prompt = "a portrait of a person"  # what models of another source draw
@@ -50,6 +50,7 @@ from lessons_lib.judges.tables import markdown
 from lessons_lib.methods import hspace, training
 from lessons_lib.methods.asyrp import Attention, Conv, edit_names, load_edit
 from lessons_lib.paths import TRAIN_EDITS
+from lessons_lib.schedule import of_thousand
 from lessons_lib.studies import edits as judging
 from lessons_lib.studies.subjects import subjects
 from lessons_lib.widgets import choice, explore
@@ -212,7 +213,12 @@ for (label, values), colour in zip(listened.items(), (plots.EDITED, plots.SOURCE
     ax.plot(g.schedule.t[: len(values)], values, "o-", color=colour, label=label)
     lesson.record(f"share of the change that h alone makes, mean over t, {label}",
                   sum(values) / len(values))  # fmt: skip
-ax.set(xlabel="t", ylabel="change by h alone / by both", xlim=(1000, -20), ylim=(0, None))
+ax.set(
+    xlabel="t",
+    ylabel="change by h alone / by both",
+    xlim=(len(model.alpha_bar), -20),
+    ylim=(0, None),
+)
 ax.legend()
 fig
 
@@ -252,7 +258,10 @@ to_end = {"D(z_t)": [likeness(s.x) for s in some], "D(P_t)": [likeness(s.P) for 
 fig, ax = plots.figure(width=8, height=3.2)
 for (label, values), colour in zip(to_end.items(), (plots.WRONG, plots.P), strict=True):
     ax.plot([s.t for s in some], values, "o-", color=colour, label=label)
-ax.set(xlabel="t", ylabel="cosine to the final picture", xlim=(1000, -20)), ax.legend()
+(
+    ax.set(xlabel="t", ylabel="cosine to the final picture", xlim=(len(model.alpha_bar), -20)),
+    ax.legend(),
+)
 fig
 
 # %%
@@ -337,7 +346,8 @@ if truth:
 else:
     z_train = g.draw(p.n_train, seed=p.seed + 1)
     cond_train = study.cond_of(model, [p.prompt] * p.n_train)
-sources = training.source_paths(g, z_train, clip, p.first, p.last, cond_train)
+first, last = (of_thousand(t, len(model.alpha_bar)) for t in (p.first, p.last))
+sources = training.source_paths(g, z_train, clip, first, last, cond_train)
 print("source:", texts[0][0], "| target:", texts[1][0])
 
 

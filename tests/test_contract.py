@@ -130,7 +130,7 @@ def test_a_learned_variance_is_encoded_and_decoded(eta):
 
 def test_guidance_keeps_the_learned_variance_of_the_condition():
     net = tiny_net(out_channels=6, num_class_embeds=3).to(torch.float64)
-    model = UNet(net, ALPHA_BAR, learned_range=True)
+    model = UNet(net, ALPHA_BAR, learned_range=True, zero_is_none=True)
     g, cond, x = Sampler(Guided(model, 2.0, 0), 4, 1.0), torch.tensor([1, 2]), randn(2, 3, 8, 8)
     assert_close(g.denoiser.predict(x, 9, cond).sigma.v, model.predict(x, 9, cond).sigma.v)
     assert_close(g.decode(g.encode(x, cond=cond), cond=cond), x, rtol=0, atol=1e-12)

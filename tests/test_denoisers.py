@@ -52,7 +52,7 @@ def test_h_is_what_leaves_the_mid_block():
 @torch.no_grad()
 def test_class_labels_and_their_embeddings():
     net = tiny_net(num_class_embeds=3)
-    unet = UNet(net, ALPHA_BAR)
+    unet = UNet(net, ALPHA_BAR, zero_is_none=True)
     x, labels = randn(3, 3, 8, 8, dtype=torch.float32), torch.tensor([0, 1, 2])
     eps = unet(x, 9, labels)
     assert torch.equal(eps, net(x, 9, labels).sample)

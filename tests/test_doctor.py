@@ -3,10 +3,13 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from lessons_lib import doctor
+from lessons_lib.paths import ROOT
 
 
 @pytest.fixture
@@ -85,3 +88,13 @@ def test_every_check_but_the_network_s_is_well_here():
     for check in (doctor.python, doctor.packages, doctor.torch_pair, doctor.kernel, doctor.device):
         well, line = doctor.examine(check)
         assert well, line
+
+
+def test_it_runs_without_torch():
+    program = (
+        "import sys; sys.modules['torch'] = None; from lessons_lib import doctor; doctor.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert "problem  torch is not installed: run `make setup`" in done.stdout
+    assert done.stdout.count("problem") == 2  # and the line that says where to look

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -5,10 +7,12 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import Code, Sampler
+from lessons_lib.denoisers import Guided
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
 from lessons_lib.models.mixture import GaussianMixture, digits
+from lessons_lib.models.unet import UNet
 from lessons_lib.schedule import Schedule, even, trailing
-from small import ALPHA_BAR, etas, mixture, randn, schedules, tiny_unet
+from small import ALPHA_BAR, etas, mixture, randn, schedules, tiny_net, tiny_unet
 
 DIGITS = digits()
 UNET = tiny_unet()
@@ -114,6 +118,50 @@ def test_identity_12_codes_are_finite_down_to_eta_0(path, eta, last, times):
         z = encode(g, x, path=path)
         assert z.x_T.isfinite().all() and z.eps.isfinite().all()
         assert (g.decode(z) - x).abs().max() <= limit
+
+
+def magnified(alpha_bar=ALPHA_BAR, prediction="epsilon", **config):
+    """A random network in float32, and how many times it is asked, by the images that it is asked about."""
+    asked, model = [], UNet(tiny_net(**config), alpha_bar, prediction, zero_is_none=True)
+    model.net.conv_in.register_forward_hook(lambda module, given, out: asked.append(len(out)))
+    return model, asked
+
+
+COSINE = torch.cos((torch.arange(1000.0).double() / 1000 + 0.008) / 1.008 * math.pi / 2).square()
+KINDS = {
+    f"{prediction}, {name}": (alpha_bar, prediction)
+    for name, alpha_bar in (("linear", ALPHA_BAR), ("cosine", COSINE))
+    for prediction in ("epsilon", "v_prediction", "sample")
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("eta", [0.1, 1.0])
+def test_identity_1_on_any_network_in_float32(kind, eta):
+    model, _ = magnified(*KINDS[kind])
+    x = randn(2, 3, 8, 8).clamp(-1, 1)
+    for steps in (10, 50):
+        assert error(Sampler(model, steps, eta), x, posterior) <= 1e-5
+    assert error(Sampler(model, 20, eta), x, independent) <= 1e-5
+    assert error(Sampler(model, 20, eta), x, posterior, at_once=2) <= 2e-6
+
+
+@pytest.mark.parametrize("alpha_bar", [ALPHA_BAR, COSINE])
+def test_identity_1_under_guidance_in_float32(alpha_bar):
+    model, _ = magnified(alpha_bar, num_class_embeds=3)
+    g = Sampler(Guided(model, 7.5, 0), 20, 0.5)
+    x, cond = randn(2, 3, 8, 8).clamp(-1, 1), torch.tensor([1, 2])
+    assert (g.decode(g.encode(x, cond=cond), cond=cond) - x).abs().max() <= 1e-5
+
+
+def test_only_a_network_that_magnifies_is_asked_again():
+    x = randn(2, 3, 8, 8).clamp(-1, 1)
+    for prediction, most in (("v_prediction", 1), ("sample", 2), ("epsilon", 20)):
+        model, asked = magnified(prediction=prediction)
+        Sampler(model, 20, 1.0).encode(x)
+        assert asked[0] == 40 and set(asked[1:]) == {2} and len(asked) - 1 <= most
+    Sampler(model, 20, 1.0).encode(x, at_once=2)
+    assert asked[-20:] == [2] * 20  # as in decoding already: no step is asked twice
 
 
 # Statistics

@@ -16,17 +16,15 @@ from lessons_lib.encoder import invert
 from lessons_lib.methods import energies, guidance
 from lessons_lib.models import low_rank
 from lessons_lib.models.families import (
-    LAST,
+    FAMILIES,
     Autoencoder,
     DenoisingGan,
     Mapping,
-    Optimal,
-    OptimalSigma,
     PriorNet,
-    SecondMoment,
     Semantics,
 )
 from lessons_lib.models.low_rank import adapt, learnt, merge
+from lessons_lib.models.spread import LAST, Optimal, OptimalSigma, SecondMoment
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.families import Autoencoders, DenoisingGans, SecondMoments
 from lessons_lib.recipes.loop import Run
@@ -301,7 +299,7 @@ def home(tmp_path_factory):
 @pytest.mark.parametrize("name", ALL)
 def test_a_family_is_loaded_as_it_was_saved(home, name):
     model = load(name)
-    assert isinstance(model, checkpoints.FAMILIES[name][0]) and model.world == "faces"
+    assert isinstance(model, FAMILIES[name][0]) and model.world == "faces"
     assert tuple(model.shape) == (3, 16, 16) and model.labels == ((0, 1, 2) if name == "sn" else ())
     g = Sampler(model, 4, 1.0)
     assert g.decode(g.draw(2, 0)).isfinite().all()

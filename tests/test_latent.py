@@ -256,7 +256,7 @@ BROKEN = {
     ),
     "prompts too long": (edit(TOKENIZER, model_max_length=77), ["77", "at most 8"]),
     "another text width": (another_unet(cross_attention_dim=20), ["width 20", "have 12"]),
-    "inpainting": (another_unet(in_channels=9), ["9 channels", "vae/ have 4"]),
+    "inpainting": (another_unet(in_channels=9), ["takes 9 channels", "puts out 4"]),
     "SDXL": (
         another_unet(addition_embed_type="text", addition_embed_type_num_heads=4),
         ["addition_embed_type='text'", "None"],

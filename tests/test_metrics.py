@@ -586,7 +586,6 @@ BAD = {
         lambda: metrics.ssim(X[..., :10], X[..., :10]),
         ["32×10", "at least 11×11"],
     ),
-    "a critic and small images": (lambda: PAIRS["perceptual"](*[X[..., :16]] * 2), ["32×32"]),
     "texts that do not match": (
         lambda: metrics.s_clip(X, ["red", "green", "blue"], CLIP),
         ["3 texts", "2 images"],
@@ -633,3 +632,18 @@ def test_every_world_has_what_the_scores_need():
     for name, world in WORLDS.items():
         free = [f for f in world.factors if f.name not in world.fixed]
         assert len(free) > 1 and all(f.high > f.low for f in free), name
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 1, 28, 28), (2, 1, 32, 32), (2, 3, 28, 28), (2, 1, 8, 8), (2, 1, 40, 40)]
+)
+def test_grey_and_small_pictures_are_made_legible(shape):
+    x, critic = randn(*shape, dtype=torch.float32).clamp(-1, 1), load_critic()
+    far = metrics.perceptual_distance(critic)(x, -x)
+    assert far.shape == (2,) and (far > 0).all()
+    assert torch.equal(
+        metrics.features(x, critic), metrics.features(x.expand(-1, 3, -1, -1), critic)
+    )
+    assert metrics.identity_similarity(x, x, critic).sub(1).abs().max() < 1e-5
+    with pytest.raises(ValueError, match=r"\(2, 2, 8, 8\)"):
+        critic(torch.zeros(2, 2, 8, 8))

@@ -127,8 +127,9 @@ class CriticNet(nn.Module):
 
 
 class Critic:
-    """A trained CriticNet; images are (B, 3, H, W) in [-1, 1], H and W at least 32.
+    """A trained CriticNet; images are (B, 3 or 1, H, W) in [-1, 1], of any size.
 
+    Grey ones are seen in three equal channels, and all are resized to the 32 × 32 pixels of its network.
     All of its methods raise ValueError for others, and for a world that it has not learnt.
     """
 
@@ -143,23 +144,15 @@ class Critic:
         return self.net.neck.weight.device
 
     def __call__(self, x: Tensor) -> Judgement:
-        """All that it says of images (B, 3, H, W). Raises ValueError for others, or below 32 pixels."""
-        if x.ndim != 4 or x.shape[1] != 3 or min(x.shape[-2:]) < SIZE or len(x) == 0:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}: the critic reads images (B, 3, H, W) of at least "
-                f"{SIZE} × {SIZE} pixels."
-            )
-        x = x.to(self.device, torch.float32)
-        return self.net(
-            x if x.shape[-2:] == (SIZE, SIZE) else F.interpolate(x, (SIZE, SIZE), mode="area")
-        )
+        """All that it says of images (B, 3 or 1, H, W). Raises ValueError for others."""
+        return self.net(_at(x, SIZE).to(self.device, torch.float32))
 
     def read(self, x: Tensor, world: str) -> dict[str, Tensor]:
         """Each factor (B,) of the world, as it would be given to `render`.
 
         Choices are their numbers, yes-or-no factors probabilities, the others within their range.
         """
-        target, judged = WORLDS[world], self(x)
+        target, judged = _learnt(world), self(x)
         values = {}
         for f, place in columns(WORLDS[head_of(target)]):
             out = judged.factors[head_of(target)][:, place]
@@ -184,7 +177,7 @@ class Critic:
 
     def mask(self, x: Tensor, world: str) -> Tensor:
         """Class numbers (B, 32, 32), as `World.classes` names them."""
-        return self(x).mask[head_of(WORLDS[world])].argmax(1)
+        return self(x).mask[head_of(_learnt(world))].argmax(1)
 
     def identity(self, x: Tensor) -> Tensor:
         """Unit vectors (B, E), near one another for one person's pictures (faces and looks)."""
@@ -193,6 +186,32 @@ class Critic:
     def world(self, x: Tensor) -> Tensor:
         """Probabilities (B, len(worlds)) of the kinds of picture in `worlds`."""
         return self(x).kind.softmax(1)
+
+
+def legible(x: Tensor, least: int) -> Tensor:
+    """Pictures as a judge can read them, (B, 3, H, W): grey ones in three equal channels, and those below
+    `least` pixels enlarged to least × least.
+
+    x: (B, 3 or 1, H, W) in [-1, 1]; ValueError for others.
+    """
+    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
+        what = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(
+            f"x has shape {what}: give images (B, 3, H, W), or grey ones (B, 1, H, W), in [-1, 1]."
+        )
+    x = x.expand(-1, 3, -1, -1)
+    return x if min(x.shape[-2:]) >= least else F.interpolate(x, (least, least), mode="bicubic")
+
+
+def _at(x: Tensor, size: int) -> Tensor:
+    x = legible(x, size)
+    return x if x.shape[-2:] == (size, size) else F.interpolate(x, (size, size), mode="area")
+
+
+def _learnt(world: str) -> World:
+    if world not in WORLDS:
+        raise ValueError(f"The critic has not learnt {world!r}: it knows {', '.join(WORLDS)}.")
+    return WORLDS[world]
 
 
 def kinds_of(factor: str) -> list[int]:
@@ -217,24 +236,24 @@ class Clip:
         return self.net.logit_scale.device
 
     def image(self, x: Tensor) -> Tensor:
-        """(B, E) unit vectors of images (B, 3, H, W) in [-1, 1]; gradients reach x. ValueError for others."""
-        if x.ndim != 4 or x.shape[1] != 3 or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}: give images (B, 3, H, W) in [-1, 1].")
-        x, size = x.to(self.device, torch.float32), (self.size, self.size)
-        if x.shape[-2:] != size:
-            smaller = min(x.shape[-2:]) > self.size
-            x = F.interpolate(x, size, mode="area" if smaller else "bicubic")
+        """(B, E) unit vectors of images (B, 3 or 1, H, W) in [-1, 1]; gradients reach x. ValueError for
+        others."""
+        x = _at(x.to(self.device, torch.float32), self.size)
         pixels = ((x + 1) / 2 - self.mean.to(x)) / self.std.to(x)
         return F.normalize(self.net.get_image_features(pixel_values=pixels).pooler_output, dim=1)
 
     def text(self, sentences: Sequence[str]) -> Tensor:
-        """(B, E) unit vectors; raises ValueError for words that the tokenizer does not know."""
+        """(B, E) unit vectors; raises ValueError for no list of sentences, or words that it does not know."""
+        if isinstance(sentences, str):
+            raise ValueError(f"The sentences are {sentences!r}: give a list, [{sentences!r}].")
         tokens = tokenized(self.tokenizer, list(sentences)).to(self.device)
         return F.normalize(self.net.get_text_features(**tokens).pooler_output, dim=1)
 
 
 def tokenized(tokenizer, sentences: list[str]):
     """Padded tokens. Raises ValueError for a sentence that is empty, too long or of unknown words."""
+    if not sentences:
+        raise ValueError("There are no sentences: give at least one.")
     for text in sentences:
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"The sentence {text!r} is empty: give a description in words.")

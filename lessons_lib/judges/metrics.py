@@ -1,6 +1,6 @@
 """Distances between samples and between images, each with what it is zero for.
 
-Images are (B, C, H, W) in [-1, 1]. A `critic` reads 3-channel pictures of any size from 32: it gives
+Images are (B, C, H, W) in [-1, 1]. A `critic` reads coloured and grey pictures of any size: it gives
 `features` (B, F), `trunk` maps, a `mask` (B, 32, 32) and an `identity` (B, E). A `clip` embeds
 pictures and sentences as unit vectors (B, E). What these two see of a picture is all that a metric
 through them can see. Bad images, and two sets of different shapes, raise a ValueError of one sentence.
@@ -18,11 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import check_levels
+from .evaluators import legible
+
 if TYPE_CHECKING:
     from .evaluators import Clip, Critic
 
 AT_ONCE = 64  # pictures given to a network together, so that large sets need no more memory
-LARGEST = 20  # predicted and noisy images leave [-1, 1]; beyond this they are 0 to 255 levels
 SSIM_WINDOW = 11  # pixels: 3.5 standard deviations of 1.5 pixels to each side
 
 Distance = Callable[[Tensor, Tensor], Tensor]  # images x, y (B, C, H, W) -> (B,)
@@ -117,7 +119,7 @@ def perceptual_distance(critic: Critic) -> Distance:
     difference summed over channels and averaged over places; then summed over layers (Zhang et al.
     2018, eq. 1 with w = 1). From 0 (the same to the critic) to 4 a layer; lower is nearer.
     It is the `lpips` package's distance without its learnt head and on another network, so it is not
-    LPIPS and no threshold of LPIPS belongs to it. The function raises ValueError below 32 pixels.
+    LPIPS and no threshold of LPIPS belongs to it.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -160,9 +162,9 @@ def segmentation_consistency(x: Tensor, y: Tensor, critic: Critic, world: str) -
     """Mean intersection over union of the masks the critic reads from x and y, (B,) in [0, 1].
 
     The SC of Kwon et al. 2023, on the world's classes: the mean over the classes found in either
-    image of a pair. Higher keeps more of the layout; a good edit of that lowers it. ValueError below 32 px.
+    image of a pair. Higher keeps more of the layout; a good edit of that lowers it.
     """
-    x, y = _checked_pair(x, y, smallest=32)
+    x, y = _checked_pair(x, y)
     masks = torch.stack([in_parts(lambda part: critic.mask(part, world), v) for v in (x, y)])
     one, other = F.one_hot(masks.long()).bool().flatten(2, 3)
     both, either = (one & other).sum(1), (one | other).sum(1)
@@ -172,9 +174,9 @@ def segmentation_consistency(x: Tensor, y: Tensor, critic: Critic, world: str) -
 def identity_similarity(x: Tensor, y: Tensor, critic: Critic) -> Tensor:
     """Cosine of the identities the critic reads from x and y, (B,) in [-1, 1]; 1 for one person.
 
-    The ID of face editing, the critic in the place of ArcFace (Deng et al. 2019). ValueError below 32 pixels.
+    The ID of face editing, the critic in the place of ArcFace (Deng et al. 2019).
     """
-    x, y = _checked_pair(x, y, smallest=32)
+    x, y = _checked_pair(x, y)
     return F.cosine_similarity(in_parts(critic.identity, x), in_parts(critic.identity, y))
 
 
@@ -221,8 +223,8 @@ def s_dir(
 
 @torch.no_grad()
 def features(x: Tensor, critic: Critic) -> Tensor:
-    """The critic's features of images (N, 3, H, W): (N, F) float64 on the CPU; ValueError below 32 pixels."""
-    return in_parts(critic.features, checked(x, "x", smallest=32)).double().cpu()
+    """The critic's features of images (N, 3, H, W): (N, F) float64 on the CPU."""
+    return in_parts(critic.features, checked(x, "x")).double().cpu()
 
 
 def fid(x: Tensor, y: Tensor, critic: Critic) -> float:
@@ -327,11 +329,7 @@ def checked(x: Tensor, name: str, smallest: int = 1) -> Tensor:
         )
     if not x.isfinite().all():
         raise ValueError(f"{name} holds NaN or infinity: give finite images in [-1, 1].")
-    if x.abs().max() > LARGEST:
-        raise ValueError(
-            f"{name} has values up to {x.abs().max().item():.0f}: images are in [-1, 1]; levels from "
-            "0 to 255 become so by `x / 127.5 - 1`."
-        )
+    check_levels(x, name)
     return x if x.dtype == torch.float64 else x.float()
 
 
@@ -365,8 +363,9 @@ class _Trunk(nn.Module):
 
 def _per_image(network: nn.Module) -> Distance:
     def distance(x: Tensor, y: Tensor) -> Tensor:
-        x, y = _checked_pair(x, y, smallest=32)
-        pairs = zip(x.float().split(AT_ONCE), y.float().split(AT_ONCE), strict=True)
+        x, y = _checked_pair(x, y)
+        x, y = (legible(v.float(), 32) for v in (x, y))
+        pairs = zip(x.split(AT_ONCE), y.split(AT_ONCE), strict=True)
         return torch.cat([network(a, b).flatten() for a, b in pairs])
 
     return distance

@@ -210,7 +210,7 @@ class Asyrp:
     """An edit for `Sampler.decode`: Δh_t is the sum of scale · direction over its terms.
 
     The papers' public code divides a sum of n attributes by √n; here it is the plain sum.
-    Raises ValueError where it is multiplied by anything but finite numbers.
+    Raises ValueError where it is multiplied by anything but finite numbers, or added to another thing.
     """
 
     terms: tuple[tuple[Scale, Direction], ...]
@@ -228,9 +228,12 @@ class Asyrp:
         return asymmetric(denoiser, b, self.shift(b, t))
 
     def shift(self, b: Bottleneck | Halves, t: int) -> Tensor | None:
-        """Δh_t (B or 1, C_h, H_h, W_h); None outside all intervals and at scale 0."""
+        """Δh_t (B or 1, C_h, H_h, W_h); None outside all intervals and at scale 0.
+
+        Raises ValueError for an edit of another model's h, or scales for another number of images.
+        """
         moves = [
-            _per_image(scale) * d.form(b.h, t, b.temb)
+            _per_image(scale, len(b.h)) * _fitting(d.form, b.h)(b.h, t, b.temb)
             for scale, d in self.terms
             if d.acts(t) and not (isinstance(scale, Real) and scale == 0)
         ]
@@ -263,14 +266,35 @@ class Asyrp:
         return self * -1.0
 
     def __add__(self, other: Asyrp) -> Asyrp:
-        return Asyrp(self.terms + other.terms) if isinstance(other, Asyrp) else NotImplemented
+        if not isinstance(other, Asyrp):
+            raise ValueError(f"An edit and {other!r} do not add up: add another edit.")
+        return Asyrp(self.terms + other.terms)
 
     def __sub__(self, other: Asyrp) -> Asyrp:
-        return self + -other if isinstance(other, Asyrp) else NotImplemented
+        return self + (-other if isinstance(other, Asyrp) else other)
+
+    __radd__ = __add__
 
 
-def _per_image(scale: Scale) -> Scale:
-    return scale.view(-1, 1, 1, 1) if isinstance(scale, Tensor) else scale
+def _per_image(scale: Scale, n: int) -> Scale:
+    if not isinstance(scale, Tensor):
+        return scale
+    if scale.numel() not in (1, n):
+        raise ValueError(
+            f"The edit has scales for {scale.numel()} images, but there are {n}: give one for each."
+        )
+    return scale.view(-1, 1, 1, 1)
+
+
+def _fitting(form: nn.Module, h: Tensor) -> nn.Module:
+    """The form of an edit. Raises ValueError for one that reads an h of other channels."""
+    channels = getattr(form, "config", {}).get("channels", h.shape[1])
+    if channels != h.shape[1]:
+        raise ValueError(
+            f"The edit reads an h of {channels} channels, but this model's has {h.shape[1]}: take one that "
+            "was trained for this model."
+        )
+    return form
 
 
 def _rescaling(d: Direction, schedule: Schedule) -> float:

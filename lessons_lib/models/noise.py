@@ -16,6 +16,7 @@ OF_THE_NOISE = (
     "num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas",
     "rescale_betas_zero_snr", "prediction_type",
 )  # fmt: skip
+LEAST = 1e-12  # of ᾱ for a network that predicts ε: P magnifies the rounding of its ε by 1/√ᾱ
 FORMULAS = {"linear": linear_alpha_bar, "scaled_linear": scaled_linear_alpha_bar}
 
 
@@ -98,12 +99,14 @@ def _alpha_bar(theirs) -> torch.Tensor:
 def _off_zero(alpha_bar: torch.Tensor, prediction: str) -> torch.Tensor:
     """ᾱ that ends above 0, where P = (x - √(1-ᾱ) ε) / √ᾱ has a meaning; see `load`."""
     least = 2.0**-24  # what some of diffusers' classes write for 0
-    if alpha_bar[-1] not in (0.0, least):
-        return alpha_bar
-    if prediction == "epsilon":
+    zero = alpha_bar[-1] in (0.0, least)
+    if prediction == "epsilon" and (zero or alpha_bar[-1] < LEAST):
         raise ValueError(
-            "at its last time ᾱ is 0, where x is noise alone, so that a network that predicts the noise "
-            "(epsilon) says nothing of the image there: it must predict v_prediction or sample"
+            f"at its last time ᾱ is {0 if zero else f'{alpha_bar[-1].item():.0e}'}, where x is noise alone, "
+            "so that a network that predicts the noise (epsilon) says nothing of the image there: it must "
+            "predict v_prediction or sample, or β must be smaller"
         )
+    if not zero:
+        return alpha_bar
     last = min(least, alpha_bar[-2].item() / 4)
     return torch.cat([alpha_bar[:-1], alpha_bar.new_tensor([last])])

@@ -21,7 +21,9 @@ class UNet(Denoiser):
         four in data: it puts out what the best linear guess of v leaves (see `linear_v`).
     learned_range: whether its further channels are a learned variance (Nichol & Dhariwal 2021, eq. 15), as
         the scheduler file says by variance_type; otherwise they are not used.
-    A network with class embeddings takes labels (B,), where 0 is 'no condition', or embeddings (B, E);
+    zero_is_none: whether the label 0 means 'no label', as in our own networks with labels. Without, the
+        labels are all real classes, and one must be given.
+    A network with class embeddings takes labels (B,), or embeddings (B, E);
     one with cross-attention must be given text embeddings (B, L, text_width).
 
     Raises ValueError, in one sentence, for a network that is built or conditioned otherwise.
@@ -29,7 +31,7 @@ class UNet(Denoiser):
 
     def __init__(
         self, net, alpha_bar: Tensor, prediction: str = "epsilon", unshuffle: int = 1,
-        learned_range: bool = False, bands: tuple[float, ...] = (),
+        learned_range: bool = False, bands: tuple[float, ...] = (), zero_is_none: bool = False,
     ):  # fmt: skip
         if prediction not in TO_EPS:
             raise ValueError(
@@ -63,12 +65,18 @@ class UNet(Denoiser):
             raise ValueError(
                 f"This network has sample_size={net.config.sample_size!r}: it must be one whole number."
             )
+        inputs, outputs = net.config.in_channels, net.config.out_channels
+        if outputs not in (inputs, 2 * inputs):
+            raise ValueError(
+                f"This network takes {inputs} channels and puts out {outputs}: a denoiser puts out as many "
+                "as it takes, or twice that with a learned variance."
+            )
         self.net = net.eval().requires_grad_(False)
         self.alpha_bar, self.unshuffle = checked_alpha_bar(alpha_bar), unshuffle
         self.prediction, self.to_eps = prediction, TO_EPS[prediction]
         config = net.config
         self.channels, self.learned_range = config.in_channels, learned_range
-        self.bands = tuple(bands)
+        self.bands, self.zero_is_none = tuple(bands), zero_is_none
         if learned_range and config.out_channels != 2 * config.in_channels:
             raise ValueError(
                 f"This network's variance is said to be learned, but it has {config.out_channels} channels "
@@ -84,8 +92,13 @@ class UNet(Denoiser):
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """Those of its class embeddings, 0 (no condition) among them."""
+        """Those of its class embeddings, the one for 'no label' among them."""
         return tuple(range(self.net.config.num_class_embeds or 0))
+
+    @property
+    def needs_label(self) -> bool:
+        """Whether it must be given one, because none of its labels means 'no label'."""
+        return bool(self.labels) and not self.zero_is_none
 
     def to(self, *where) -> UNet:
         """Move or convert the network and what it brings along, in place; returns self."""
@@ -203,18 +216,18 @@ class UNet(Denoiser):
         if cond is None:
             cond = torch.zeros(len(sample), dtype=torch.int64)
         cond = cond.to(sample.device)
-        if cond.is_floating_point():
+        if cond.is_floating_point() or cond.ndim != 1 or cond.dtype == torch.bool:
             width = self.net.class_embedding.embedding_dim
-            if tuple(cond.shape[1:]) != (width,):
+            if not cond.is_floating_point() or tuple(cond.shape[1:]) != (width,):
                 raise ValueError(
-                    f"cond has shape {tuple(cond.shape)}: give labels (B,), which are whole numbers, "
-                    f"or embeddings (B, {width})."
+                    f"cond is {cond.dtype} of shape {tuple(cond.shape)}: give labels (B,), which are whole "
+                    f"numbers, or embeddings (B, {width})."
                 )
             return cond.to(sample)
         labels = self.net.config.num_class_embeds
         if cond.min() < 0 or cond.max() >= labels:
             raise ValueError(
-                f"cond has labels {cond.unique().tolist()}: this model's are 0 (none) to {labels - 1}."
+                f"cond has labels {cond.unique().tolist()}: this model's are 0 to {labels - 1}."
             )
         return self.net.class_embedding(cond)
 

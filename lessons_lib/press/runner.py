@@ -51,7 +51,7 @@ def defaults_of(notebook: NotebookNode) -> dict[str, object]:
 def typed(name: str, text: str, default: object) -> object:
     """A value from the command line, as the parameter's default suggests; ValueError for another kind."""
     if isinstance(default, str):
-        return text
+        return ",".join(_absolute(part) for part in text.split(","))
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -65,6 +65,12 @@ def typed(name: str, text: str, default: object) -> object:
             f"{name} is of type {kind.__name__} (its default is {default!r}), not {text!r}."
         )
     return value
+
+
+def _absolute(text: str) -> str:
+    """A folder given relative to where the command is typed, whole; any other text as it is."""
+    path = Path(text.strip())
+    return str(path.absolute()) if ("/" in text or "\\" in text) and path.is_dir() else text
 
 
 def assign(given: dict[str, str], lessons: dict[Path, dict]) -> dict[Path, dict]:

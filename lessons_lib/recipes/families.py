@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from ..cards import OWN_WEIGHTS
 from ..checkpoints import find, load
-from ..models.families import Mapping, SecondMoment, Semantics, constant_alpha_bar
+from ..models.families import Mapping, Semantics, constant_alpha_bar
 from ..models.low_rank import adapt, cut, fitted, learnt
+from ..models.spread import SecondMoment
 from ..models.unet import UNet
 from ..paths import BUILD, write_whole
 from ..schedule import linear_alpha_bar, mean_coefficients, noised, sigma
@@ -32,7 +33,7 @@ class Family(Recipe):
 
     kind: str = "generator"
     compiled: bool = False
-    family: str = ""  # one of `checkpoints.FAMILIES`
+    family: str = ""  # one of `models.families.FAMILIES`
     network_name: str = "faces-64"
     world: str = "faces"
     size: int = 64

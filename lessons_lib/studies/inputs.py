@@ -6,12 +6,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checkpoints import load
+from ..checks import check_input
 from ..denoisers import Denoiser
 from ..models.mixture import GaussianMixture
 from ..paths import held_out_seed
+from ..schedule import even
 from ..worlds import WORLDS
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
+
+
+def model_for(checkpoint: str, device: str, *steps: int) -> Denoiser:
+    """A lesson's model, loaded and asked once, before anything else is computed.
+
+    Raises CheckpointError for one that does not load, and ValueError for one that must be told more than a
+    lesson tells it (a text, a label), or that has fewer training times than these numbers of steps.
+    """
+    model = load(checkpoint, device)
+    try:
+        check_input(model, torch.zeros(1, *model.shape))
+    except ValueError as error:
+        raise ValueError(
+            f"This lesson shows a model that draws by itself, and {checkpoint!r} does not. {error}"
+        ) from None
+    for count in steps:
+        even(len(model.alpha_bar), count)
+    return model
 
 
 def photographs(n: int, shape: tuple[int, ...]) -> Tensor:

@@ -19,6 +19,7 @@ from ..methods.asyrp import Asyrp, edit_names, load_edit
 from ..methods.hspace import constant, principal
 from ..paths import held_out_seed
 from ..sampler import Sampler
+from ..schedule import of_thousand
 from ..worlds import WORLDS
 from .attributes import ATTRIBUTES, codes, cond_of
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 Factors = dict[str, Tensor]  # name -> (N,)
 WORLD = "faces"  # what ATTRIBUTES are of
 LACKING = 0.3  # of a factor's range: who is to be edited has at least so far to go
-FIRST, LAST = 736, 315  # the interval of directions that nobody trained, 9 of 20 steps
+FIRST, LAST = 736, 315  # of 1,000: the interval of directions that nobody trained, 9 of 20 steps
 
 
 class Subjects(NamedTuple):
@@ -127,9 +128,10 @@ def _without_truth(
     captions = [prompt] * n if reads else None
     cond, strangers = cond_of(sampler.denoiser, captions), sampler.draw(len(names) + 5, seed + 1)
     one = None if cond is None else cond[:1]
+    first, last = (of_thousand(t, len(sampler.denoiser.alpha_bar)) for t in (FIRST, LAST))
     h = next(
         step.h for step in sampler.trajectory(strangers, cond=one)
-        if step.t <= (FIRST + LAST) / 2 or step.t_to < 0
+        if step.t <= (first + last) / 2 or step.t_to < 0
     )  # fmt: skip
     if h is None:
         raise ValueError(
@@ -137,7 +139,7 @@ def _without_truth(
         )
     directions, _ = principal(h, len(names))
     edits = {
-        f"PC {k + 1}": constant(v, FIRST, LAST, visits=9).over(sampler.schedule)
+        f"PC {k + 1}": constant(v, first, last, visits=9).over(sampler.schedule)
         for k, v in enumerate(directions)
     }
     said = (

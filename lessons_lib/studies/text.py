@@ -16,6 +16,7 @@ from ..methods.editing import cycle_diffusion, ddib, on_images, sdedit, text_sam
 from ..models.latent import check_words
 from ..models.unet import UNet
 from ..sampler import Sampler
+from ..schedule import of_thousand
 from ..worlds.triplets import Triplet
 from .unpaired import ETA, ImageEdit
 
@@ -117,6 +118,7 @@ def edit_scores(images: Tensor, cases: Cases, by: Judges) -> dict[str, Tensor]:
 def text_edits(model: UNet, steps: int) -> dict[str, dict[str, ImageEdit]]:
     """Each method's settings: name -> setting -> edit(images, seed, source texts, target texts)."""
     last = Sampler(model, steps).schedule.t[0].item()
+    middle = [of_thousand(t, len(model.alpha_bar)) for t in (400, 600, 800)]
 
     def edits(eta: float, way: Callable, scales: tuple[float, float], t: int) -> ImageEdit:
         both = text_samplers(model, steps, eta, *scales, t)
@@ -138,7 +140,7 @@ def text_edits(model: UNet, steps: int) -> dict[str, dict[str, ImageEdit]]:
 
     grid = {
         "CycleDiffusion": (ETA, cycle, PAIRS, (last,)),
-        "SDEdit": (1.0, noise, PAIRS[::2], (400, 600, 800)),
+        "SDEdit": (1.0, noise, PAIRS[::2], middle),
         "DDIB": (0.0, bridge, PAIRS, (last,)),
     }
     return {

@@ -14,6 +14,7 @@ from ..methods.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, sta
 from ..methods.egsde import egsde
 from ..paths import held_out_seed
 from ..sampler import Sampler
+from ..schedule import of_thousand
 from ..worlds import WORLDS, animals
 
 CLEANED = "… with clean-up"
@@ -123,13 +124,16 @@ def translations(
     def pull(t: int) -> ImageEdit:
         return lambda x, seed: egsde(x, start_at(fresh, t), domains, low_pass(8), 8.0, 2.0, seed)
 
-    last, middle = first.schedule.t[0].item(), (400, 500, 600, 700)
-    found = {"CycleDiffusion": {f"T_es {t}": cycle(t) for t in (600, 800, last)}}
+    def times(*of: int) -> list[int]:
+        return [of_thousand(t, len(target.denoiser.alpha_bar)) for t in of]
+
+    early, middle = [*times(600, 800), first.schedule.t[0].item()], times(400, 500, 600, 700)
+    found = {"CycleDiffusion": {f"T_es {t}": cycle(t) for t in early}}
     if cycled is not None:
         whole = found["CycleDiffusion"][cycled]
-        found[CLEANED] = {f"clean-up from {t}": clean(whole, t) for t in (50, 100, 150)}
+        found[CLEANED] = {f"clean-up from {t}": clean(whole, t) for t in times(50, 100, 150)}
     found["SDEdit"] = {f"start {t}": noise(t) for t in middle}
-    found["DDIB"] = {f"start {t}": bridge(t) for t in (600, 800, last)}
+    found["DDIB"] = {f"start {t}": bridge(t) for t in early}
     found["ILVR"] = {f"areas of {k} pixels": refine(k) for k in (4, 8, 16)}
     if domains is not None:
         found["EGSDE"] = {f"start {t}": pull(t) for t in middle}
