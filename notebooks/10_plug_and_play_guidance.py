@@ -413,15 +413,22 @@ lines = {}
 for name, wishes in board["families"].items():
     for wish, row in wishes.items():
         lines[f"{names[name]}, {wish}"] = [
-            share(row["before"]), share(row), f"{row['diversity']:.2f}", f"{row['norm']:.3f}",
+            f"{row['weight']:g}", share(row["before"]), share(row), f"{row['diversity']:.2f}", f"{row['norm']:.3f}",
             f"{row['before']['judged']:.2f} → {row['judged']:.2f}",
         ]  # fmt: skip
-Markdown(markdown(["met, unguided", "met, guided", "diversity", "‖z‖²/d", "judge's cosine"], lines))
+Markdown(
+    markdown(["λ", "met, unguided", "met, guided", "diversity", "‖z‖²/d", "judge's cosine"], lines)
+)
 
 # %% [markdown]
 # *Met* is read by the critic, which guided nothing: the smile, glasses or beard that captions would speak of.
 # *Diversity* is the mean distance of two pictures, over that of unguided ones. The intervals are of so few
 # pictures (n = 16 a row), and wide.
+#
+# Look before you count. A picture may be broken: its chain ran away while every move was taken, and found no way
+# back. And the guided rows are more alike than the number says: pale skin, red hair, one colour behind. Nobody
+# asked for these. They are what this encoder's text has come to mean, and the chain samples *that*.
+# Where the critic and your eye disagree, as on the grainy smiles of the GAN, trust the eye.
 
 # %%
 for name, wishes in board["families"].items():
@@ -571,6 +578,10 @@ Markdown(
 # %%
 rows = chains.pictures("parts")
 plots.strips(list(rows[:, :10]), list(parts), [], "a person with glasses")
+
+# %% [markdown]
+# At η = 1 the first noise is all but forgotten: six steps renew the picture, so guiding x_T alone does nothing.
+# What steers is the noise of the steps.
 
 # %%
 best = max((k for k in parts if k not in ("nothing", "all of z")), key=lambda k: parts[k]["met"])
