@@ -413,7 +413,8 @@ lines = {}
 for name, wishes in board["families"].items():
     for wish, row in wishes.items():
         lines[f"{names[name]}, {wish}"] = [
-            f"{row['weight']:g}", share(row["before"]), share(row), f"{row['diversity']:.2f}", f"{row['norm']:.3f}",
+            f"{row['weight']:g}", share(row["before"]), share(row),
+            f"{row['diversity']:.2f}", f"{row['norm']:.3f}",
             f"{row['before']['judged']:.2f} → {row['judged']:.2f}",
         ]  # fmt: skip
 Markdown(
