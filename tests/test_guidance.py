@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from lessons_lib import Sampler
 from lessons_lib.checks import whole
-from lessons_lib.methods import energies, guidance
+from lessons_lib.methods import energies, guidance, memory
 from lessons_lib.methods.editing import low_pass
 from lessons_lib.methods.guidance import sample
 from lessons_lib.methods.moves import At, descent_at_norm, langevin, mala, pcn_langevin
@@ -287,3 +287,58 @@ def test_an_energy_that_is_no_number_is_refused():
         energies.of(lambda x: x.sum())(X)
     with pytest.raises(ValueError, match="copies is -1"):
         energies.by_text(Reader(), "a cat", copies=-1)
+
+
+# ---------------------------------------------------------------- steps, parts, memory
+
+
+def test_each_chain_finds_a_step_at_which_it_accepts_as_it_should():
+    g = Sampler(mixture(d=3, k=1), 3, 1.0)
+    far = energies.of(lambda x: (x - 2).square().sum(1))
+    found = sample(g, far, 3000.0, 40, 260, step=1.0, burn_in=200, seed=2, thin=100)
+    assert found.step.std() > 0
+    assert 0.4 < found.of("accepted")[200:].mean() < 0.75
+    assert found.of("accepted")[:100].all()  # in the first half of the burn-in all is taken
+    assert len(found.kept) == 1 and len(found.pictures) == 260
+
+
+def test_what_is_outside_of_the_part_stays():
+    g = Sampler(tiny_unet(), 3, 1.0)
+    z = g.draw(2, seed=0)
+    for part in (exact.only(z, slice(0, 1)), exact.low_frequencies(z)):
+        values = randn(2, guidance.flat(z).shape[1], seed=8)
+        assert_close(part(part(values)), part(values))  # a projection
+        other = randn(2, values.shape[1], seed=9)
+        assert_close((part(values) * other).sum(), (values * part(other)).sum())  # and orthogonal
+        found = guidance.flat(sample(g, BLUE, 50.0, z, 4, burn_in=2, part=part).z)
+        before = guidance.flat(z)
+        assert_close(found - part(found), before - part(before), rtol=0, atol=1e-12)
+        assert (part(found) - part(before)).abs().max() > 0.01
+
+
+def test_frozen_convolutions_have_the_same_slopes_and_keep_no_input():
+    conv = torch.nn.Conv2d(3, 5, 3, 2, 1, groups=1).double().requires_grad_(False)
+    x = randn(2, 3, 9, 8).requires_grad_()
+    plain_one = torch.autograd.grad(conv(x).square().sum(), x)[0]
+    held = []
+    pack = lambda tensor: held.append(tensor.shape) or tensor  # noqa: E731
+    with memory.FrozenConvolutions():
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            out = conv(x)
+        assert_close(torch.autograd.grad(out.square().sum(), x)[0], plain_one)
+    assert held == [conv.weight.shape]
+    learns = torch.nn.Conv2d(3, 5, 3).double()
+    with memory.FrozenConvolutions():
+        learns(x).sum().backward()
+    assert learns.weight.grad is not None
+
+
+def test_augmentations_stay_for_as_many_rounds_as_asked():
+    seen = []
+
+    def energy(images, seed):
+        seen.append(seed)
+        return images.square().flatten(1).sum(1)
+
+    sample(Sampler(mixture(d=3), 2, 1.0), energy, 1.0, 2, 6, burn_in=2, refresh=3)
+    assert len(set(seen)) == 2 and len(seen) == 6 + 2  # one look a round, and one for each seed
