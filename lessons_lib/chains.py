@@ -47,7 +47,6 @@ from .studies.guided import (
 FILE, FOLDER = DATA / "guidance.json", DATA / "guidance"
 CACHE = BUILD / "chains"
 WEIGHT = 1000.0  # λ, wherever it is not tried
-WEIGHT_OF = {"t2i": 500.0}  # of the family with the shortest codes, whose norm leaves 1 at more
 WEIGHTS = (100.0, 300.0, 1000.0)
 FIRST = "faces-sn"  # the family of all that is not about families
 TRIED = ("smile", "glasses")  # under every λ
@@ -133,14 +132,12 @@ def families(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     """Every wish on every family, unguided and guided, and a sheet of each family's pictures."""
     table = {}
     for name in FAMILIES:
-        weight = WEIGHT_OF.get(name, WEIGHT)
         free = unguided(family(name), 2 * n, held_out_seed("guidance", seed + 1))
         rows, sheet = {}, [free[:n]]
         for wish in WISHES:
-            made = Run(*remembered(cache, _key(name, wish, weight, n, rounds, seed), partial(
-                run, name, wish, weight, n, rounds, seed, by)))  # fmt: skip
+            made = Run(*remembered(cache, _key(name, wish, WEIGHT, n, rounds, seed), partial(
+                run, name, wish, WEIGHT, n, rounds, seed, by)))  # fmt: skip
             rows[wish] = row(made.images, wish, free, by) | {
-                "weight": weight,
                 "norm": rounded(made.norm.mean()),
                 "accepted": rounded(made.accepted[2 * rounds // 3 :].mean()),
                 "before": row(free, wish, free, by),

@@ -413,8 +413,7 @@ lines = {}
 for name, wishes in board["families"].items():
     for wish, row in wishes.items():
         lines[f"{names[name]}, {wish}"] = [
-            f"{row['weight']:g}", share(row["before"]), share(row),
-            f"{row['diversity']:.2f}", f"{row['norm']:.3f}",
+            share(row["before"]), share(row), f"{row['diversity']:.2f}", f"{row['norm']:.3f}",
             f"{row['before']['judged']:.2f} → {row['judged']:.2f}",
         ]  # fmt: skip
 Markdown(
@@ -422,7 +421,7 @@ Markdown(
 )
 
 # %% [markdown]
-# *Met* is read by the critic, which guided nothing: the smile, glasses or beard that captions would speak of.
+# λ is 1,000 everywhere. *Met* is read by the critic, which guided nothing: the smile, glasses or beard that captions would speak of.
 # *Diversity* is the mean distance of two pictures, over that of unguided ones. The intervals are of so few
 # pictures (n = 16 a row), and wide.
 #
