@@ -34,6 +34,7 @@ from .studies.exact import low_frequencies, only
 from .studies.guided import (
     FAMILIES,
     WISHES,
+    by_classifier,
     calls,
     chain,
     drawn,
@@ -42,6 +43,7 @@ from .studies.guided import (
     rivals,
     scores,
     unguided,
+    without_classifier,
 )
 
 FILE, FOLDER = DATA / "guidance.json", DATA / "guidance"
@@ -55,6 +57,7 @@ FACTORS = ("smile", "glasses", "beard", "age", "hair_color")  # whose mixing is 
 SHOWN = 6  # rounds between two pictures of a chain
 GUIDES = {"DPS": dps, "MPGD": mpgd, "FreeDoM": freedom}
 AGAINST_GUIDES = ("glasses",)  # they cost as much as all chains together
+SCALE, SCALE_FREE = 2.0, 3.0  # of guidance by a classifier, and without one
 STRENGTHS = (0.1, 0.5, 2.0)  # of a rival's guide, of which it is given its own best
 
 
@@ -203,6 +206,17 @@ def rivals_at(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
             cache, key, lambda: (rivals(g, energy, WEIGHT, how, budget, n, drawn_by, best),)
         )[0]
 
+    def by_name(wish: str, budget: int, n: int, seed: int) -> dict:
+        text, drawn_by = WISHES[wish].text, held_out_seed("guidance", seed)
+        key = _key(FIRST, wish, SCALE, n, budget, seed) | {
+            "classifier": True,
+            "t2i": fingerprint("t2i"),
+        }
+        return remembered(cache, key, lambda: ({
+            "classifier guidance": by_classifier(g, by.clip, text, SCALE, budget, n, drawn_by),
+            "classifier-free guidance, t2i": without_classifier(text, SCALE_FREE, budget, n, drawn_by),
+        },))[0]  # fmt: skip
+
     table: dict[str, dict] = {"calls": budget}
     for wish in WISHES:
         found = made(wish, {}, budget, n, seed, True)
@@ -215,6 +229,7 @@ def rivals_at(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
                     met[s] = row(images, wish, free, by)["met"]
                 how[name] = kind(max(met, key=met.get))
             found |= made(wish, how, budget, n // 2, seed, False)
+            found |= by_name(wish, budget, n // 2, seed)
         table[wish] = {name: row(images, wish, free, by) for name, images in found.items()}
         print(f"{wish}: {table[wish]}", flush=True)
         shown = torch.stack([images[: n // 2].float() for images in found.values()])

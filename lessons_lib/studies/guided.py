@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import load
+from ..denoisers import Guided
 from ..judges import metrics
 from ..judges.counterfactual import readings
 from ..judges.evaluators import Clip, Critic
 from ..methods.energies import Look, by_text
 from ..methods.guidance import Chains, flat, sample
+from ..methods.rivals import classifier_guidance
 from ..methods.training_free import Guide, best_of, calls_of, guided
 from ..models.families import Autoencoder
 from ..paths import held_out_seed
@@ -151,3 +153,23 @@ def rivals(
         )
         made[name] = guided(longer, energy, weight, guide, longer.draw(n, seed), seed, g.cond)
     return {name: g.sampler.denoiser.pictures(x).float() for name, x in made.items()}
+
+
+def by_classifier(
+    g: Family, clip: Clip, text: str, scale: float, budget: int, n: int, seed: int
+) -> Tensor:
+    """Pictures (n, 3, H, W) by classifier guidance, `SAID` against the text, at `budget` calls each."""
+    model = g.sampler.denoiser
+    longer = Sampler(model, min(len(model.alpha_bar), budget // 2), g.sampler.eta)
+    edit = classifier_guidance(clip, [SAID], [text], scale, len(model.alpha_bar) - 1)
+    return model.pictures(longer.decode(longer.draw(n, seed), edit, g.cond)).float()
+
+
+def without_classifier(
+    text: str, scale: float, budget: int, n: int, seed: int, name: str = "t2i"
+) -> Tensor:
+    """Pictures (n, 3, H, W) of a model that reads the text itself, by classifier-free guidance; more than 50
+    steps do not change them."""
+    model = load(name)
+    g = Sampler(Guided(model, scale, model.prompts.empty), min(50, budget // 2))
+    return model.pictures(g.decode(g.draw(n, seed), cond=model.prompts([text]))).float()
