@@ -492,6 +492,11 @@ lines = {
 Markdown(markdown(["energy", *chains.FACTORS], lines))
 
 # %%
+rows = chains.pictures("long-glasses")[::4]
+names_of_rows = [f"{i + 1} of {len(rows)}" for i in range(len(rows))]
+plots.strips(list(rows), names_of_rows, [], "eight long chains, glasses")
+
+# %%
 worst = {
     wish: max(found[k]["R̂"] for k in ("energy", *chains.FACTORS))
     for wish, found in board["long"].items()
