@@ -195,7 +195,8 @@ def long(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
 
 
 def rivals_at(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
-    """Best-of-N and TFG's settings at as many network calls as the chains of `families` took."""
+    """Best-of-N at as many network calls as the chains of `families` took; each guide at a quarter of them,
+    for it looks at the energy in each step, which costs more than its calls."""
     g, budget = family(FIRST), calls(FAMILIES[FIRST], rounds)
     free = unguided(g, 2 * n, held_out_seed("guidance", seed + 1))
 
@@ -228,8 +229,9 @@ def rivals_at(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
                     images = made(wish, {name: kind(s)}, budget // 8, 8, seed + 2, False)[name]
                     met[s] = row(images, wish, free, by)["met"]
                 how[name] = kind(max(met, key=met.get))
-            found |= made(wish, how, budget, n // 2, seed, False)
-            found |= by_name(wish, budget, n // 2, seed)
+            few = made(wish, how, budget // 4, n // 2, seed, False)
+            few |= by_name(wish, budget // 4, n // 2, seed)
+            found |= {f"{name}, {budget // 4} calls": images for name, images in few.items()}
         table[wish] = {name: row(images, wish, free, by) for name, images in found.items()}
         print(f"{wish}: {table[wish]}", flush=True)
         shown = torch.stack([images[: n // 2].float() for images in found.values()])

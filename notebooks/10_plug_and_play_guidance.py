@@ -621,12 +621,16 @@ lesson.record("share on the upper moon, chains", mean, f"[{low:.3g}, {high:.3g}]
 # chain has to cross a region of high energy to change sides, and few do in 40 rounds.
 
 # %% [markdown]
-# ## Against the rivals, at equal numbers of network calls
+# ## Against the rivals
 #
-# **Best of N** draws N pictures and keeps the one of least energy. **DPS**, **MPGD** and **FreeDoM** are
-# settings of TFG: they push the predicted image in each denoising step, once. All know the same energy and
-# λ. Each guide has its own best strength, found on other pictures. A call is one pass of the network, forwards
-# or backwards, for one picture.
+# **Best of N** draws N pictures and keeps the one of least energy, at as many network calls as a chain. **DPS**,
+# **MPGD** and **FreeDoM** are settings of TFG: they push the predicted image in each denoising step. So does
+# **classifier guidance**, between two texts. All know the same energy's encoder; each of TFG's has its own best
+# strength, found on other pictures. **Classifier-free guidance** needs no encoder, but a model that reads. A
+# call is one pass of the network, forwards or backwards, for one picture. Guides are given a quarter of the
+# calls, as they look at the energy in every step.
+#
+# **Predict.** Who meets the wish most often? And who meets it at the least cost?
 
 # %%
 lines = {}
@@ -644,6 +648,11 @@ for wish in guided.WISHES:
     lesson.record(f"{wish}: plug-and-play", mine)
     lesson.record(f"{wish}: best rival", theirs[best]["met"], f"({best})")
 
+# %% [markdown]
+# Where a guide reaches as much at a quarter of the calls, it is the cheaper way to *one* good picture. A chain
+# gives what the guides do not: draws of a density that can be written down, and tested; the same rule for a GAN
+# and for an autoencoder, which have no denoising steps to push in; and an energy that only ever sees clean
+# pictures. Best of N needs no slope at all, and is hard to beat where the wish is common.
 
 # %% [markdown]
 # ### Exercise 4 · spot the error <small>(medium · 5 minutes)</small>
