@@ -17,7 +17,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that nobody ever reads half of it; if that fails, the one before stays."""
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+        if isinstance(content, bytes):
+            part.write_bytes(content)
+        else:
+            part.write_text(content, encoding="utf-8", newline="\n")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -100,6 +100,7 @@ lesson.exercise(
 #
 # ```python
 # def langevin_step(z, slope, sigma, omega):
+#     """z after one step. slope: λ∇E at z; all tensors of one shape but sigma, a number above 0."""
 #     return z - sigma / 2 * (z + slope) + sigma**0.5 * omega
 # ```
 # </details>
@@ -173,6 +174,7 @@ lesson.exercise(
 #
 # ```python
 # def stationary_variance(sigma, precision):
+#     """V of the paper's rule, for a step sigma and Λ = precision, both numbers."""
 #     return 1 / (precision * (1 - sigma * precision / 4))
 # ```
 #
@@ -338,6 +340,7 @@ lesson.exercise(
 #
 # ```python
 # def draws_of(start, proposals, accepted):
+#     """The chain's draws, one a move, as a list of numbers; `start` itself is none of them."""
 #     draws, z = [], start
 #     for proposal, taken in zip(proposals, accepted):
 #         if taken:
@@ -689,6 +692,7 @@ lesson.exercise(
 #
 # ```python
 # def factor_of_the_slope(sigma, weight):
+#     """The factor of ∇E in the right rule, for a step sigma and λ = weight."""
 #     return -sigma / 2 * weight
 # ```
 #
