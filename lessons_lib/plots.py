@@ -63,14 +63,18 @@ def preview():
     shell = get_ipython()
     if shell is None or not hasattr(shell, "kernel"):
         return None
-    place = display(display_id=True)
+    places = []
 
     def show(pictures: Tensor) -> None:
         row = torch.cat(list(pictures.clamp(-1, 1)), 2)  # (3, H, B·W)
         levels = ((row + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
         out = io.BytesIO()
         matplotlib.image.imsave(out, levels, format="png")
-        place.update(Image(out.getvalue(), width=max(row.shape[2], 640)))
+        image = Image(out.getvalue(), width=max(row.shape[2], 640))
+        if places:
+            places[0].update(image)
+        else:
+            places.append(display(image, display_id=True))
 
     return show
 

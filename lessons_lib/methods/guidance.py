@@ -299,8 +299,10 @@ class _Bar:
             accepted=f"{chains.of('accepted').mean():.2f}",
             norm=f"{last['norm'].mean():.3f}",
         )
-        if self.preview and (chains.round % self.EVERY == 0 or chains.round == self.rounds):
-            self.preview(chains.here[2].pictures)
+        pictures, now = chains.here[2].pictures, chains.round
+        seen = self.preview and pictures.ndim == 4 and pictures.shape[1] == 3
+        if seen and (now % self.EVERY == 0 or now == self.rounds):
+            self.preview(pictures)
 
 
 # ---------------------------------------------------------------- how well they mix
