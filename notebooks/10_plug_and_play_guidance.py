@@ -19,7 +19,7 @@ steps = 4  # of G, in the live chain
 n_images = 4  # chains that run live
 rounds = 16  # of the live chain
 weight = 1000.0  # λ
-text = "a person with glasses"
+text = "a smiling person"
 
 # %%
 from lessons_lib import lesson
@@ -419,9 +419,7 @@ for name, wishes in board["families"].items():
             share(row["before"]), share(row), f"{row['diversity']:.2f}", f"{row['norm']:.3f}",
             f"{row['before']['judged']:.2f} → {row['judged']:.2f}",
         ]  # fmt: skip
-Markdown(
-    markdown(["λ", "met, unguided", "met, guided", "diversity", "‖z‖²/d", "judge's cosine"], lines)
-)
+Markdown(markdown(["met, unguided", "met, guided", "diversity", "‖z‖²/d", "judge's cosine"], lines))
 
 # %% [markdown]
 # λ is 1,000 everywhere. *Met* is read by the critic, which guided nothing: the smile, glasses or beard that captions would speak of.
@@ -541,7 +539,7 @@ for name, x in {"start": start, **fooled}.items():
     lesson.record(f"{name}: cosine by the judge", metrics.s_clip(x, p.text, by.judge).mean())
 
 # %% [markdown]
-# The encoder that guides is delighted by a picture that shows nothing of what was asked. The judge, another
+# The encoder that guides is delighted, though the pictures hardly show what was asked. The judge, another
 # network of its kind, is less so. Augmentations help: what has to survive a shift and a cut has to be in the
 # picture. The generator helps more: it cannot draw such patterns. Neither is a proof. That is why the judge is
 # never the guide.
@@ -650,6 +648,7 @@ for wish in guided.WISHES:
     best = max(theirs, key=lambda k: theirs[k]["met"])
     lesson.record(f"{wish}: plug-and-play", mine)
     lesson.record(f"{wish}: best rival", theirs[best]["met"], f"({best})")
+
 
 # %% [markdown]
 # Where a guide reaches as much at a quarter of the calls, it is the cheaper way to *one* good picture. A chain
