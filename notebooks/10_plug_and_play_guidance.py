@@ -553,7 +553,7 @@ for name, x in {"start": start, **fooled}.items():
 
 # %%
 short = guided.family("faces-ae", p.device)
-brief = guided.chain(short, by.clip, p.text, p.weight, p.n_images, 8, burn_in=8, seed=p.seed)
+brief = guided.chain(short, by.clip, p.text, p.weight / 4, p.n_images, 8, burn_in=8, seed=p.seed)
 longer = Sampler(short.sampler.denoiser, 25)
 decoded = longer.decode(brief.z).float()
 plots.strips([guided.drawn(brief), decoded], ["6 steps, the chain's G", "25 steps"], [])
