@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import shorten
 
-from torch import nn
+from torch import Tensor, nn
 
 from .paths import write_whole
 
@@ -115,10 +115,15 @@ def save_network(net: nn.Module, folder: Path) -> None:
 
 
 def save_weights(net: nn.Module, folder: Path) -> None:
+    """Write a network's `model.safetensors`, as `save_tensors`."""
+    save_tensors(net.state_dict(), folder)
+
+
+def save_tensors(tensors: dict[str, Tensor], folder: Path) -> None:
     """Write `model.safetensors`, in half precision but for whole numbers."""
     from safetensors.torch import save_file
 
-    state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    state = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
     save_file({k: v.contiguous().cpu() for k, v in state.items()}, folder / OWN_WEIGHTS)
 
 

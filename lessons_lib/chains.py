@@ -2,9 +2,8 @@
 
 `families` asks each family of generators for each wish, on samples that nobody picked; `weights` tries λ;
 `parts` guides a part of the code alone; `rivals` gives others as many network calls; `long` runs chains until
-they agree. What is computed is kept after
-each run, and found again by the next call. `data/guidance.json` and `data/guidance/` are what the command
-wrote with its defaults; lesson 10 reads them.
+they agree. What is computed is kept after each run, and found again by the next call. `data/guidance.json`
+and `data/guidance/` are what the command wrote with its defaults; lesson 10 reads them.
 """
 
 from __future__ import annotations
@@ -12,21 +11,18 @@ from __future__ import annotations
 import argparse
 import io
 import json
-from collections.abc import Callable
-from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from . import plots
 from .checkpoints import fingerprint
 from .judges.counterfactual import readings
-from .judges.evaluators import Clip, Critic, load_clip, load_critic
 from .judges.tables import rounded
 from .methods.energies import by_text
-from .methods.guidance import Chains, mixing
+from .methods.guidance import mixing
 from .methods.moves import Part
 from .methods.training_free import Guide, dps, freedom, mpgd
 from .paths import BUILD, DATA, held_out_seed, write_whole
@@ -45,6 +41,8 @@ from .studies.guided import (
     unguided,
     without_classifier,
 )
+from .studies.kept import once
+from .studies.text import Judges, judges
 
 FILE, FOLDER = DATA / "guidance.json", DATA / "guidance"
 CACHE = BUILD / "chains"
@@ -61,14 +59,6 @@ SCALE, SCALE_FREE = 2.0, 3.0  # of guidance by a classifier, and without one
 STRENGTHS = (0.1, 0.5, 2.0)  # of a rival's guide, of which it is given its own best
 
 
-class Judges(NamedTuple):
-    """Who guides, who reads the factors, and who judges the text."""
-
-    clip: Clip
-    critic: Critic
-    judge: Clip
-
-
 class Run(NamedTuple):
     """What is kept of chains: their last pictures (B, 3, H, W), frames (K, B, 3, H, W) of every `SHOWN`-th
     round, ‖z‖²/d (B,), energy and acceptance of each round (R, B)."""
@@ -80,33 +70,23 @@ class Run(NamedTuple):
     accepted: Tensor
 
 
-def run(
-    name: str, wish: str, weight: float, n: int, rounds: int, seed: int, by: Judges, part: Part | None = None
+def chains_of(
+    name: str, wish: str, weight: float, n: int, rounds: int, seed: int, cache: Path, by: Judges,
+    part: Part | None = None, called: str = "",
 ) -> Run:  # fmt: skip
-    """Chains on a family under a wish, as `Run`."""
-    g = family(name)
-    found = chain(
-        g, by.clip, WISHES[wish].text, weight, n, rounds,
-        burn_in=2 * rounds // 3, seed=held_out_seed("guidance", seed), thin=rounds, part=part,
-    )  # fmt: skip
-    return _kept(found)
+    """Chains on a family under a wish, or on a part of their codes, which is then called something."""
+    key = _key(name, wish, weight, n, rounds, seed) | ({"part": called} if part else {})
 
+    def make() -> list[Tensor]:
+        found = chain(
+            family(name), by.clip, WISHES[wish].text, weight, n, rounds,
+            burn_in=2 * rounds // 3, seed=held_out_seed("guidance", seed), thin=rounds, part=part,
+        )  # fmt: skip
+        frames = torch.stack(found.pictures[SHOWN - 1 :: SHOWN])
+        images, energy, accepted = drawn(found).half(), found.of("energy"), found.of("accepted")
+        return [images, frames, norm(found), energy, accepted]
 
-def _kept(found: Chains) -> Run:
-    frames = torch.stack(found.pictures[SHOWN - 1 :: SHOWN])
-    return Run(drawn(found).half(), frames, norm(found), found.of("energy"), found.of("accepted"))
-
-
-def remembered(folder: Path, key: dict, make: Callable[[], tuple]) -> list:
-    """What `make` makes, or what it made in an earlier call of the same key."""
-    name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    path = folder / f"{name}.pt"
-    if not path.is_file():
-        made = list(make())
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save(made, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").rename(path)
-    return torch.load(path, weights_only=True)
+    return Run(*once(cache, key, make))
 
 
 def row(images: Tensor, wish: str, free: Tensor, by: Judges) -> dict:
@@ -114,21 +94,17 @@ def row(images: Tensor, wish: str, free: Tensor, by: Judges) -> dict:
     found = scores(images.float(), WISHES[wish], free, by.critic, by.judge)
     met = found["met"]
     return {
-        "n": len(met), "met": rounded(met.mean()), "interval": rounded_pair(share_interval(met)),
+        "n": len(met), "met": rounded(met.mean()), "interval": rounded(share_interval(met)),
         "judged": rounded(found["judged"].mean()), "diversity": rounded(found["diversity"]),
     }  # fmt: skip
 
 
-def share_interval(met: Tensor) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of yes and no, (B,)."""
+def share_interval(met: Tensor) -> Tensor:
+    """Wilson's 95 % interval of a share of yes and no, met (B,): its two ends, (2,)."""
     from scipy.stats import binomtest
 
     found = binomtest(int(met.sum()), len(met)).proportion_ci(method="wilson")
-    return found.low, found.high
-
-
-def rounded_pair(pair: tuple[float, float]) -> list[float]:
-    return [rounded(v) for v in pair]
+    return torch.tensor([found.low, found.high])
 
 
 def families(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
@@ -138,8 +114,7 @@ def families(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
         free = unguided(family(name), 2 * n, held_out_seed("guidance", seed + 1))
         rows, sheet = {}, [free[:n]]
         for wish in WISHES:
-            made = Run(*remembered(cache, _key(name, wish, WEIGHT, n, rounds, seed), partial(
-                run, name, wish, WEIGHT, n, rounds, seed, by)))  # fmt: skip
+            made = chains_of(name, wish, WEIGHT, n, rounds, seed, cache, by)
             rows[wish] = row(made.images, wish, free, by) | {
                 "norm": rounded(made.norm.mean()),
                 "accepted": rounded(made.accepted[2 * rounds // 3 :].mean()),
@@ -159,8 +134,7 @@ def weights(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     for wish in TRIED:
         table[wish] = {"0": row(free, wish, free, by) | {"norm": 1.0}}
         for weight in WEIGHTS:
-            made = Run(*remembered(cache, _key(FIRST, wish, weight, n, rounds, seed), partial(
-                run, FIRST, wish, weight, n, rounds, seed, by)))  # fmt: skip
+            made = chains_of(FIRST, wish, weight, n, rounds, seed, cache, by)
             found = row(made.images, wish, free, by) | {"norm": rounded(made.norm.mean())}
             table[wish][f"{weight:g}"] = found
             print(f"λ = {weight:g}, {wish}: {found}", flush=True)
@@ -184,7 +158,7 @@ def long(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
             factors = {k: read[k].view(after.shape[:2]) for k in FACTORS}
             return found.of("energy")[rounds // 4 :], factors, after[:: max(1, len(after) // 16)]
 
-        energy, factors, frames = remembered(cache, key, make)
+        energy, factors, frames = once(cache, key, make)
         table[wish] = {
             name: {k: rounded(v) for k, v in mixing(values).items()}
             for name, values in {"energy": energy, **factors}.items()
@@ -203,7 +177,7 @@ def rivals_at(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     def made(wish: str, how: dict[str, Guide], budget: int, n: int, seed: int, best: bool) -> dict:
         key = _key(FIRST, wish, WEIGHT, n, budget, seed) | {"rivals": repr(how), "best": best}
         energy, drawn_by = by_text(by.clip, WISHES[wish].text), held_out_seed("guidance", seed)
-        return remembered(
+        return once(
             cache, key, lambda: (rivals(g, energy, WEIGHT, how, budget, n, drawn_by, best),)
         )[0]
 
@@ -213,7 +187,7 @@ def rivals_at(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
             "classifier": True,
             "t2i": fingerprint("t2i"),
         }
-        return remembered(cache, key, lambda: ({
+        return once(cache, key, lambda: ({
             "classifier guidance": by_classifier(g, by.clip, text, SCALE, budget, n, drawn_by),
             "classifier-free guidance, t2i": without_classifier(text, SCALE_FREE, budget, n, drawn_by),
         },))[0]  # fmt: skip
@@ -234,8 +208,9 @@ def rivals_at(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
             found |= {f"{name}, {budget // 4} calls": images for name, images in few.items()}
         table[wish] = {name: row(images, wish, free, by) for name, images in found.items()}
         print(f"{wish}: {table[wish]}", flush=True)
-        shown = torch.stack([images[: n // 2].float() for images in found.values()])
-        save_pictures(FOLDER / f"rivals-{wish}.webp", shown)
+        if wish in AGAINST_GUIDES:
+            shown = torch.stack([images[: n // 2].float() for images in found.values()])
+            save_pictures(FOLDER / f"rivals-{wish}.webp", shown)
     return table
 
 
@@ -251,11 +226,10 @@ def parts(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     }  # fmt: skip
     table, sheet = {}, []
     for name, part in which.items():
-        key = _key(FIRST, wish, WEIGHT, n, rounds, seed) | ({} if part is None else {"part": name})
-        make = partial(run, FIRST, wish, WEIGHT, n, rounds, seed, by, part)
-        images = (
-            free[:n] if name == "nothing" else Run(*remembered(cache, key, make)).images.float()
-        )
+        images = free[:n]
+        if name != "nothing":
+            asked = FIRST, wish, WEIGHT, n, rounds, seed, cache, by, part, name
+            images = chains_of(*asked).images.float()
         table[name] = row(images, wish, free, by)
         print(f"{name}: {table[name]}", flush=True)
         sheet.append(images)
@@ -274,11 +248,10 @@ def save_pictures(path: Path, pictures: Tensor) -> None:
     """Rows of pictures (R, C, 3, H, W) in [-1, 1] as one file, for `pictures`."""
     from PIL import Image
 
-    tiles = pictures.clamp(-1, 1).permute(0, 3, 1, 4, 2)  # (R, H, C, W, 3)
-    rows, height, columns, width, _ = tiles.shape
-    levels = ((tiles + 1) * 127.5).round().byte().reshape(rows * height, columns * width, 3)
+    tiled = plots.sheet(pictures.flatten(0, 1), pictures.shape[1], scale=1, gap=0)
+    levels = (plots.pixels(tiled) * 255).round().astype("uint8")
     out = io.BytesIO()
-    Image.fromarray(levels.numpy()).save(out, format="WEBP", quality=90, method=6)
+    Image.fromarray(levels).save(out, format="WEBP", quality=90, method=6)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, out.getvalue())
 
@@ -333,7 +306,7 @@ def main() -> None:
         parser.error(f"there is no table {strange.pop()!r}: give some of {', '.join(TABLES)}.")
     if args.chains < 4 or args.rounds < 4 or args.long_rounds < 16:
         parser.error("give at least 4 chains, 4 rounds and 16 long rounds.")
-    by = Judges(load_clip("clip"), load_critic(), load_clip("clip-judge"))
+    by = judges()
     for name in args.tables or TABLES:
         rounds, n = (args.long_rounds, 8) if name == "long" else (args.rounds, args.chains)
         table = TABLES[name](n, rounds, args.seed, args.cache, by)

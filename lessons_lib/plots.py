@@ -66,10 +66,9 @@ def preview():
     places = []
 
     def show(pictures: Tensor) -> None:
-        row = torch.cat(list(pictures.clamp(-1, 1)), 2)  # (3, H, B·W)
-        levels = ((row + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+        row = torch.cat(list(pictures), 2)  # (3, H, B·W)
         out = io.BytesIO()
-        matplotlib.image.imsave(out, levels, format="png")
+        matplotlib.image.imsave(out, pixels(row), format="png")
         image = Image(out.getvalue(), width=max(row.shape[2], 640))
         if places:
             places[0].update(image)

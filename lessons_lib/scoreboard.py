@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from .methods.editing import cycle_diffusion, on_images
 from .methods.translators import load_domains, load_translator
 from .paths import BUILD, DATA, write_whole
 from .sampler import Sampler
+from .studies.kept import once
 from .studies.text import (
     best_edit,
     edit_scores,
@@ -90,15 +90,13 @@ def remembered(folder: Path | None, key: Mapping, make: Callable[[], Made]) -> M
     """What `make` makes, or what it made in an earlier call of the same key (in half precision)."""
     if folder is None:
         return make()
-    name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    path = folder / f"{name}.pt"
-    if path.is_file():
-        images, seconds = torch.load(path, weights_only=True)
-        return Made(images.float(), seconds)
-    made = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save((made.images.half().cpu(), made.seconds), path)
-    return Made(made.images.half().float(), made.seconds)
+
+    def halved() -> tuple[Tensor, float]:
+        images, seconds = make()
+        return images.half().cpu(), seconds
+
+    images, seconds = once(folder, key, halved)
+    return Made(images.float(), seconds)
 
 
 def optional(load_it: Callable, name: str, device: str):

@@ -247,8 +247,8 @@ lesson.record("share of the mask that changes", moved);
 # ## The zoo
 #
 # These models come along, each trained by this project on a world; `digits` is exact, a Gaussian on each of
-# 1,797 handwritten digits. On the left are samples as they come, picked by nobody (DDIM, with this lesson's
-# `steps`); on the right pictures of the world that the network was never shown.
+# 1,797 handwritten digits. On the left are samples as they come, picked by nobody (with this lesson's `steps`,
+# or as many as a model has); on the right pictures of the world that the network was never shown.
 #
 # **Predict.** Cover the right half. What would give the samples away?
 

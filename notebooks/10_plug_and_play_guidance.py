@@ -35,13 +35,13 @@ from IPython.display import Markdown
 
 from lessons_lib import Sampler, chains, plots
 from lessons_lib.judges import metrics
-from lessons_lib.judges.evaluators import load_clip, load_critic
 from lessons_lib.judges.tables import markdown
 from lessons_lib.methods.energies import by_text, inpainting
 from lessons_lib.methods.guidance import mixing, sample
 from lessons_lib.methods.moves import descent, descent_at_norm, langevin, pcn_langevin
 from lessons_lib.models.mixture import GaussianMixture, two_moons_of_gaussians
 from lessons_lib.studies import exact, guided
+from lessons_lib.studies.text import judges
 from lessons_lib.widgets import choice, explore, slider
 
 torch.set_grad_enabled(False)
@@ -362,9 +362,7 @@ lesson.exercise(
 
 # %%
 g = guided.family(p.checkpoint, p.device, p.steps)
-by = chains.Judges(
-    load_clip(p.clip, p.device), load_critic(device=p.device), load_clip(p.judge, p.device)
-)
+by = judges(p.device, p.clip, p.judge)
 before = guided.unguided(g, p.n_images, p.seed)
 live = guided.chain(
     g, by.clip, p.text, p.weight, p.n_images, p.rounds, burn_in=p.rounds // 2, seed=p.seed
@@ -429,6 +427,8 @@ Markdown(markdown(["met, unguided", "met, guided", "diversity", "‖z‖²/d", "
 # Look before you count. A picture may be broken: its chain ran away while every move was taken, and found no way
 # back. And the guided rows are more alike than the number says: pale skin, red hair, one colour behind. Nobody
 # asked for these. They are what this encoder's text has come to mean, and the chain samples *that*.
+# The latent DDIM's faces dissolve: λ is too strong for its short code, whose ‖z‖²/d leaves 1 by more than the
+# others', so what the critic reads there says little.
 # Where the critic and your eye disagree, as on the grainy smiles of the GAN, trust the eye.
 
 # %%
@@ -641,6 +641,10 @@ for wish in guided.WISHES:
         lines[f"{wish}: {name}"] = [share(row), f"{row['judged']:.2f}", f"{row['diversity']:.2f}"]
 print(board["rivals"]["calls"], "network calls a picture")
 Markdown(markdown(["met", "judge's cosine", "diversity"], lines))
+
+# %%
+rows = chains.pictures("rivals-glasses")
+plots.strips(list(rows), list(board["rivals"]["glasses"]), [], "a person with glasses")
 
 # %%
 for wish in guided.WISHES:

@@ -1,5 +1,6 @@
 """What the tests share: small random networks, exact models, schedules to draw from."""
 
+import pytest
 import torch
 from hypothesis import strategies as st
 
@@ -139,3 +140,12 @@ def write_card(folder, **more):
         if p.is_file() and p.name != CARD
     }
     cards.write_card(folder, {"files": files, **more})
+
+
+def says_in_a_sentence(call, words, most):
+    """That a call raises ValueError, in one sentence of all these words and fewer than `most` characters."""
+    with pytest.raises(ValueError) as raised:
+        call()
+    message = str(raised.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message and message.endswith(".") and len(message) < most, message

@@ -21,7 +21,7 @@ from ..cards import OWN_WEIGHTS, no_load, read_json
 from ..checks import check_input
 from ..denoisers import Bottleneck, Denoiser
 from ..encoder import invert
-from ..sampler import Sampler
+from ..sampler import Sampler, final
 from ..schedule import checked_alpha_bar
 from .low_rank import adapt, merge
 from .spread import OptimalSigma, SecondMoment
@@ -269,8 +269,7 @@ class Autoencoder(Told):
 
     def told(self, style: Tensor) -> Tensor:
         """z_sem of a style, by the latent DPM; gradients flow back."""
-        *_, last = self.prior.walk(style.double())
-        return last.x_to.to(style)
+        return final(self.prior.walk(style.double())).x_to.to(style)
 
     @torch.no_grad()
     def style(self, images: Tensor, seed: int) -> Tensor:

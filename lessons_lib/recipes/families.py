@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm import tqdm
 
-from ..cards import OWN_WEIGHTS
+from ..cards import OWN_WEIGHTS, save_tensors
 from ..checkpoints import find, load
 from ..models.families import Mapping, Semantics, constant_alpha_bar
 from ..models.low_rank import adapt, cut, fitted, learnt
@@ -38,10 +38,9 @@ class Family(Recipe):
     world: str = "faces"
     size: int = 64
     rank: int = 16  # of the additions to the U-Net's weights, while they are learnt
-    kept: int = (
-        8  # of what is saved of them: of faces-ae and faces-gan at 40 dB or more of what was learnt
-    )
+    kept: int = 8  # of those that are saved
     pool: int = 32_768
+    focus: float = 0.0  # as of `pixel.times`
 
     def learns(self) -> tuple[str, ...]:
         return (self.world,)
@@ -52,6 +51,16 @@ class Family(Recipe):
 
         def draw(seen: int, n: int, gen: torch.Generator) -> Tensor:
             return pool.take(picks(n, pool.grow(min(self.pool, seen + 1)), gen))[0]
+
+        return draw
+
+    def data(self, pools: Path):
+        """Batches (x, ε, t)."""
+        pictures = self.pictures(pools)
+
+        def draw(seen: int, n: int, gen: torch.Generator) -> list[Tensor]:
+            x = pictures(seen, n, gen)
+            return [x, torch.randn(x.shape, generator=gen), times(n, gen, self.focus)]
 
         return draw
 
@@ -67,7 +76,7 @@ class Family(Recipe):
         kept = {f"parts.{k}": v for k, v in net.parts.state_dict().items()}
         if self.rank:
             kept |= {f"net.{k}": v for k, v in cut(learnt(net.net), self.kept).items()}
-        save_file({k: v.half().contiguous().cpu() for k, v in kept.items()}, target / OWN_WEIGHTS)
+        save_tensors(kept, target)
 
     def weights(self, name: str) -> dict[str, Tensor]:
         """The named family's, and what of the network it does not hold (a GAN's heads) as it is at first."""
@@ -118,16 +127,6 @@ class SecondMoments(Family):
     def network(self) -> nn.Module:
         return Residual(load(self.network_name))
 
-    def data(self, pools: Path):
-        """Batches (x, ε, t)."""
-        pictures = self.pictures(pools)
-
-        def draw(seen: int, n: int, gen: torch.Generator) -> list[Tensor]:
-            x = pictures(seen, n, gen)
-            return [x, torch.randn(x.shape, generator=gen), times(n, gen)]
-
-        return draw
-
     def loss(self, net: nn.Module, x: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         log_r, wrong = net(*velocity(x, eps, t), t)
         return ((wrong.float() * (-log_r).exp() + log_r) / 2).mean()
@@ -164,22 +163,11 @@ class Autoencoders(Family):
     prior of z_sem is fitted to the pictures that are there."""
 
     family: str = "autoencoder"
-    focus: float = 0.0
     prior_steps: int = 12_000
     prior_rate: float = 1e-3
 
     def network(self) -> nn.Module:
         return Told(load(self.network_name), self.rank, self.size)
-
-    def data(self, pools: Path):
-        """Batches (x, ε, t)."""
-        pictures = self.pictures(pools)
-
-        def draw(seen: int, n: int, gen: torch.Generator) -> list[Tensor]:
-            x = pictures(seen, n, gen)
-            return [x, torch.randn(x.shape, generator=gen), times(n, gen, self.focus)]
-
-        return draw
 
     def loss(self, net: nn.Module, x: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         x_t, v = velocity(x, eps, t)

@@ -25,7 +25,6 @@ from ..denoisers import Denoiser, Guided, half_is_fast
 from ..judges import metrics
 from ..judges.counterfactual import manifold_distance, nearest_factors, readings
 from ..judges.evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic
-from ..models.families import Autoencoder
 from ..paths import BUILD, EMBEDDED, held_out_seed
 from ..sampler import Sampler, usual
 from ..studies.guided import told_by
@@ -105,7 +104,8 @@ def of_pixels(name: str, n: int, critic: Critic) -> dict:
     draw_sheet(name, x, data)
     found = fidelity(x, data, critic) | manifold(x, data[:1024], world, critic)
     found |= spread(x, data[: len(x)], world, critic)
-    if isinstance(model := load(name), Autoencoder):
+    if card(EMBEDDED / name).get("family") == "autoencoder":
+        model = load(name)
         found["R² of factors from z_sem"] = {
             k: round(v, 3) for k, v in told_by(model, 2000, 0).items()
         }

@@ -77,7 +77,7 @@ def drawn(chains: Chains) -> Tensor:
 
 
 def scores(
-    images: Tensor, wish: Wish, free: Tensor, critic: Critic, judge: Clip, seed: int = 0
+    images: Tensor, wish: Wish, free: Tensor, critic: Critic, judge: Clip
 ) -> dict[str, Tensor | float]:
     """How well pictures (B, 3, H, W) meet a wish, beside unguided ones.
 
@@ -95,13 +95,6 @@ def scores(
 def apart(images: Tensor, critic: Critic) -> float:
     """The mean distance of two of the pictures, in the critic's features."""
     return torch.pdist(metrics.features(images, critic)).mean().item()
-
-
-def spread(images: Tensor, critic: Critic, without: str) -> dict[str, float]:
-    """The deviation of each factor over pictures, but for the one that was asked for."""
-    read = readings(images, "faces", critic)
-    names = [f.name for f in WORLDS["faces"].factors if f.name != without]
-    return {name: read[name].double().std().item() for name in names}
 
 
 def told_by(model: Autoencoder, n: int, seed: int) -> dict[str, float]:
