@@ -25,9 +25,9 @@ def whole(value, low: int, high: float = float("inf")) -> bool:
 
 
 def checked_seed(seed: int) -> int:
-    """The seed, a whole number from 0, or ValueError."""
-    if not whole(seed, 0):
-        raise ValueError(f"seed is {seed!r}: give a whole number from 0.")
+    """The seed, a whole number from 0 to 4,294,967,295 (torch draws by 32 bits), or ValueError."""
+    if not whole(seed, 0, 2**32 - 1):
+        raise ValueError(f"seed is {seed!r}: give a whole number from 0 to {2**32 - 1}.")
     return seed
 
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import checked_seed
 from .denoisers import Denoiser, Spread, fingerprint, predict
 from .paths import write_whole
+from .streams import Seed, seeds
 
 if TYPE_CHECKING:
     from .sampler import Sampler
@@ -53,7 +53,7 @@ class Code:
             return torch.zeros_like(self.x_T)
         return self.eps[i] * (1.0 if self.residual is not None and self.residual[i] else sigma)
 
-    def save(self, path: str | Path, sampler: Sampler, seed: int | None = None) -> None:
+    def save(self, path: str | Path, sampler: Sampler, seed: Seed | None = None) -> None:
         """Write the code into a safetensors file, with what it is of: the sampler's model, steps and η.
 
         seed: what it was drawn or encoded with, to be kept beside it.
@@ -64,7 +64,9 @@ class Code:
         sampler.check_code(self)
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         tensors = {k: v.contiguous().cpu() for k, v in tensors.items() if v is not None}
-        said = _made_by(sampler) | {"seed": None if seed is None else checked_seed(seed)}
+        if seed is not None:
+            seeds(seed, len(self))
+        said = _made_by(sampler) | {"seed": seed}
         write_whole(Path(path), save(tensors, {CODE: json.dumps({"format": FORMAT} | said)}))
 
     @classmethod

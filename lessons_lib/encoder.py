@@ -19,39 +19,40 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .checks import check_input, checked_answer, checked_images, checked_seed, repeated, whole
+from .checks import check_input, checked_answer, checked_images, repeated, whole
 from .code import Code, Step
 from .denoisers import predict
 from .schedule import kappa, mean_coefficients, noised
+from .streams import Seed, Streams
 
 if TYPE_CHECKING:
     from .sampler import Sampler
 
-# A path: (sampler, x, generator) -> the chain x_T, …, x_0, one tensor (B, *shape) at a time.
 ALIKE = 2e-6  # of a float32 network's P, in two passes of the same images
-Path = Callable[["Sampler", Tensor, torch.Generator], Iterator[Tensor]]
+# A path: (sampler, x, streams of the images) -> the chain x_T, …, x_0, one tensor (B, *shape) at a time.
+Path = Callable[["Sampler", Tensor, Streams], Iterator[Tensor]]
 
 
-def posterior(sampler: Sampler, x: Tensor, gen: torch.Generator) -> Iterator[Tensor]:
+def posterior(sampler: Sampler, x: Tensor, streams: Streams) -> Iterator[Tensor]:
     """x_T ~ q(x_T|x_0), then x_t' ~ q(x_t'|x_t, x_0), down to x_0 (Wu & De la Torre 2023, eq. 5)."""
     s = sampler.schedule
     c_x, c_P = mean_coefficients(s.a, s.a_to, sampler.sigma)
-    x_t = noised(x, _randn(x, gen), s.a[0].item())
+    x_t = noised(x, streams.normal(x), s.a[0].item())
     yield x_t
     for i in range(len(s) - 1):
-        noise = _randn(x, gen) * sampler.sigma[i].item()
+        noise = streams.normal(x) * sampler.sigma[i].item()
         x_t = c_x[i].item() * x_t + c_P[i].item() * x + noise
         yield x_t
     yield x
 
 
-def independent(sampler: Sampler, x: Tensor, gen: torch.Generator) -> Iterator[Tensor]:
+def independent(sampler: Sampler, x: Tensor, streams: Streams) -> Iterator[Tensor]:
     """Every x_t ~ q(x_t|x_0) on its own (Huberman-Spiegelglas et al. 2024, edit-friendly inversion).
 
     The codes then correlate from step to step and carry more of the image.
     """
     for a in sampler.schedule.a:
-        yield noised(x, _randn(x, gen), a.item())
+        yield noised(x, streams.normal(x), a.item())
     yield x
 
 
@@ -59,7 +60,7 @@ def independent(sampler: Sampler, x: Tensor, gen: torch.Generator) -> Iterator[T
 def encode(
     sampler: Sampler,
     x: Tensor,
-    seed: int = 0,
+    seed: Seed = 0,
     path: Path = posterior,
     cond: Tensor | None = None,
     at_once: int = 64,
@@ -67,6 +68,7 @@ def encode(
     """A code z of the images with decode(z) = x, all of a batch of steps in one pass.
 
     x: (B, *shape) in [-1, 1] for image models.
+    seed: one for all, of which each image's stream is told by its place, or one for each (see `streams`).
     at_once: how many images go through the network in one pass (memory against speed).
     Raises ValueError for what is no such image, seed, path, condition or number, and where the model's
     answer is not finite.
@@ -85,9 +87,8 @@ def encode(
     check_path(path)
     if not whole(at_once, 1):
         raise ValueError(f"at_once is {at_once!r}: give a whole number of images, at least 1.")
-    gen = torch.Generator().manual_seed(checked_seed(seed))
     style, cond = _styled(sampler, x, seed, cond)
-    chain = torch.stack(list(path(sampler, x, gen)))  # (S+1, B, *shape)
+    chain = torch.stack(list(path(sampler, x, Streams(seed, len(x)))))  # (S+1, B, *shape)
     before, after = chain[:-1].flatten(0, 1), chain[1:].flatten(0, 1)  # (S·B, *shape)
     steps = torch.arange(len(chain) - 1, device=x.device).repeat_interleave(len(x))
     given = None if cond is None else cond.to(x.device)
@@ -125,7 +126,7 @@ def lockstep(
     sampler: Sampler,
     x: Tensor,
     decoder: Sampler | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     path: Path = posterior,
     cond: Tensor | None = None,
     target_cond: Tensor | None = None,
@@ -145,7 +146,7 @@ def lockstep(
             "The encoder and the decoder must visit the same times: use the same steps."
         )
     check_path(path)
-    chain = path(sampler, x, torch.Generator().manual_seed(checked_seed(seed)))
+    chain = path(sampler, x, Streams(seed, len(x)))
     x_t = next(chain)
     cond, target_cond = (
         _styled(g, x, seed, c)[1] for g, c in ((sampler, cond), (decoder, target_cond))
@@ -203,7 +204,7 @@ def invert(
 
 
 def _styled(
-    sampler: Sampler, x: Tensor, seed: int, cond: Tensor | None
+    sampler: Sampler, x: Tensor, seed: Seed, cond: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
     """(style, cond) under which images are encoded: of a model that is told more than the time, its own."""
     if cond is not None or getattr(sampler.denoiser, "style_shape", None) is None:
@@ -225,7 +226,3 @@ def _left(
     mu, sigma = sampler.mean_and_sigma(x, steps, cond)
     sigma = torch.where(sigma > 0, sigma, 1.0)
     return (x_to - mu) / sigma, sigma
-
-
-def _randn(x: Tensor, gen: torch.Generator) -> Tensor:
-    return torch.randn(x.shape, generator=gen, dtype=torch.float64).to(x)

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import check_denoiser, check_input, checked_answer, checked_seed, whole
+from .checks import check_denoiser, check_input, checked_answer, whole
 from .code import Code, Edit, Eps, Step, plain
 from .denoisers import Denoiser, predict
 from .encoder import Path, encode, posterior
 from .schedule import Schedule, even, factor_in_D
+from .streams import Seed, Streams
 
 # What a step adds to its mean: (B, *shape), or a function (i, σ) that gives it, as `Code.noise`.
 Noise = Tensor | Callable[[int, float | Tensor], Tensor]
@@ -83,31 +84,28 @@ class Sampler:
         """The same sampler at another η."""
         return self.replace(eta=eta)
 
-    def draw(self, n: int, seed: int) -> Code:
+    def draw(self, n: int, seed: Seed) -> Code:
         """`n` random codes z ~ N(0, I), the same on every device; the same x_T for every η.
 
-        Raises ValueError for an n below 1 or a seed below 0.
+        seed: each code draws from its own stream (see `streams`), whatever n.
+        Raises ValueError for an n below 1 or what is no seed.
         """
         if not whole(n, 1):
             raise ValueError(f"n is {n!r}: draw a whole number of codes, at least 1.")
-        gen = torch.Generator().manual_seed(checked_seed(seed))
-        shape = (n, *self.denoiser.shape)
-        x_T = torch.randn(shape, generator=gen, dtype=torch.float64).to(
-            self.denoiser.device, self.dtype
-        )
-        style = self._style(n, gen)
+        streams, styled = Streams(seed, n), getattr(self.denoiser, "style_shape", None)
+
+        def normal(*shape: int) -> Tensor:
+            return streams.normal(
+                torch.empty(n, *shape, device=self.denoiser.device, dtype=self.dtype)
+            )
+
+        x_T = normal(*self.denoiser.shape)
+        style = None if styled is None else normal(*styled)
         if self.eta == 0:
             return Code(x_T, style=style)
-        eps = torch.randn((len(self.schedule), *shape), generator=gen, dtype=torch.float64)
+        eps = normal(len(self.schedule), *self.denoiser.shape).transpose(0, 1).contiguous()
         eps[self.sigma == 0] = 0
-        return Code(x_T, eps.to(self.denoiser.device, self.dtype), self.sigma == 0, style)
-
-    def _style(self, n: int, gen: torch.Generator) -> Tensor | None:
-        shape = getattr(self.denoiser, "style_shape", None)
-        if shape is None:
-            return None
-        drawn = torch.randn((n, *shape), generator=gen, dtype=torch.float64)
-        return drawn.to(self.denoiser.device, self.dtype)
+        return Code(x_T, eps, self.sigma == 0, style)
 
     def told(self, z: Code, cond: Tensor | None = None) -> Tensor | None:
         """The condition of codes: `cond`, if given, else what their style says; differentiable in it."""
@@ -136,12 +134,13 @@ class Sampler:
         )
 
     def encode(
-        self, x: Tensor, seed: int = 0, cond: Tensor | None = None, path: Path = posterior,
+        self, x: Tensor, seed: Seed = 0, cond: Tensor | None = None, path: Path = posterior,
         at_once: int = 64,
     ) -> Code:  # fmt: skip
         """A code with decode(z) = x, by the DPM-Encoder (Wu & De la Torre 2023, eq. 5).
 
         x: (B, *shape), in [-1, 1] for image models.
+        seed: each image draws from its own stream (see `streams`), whatever its company.
         path: `encoder.posterior`, or `encoder.independent`.
         at_once: how many images go through the network in one pass (memory against speed).
         Raises ValueError for what is no such image, seed or condition.

@@ -20,6 +20,7 @@ from lessons_lib.methods.attention import (
     word_maps,
 )
 from lessons_lib.methods.editing import cycle_diffusion, text_edit, text_samplers
+from lessons_lib.streams import Streams
 from small import randn, tiny_pipeline, tiny_unet
 
 HOUSE, RED, BLUE = "a house", "a red house", "a blue house"
@@ -171,7 +172,7 @@ def test_a_controlled_batch_is_its_singles(model, scales):
 def _chain(g, x):
     from lessons_lib.encoder import posterior
 
-    return posterior(g, x, torch.Generator().manual_seed(0))
+    return posterior(g, x, Streams(0, len(x)))
 
 
 @torch.no_grad()

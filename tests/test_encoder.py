@@ -12,6 +12,7 @@ from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
 from lessons_lib.models.mixture import GaussianMixture, digits
 from lessons_lib.models.unet import UNet
 from lessons_lib.schedule import Schedule, even, trailing
+from lessons_lib.streams import Streams
 from small import ALPHA_BAR, etas, mixture, randn, schedules, tiny_net, tiny_unet
 
 DIGITS = digits()
@@ -96,7 +97,7 @@ def test_identity_5_on_a_network_with_labels():
 def test_identity_5_a_batch_is_its_singles(path):
     """A seed's noise depends on the batch; given the same chain, each image is on its own."""
     g, x = Sampler(UNET, 6, 0.5), randn(3, 3, 8, 8)
-    chain = list(path(g, x, torch.Generator().manual_seed(0)))
+    chain = list(path(g, x, Streams(0, len(x))))
     z = encode(g, x, path=lambda *_: iter(chain))
     for i in range(3):
         part = slice(i, i + 1)
@@ -173,7 +174,7 @@ def test_every_x_t_of_the_chain_is_a_draw_from_q(path, eta):
     n, x0 = 20_000, 0.8
     g = Sampler(GaussianMixture(torch.zeros(1, 1), 1.0), 8, eta)
     x = torch.full((n, 1), x0, dtype=torch.float64)
-    chain = torch.stack(list(path(g, x, torch.Generator().manual_seed(0))))[:-1, :, 0]
+    chain = torch.stack(list(path(g, x, Streams(0, len(x)))))[:-1, :, 0]
     a = g.schedule.a
     assert_close(chain.mean(1), a.sqrt() * x0, rtol=0, atol=5 / n**0.5)
     assert_close(chain.var(1), 1 - a, rtol=0.06, atol=0)
@@ -183,8 +184,8 @@ def test_every_x_t_of_the_chain_is_a_draw_from_q(path, eta):
 def test_neighbours_in_the_posterior_chain_are_joined_by_q(eta):
     g = Sampler(GaussianMixture(torch.zeros(1, 1), 1.0), 8, eta)
     x = torch.full((20_000, 1), 0.8, dtype=torch.float64)
-    joined = torch.stack(list(posterior(g, x, torch.Generator().manual_seed(0))))[:-1, :, 0]
-    apart = torch.stack(list(independent(g, x, torch.Generator().manual_seed(0))))[:-1, :, 0]
+    joined = torch.stack(list(posterior(g, x, Streams(0, len(x)))))[:-1, :, 0]
+    apart = torch.stack(list(independent(g, x, Streams(0, len(x)))))[:-1, :, 0]
     s, i = g.schedule, 3
     # Cov(x_t', x_t) = c_x Var(x_t)
     wanted = (1 - s.a_to[i] - g.sigma[i] ** 2).sqrt() * (1 - s.a[i]).sqrt()

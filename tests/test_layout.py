@@ -11,7 +11,7 @@ PACKAGE = ROOT / "lessons_lib"
 # From the bottom up; of a room each module may import what is below, and its neighbours without a circle.
 FLOORS = [
     {"paths", "checks", "_torchvision", "worlds", "plots", "lesson", "press"},
-    {"widgets", "schedule", "cards"},
+    {"widgets", "schedule", "cards", "streams"},
     {"denoisers"},
     {"code"},
     {"encoder"},

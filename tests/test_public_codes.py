@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lessons_lib import Code, Sampler, encoder, load
+from lessons_lib import Code, Sampler, load
 from lessons_lib.denoisers import Guided
 from lessons_lib.encoder import posterior
 from lessons_lib.methods.editing import cycle_diffusion, sdedit, start_at
 from lessons_lib.models.mixture import digits
 from lessons_lib.schedule import Schedule, mean_coefficients, noised
+from lessons_lib.streams import Streams
 from small import ALPHA_BAR, PROMPTS, randn, tiny_pipeline
 
 DIGITS = digits()
@@ -25,13 +26,13 @@ SWAPPED = PROMPTS[::-1]
 # The authors' code
 
 
-def counted_in_steps(g, x, gen):
+def counted_in_steps(g, x, streams):
     """Bug 1: x_T is noised to time len(steps) - 1, as if steps were times."""
     s, c = g.schedule, mean_coefficients(g.schedule.a, g.schedule.a_to, g.sigma)
-    x_t = noised(x, encoder._randn(x, gen), ALPHA_BAR[len(s) - 1].item())
+    x_t = noised(x, streams.normal(x), ALPHA_BAR[len(s) - 1].item())
     yield x_t
     for i in range(len(s) - 1):
-        x_t = c[0][i] * x_t + c[1][i] * x + g.sigma[i] * encoder._randn(x, gen)
+        x_t = c[0][i] * x_t + c[1][i] * x + g.sigma[i] * streams.normal(x)
         yield x_t
     yield x
 
@@ -41,7 +42,7 @@ def test_bug_1_the_start_is_too_clean_unless_every_time_is_visited():
     for steps, too_clean in ((100, True), (1000, False)):
         g = start_at(Sampler(DIGITS, steps, 0.1), 850)
         right, wrong = (
-            next(path(g, x, torch.Generator().manual_seed(0))).std(0).mean()
+            next(path(g, x, Streams(0, len(x)))).std(0).mean()
             for path in (posterior, counted_in_steps)
         )
         assert_close(right, (1 - g.schedule.a[0]).sqrt(), rtol=0.02, atol=0)
@@ -76,8 +77,13 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def same_noise(monkeypatch):
     """Our chain draws its noise in float32, as the pipeline does."""
-    draw = lambda x, gen: torch.randn(x.shape, generator=gen).to(x)  # noqa: E731
-    monkeypatch.setattr(encoder, "_randn", draw)
+
+    def normal(self, like):
+        return torch.stack([torch.randn(like.shape[1:], generator=g) for g in self.generators]).to(
+            like
+        )
+
+    monkeypatch.setattr(Streams, "normal", normal)
 
 
 def pipeline(folder, **scheduler):
@@ -102,7 +108,7 @@ def theirs(pipe, latents, source, target, scale=3.0, eta=0.1):
 
 
 @torch.no_grad()
-def ours(model, latents, source, target, scale=3.0, eta=0.1, last=None, path=posterior):
+def ours(model, latents, source, target, scale=3.0, eta=0.1, last=None):
     """The same times, and by default the same end: the first noise level, not the image."""
     last = model.alpha_bar[0].item() if last is None else last
     schedule = Schedule.of(model.alpha_bar, list(range(701, 0, -100)), last)
@@ -111,7 +117,7 @@ def ours(model, latents, source, target, scale=3.0, eta=0.1, last=None, path=pos
         for w in (1.5, scale)
     )
     texts = model.prompts(source), model.prompts(target)
-    return cycle_diffusion(latents, one, two, 5, path, *texts).float()
+    return cycle_diffusion(latents, one, two, [5] * len(latents), posterior, *texts).float()
 
 
 @pytest.mark.parametrize("eta", [0.1, 1.0])
@@ -124,12 +130,6 @@ def test_one_image_is_edited_as_the_pipeline_does(folder, scale, eta):
     assert (found - x).abs().max() > 1e-2
 
 
-def each_with_the_same_noise(g, x, gen):
-    """The posterior path of every image by itself, all from one seed."""
-    chains = [posterior(g, one[None], torch.Generator().manual_seed(5)) for one in x]
-    return (torch.cat(parts) for parts in zip(*chains, strict=True))
-
-
 def test_bug_4_a_guided_batch_is_silently_wrong_and_ours_is_its_singles(folder):
     pipe, x = pipeline(folder), randn(2, 4, 8, 8, dtype=torch.float32)
     single = torch.cat(
@@ -138,7 +138,7 @@ def test_bug_4_a_guided_batch_is_silently_wrong_and_ours_is_its_singles(folder):
     batch = theirs(pipe, x, PROMPTS, SWAPPED)
     assert batch.shape == single.shape and batch.isfinite().all()
     assert (batch - single).abs().mean() > 0.1
-    found = ours(load(folder), x, PROMPTS, SWAPPED, path=each_with_the_same_noise)
+    found = ours(load(folder), x, PROMPTS, SWAPPED)
     assert_close(found, single, rtol=0, atol=1e-4)
 
 
@@ -164,7 +164,7 @@ def test_bug_6_at_eta_0_the_codes_are_infinite_and_dropped(folder):
     lost = theirs(pipe, x, PROMPTS[:1], PROMPTS[1:], eta=0.0)
     schedule = Schedule.of(model.alpha_bar, list(range(701, 0, -100)), model.alpha_bar[0].item())
     g = Sampler(Guided(model, 3.0, model.prompts.empty), schedule=schedule)
-    x_T = next(posterior(g, x.double(), torch.Generator().manual_seed(5)))
+    x_T = next(posterior(g, x.double(), Streams(5, len(x))))
     assert_close(
         g.decode(Code(x_T), cond=model.prompts(PROMPTS[1:])).float(), lost, rtol=0, atol=1e-4
     )

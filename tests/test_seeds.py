@@ -43,7 +43,7 @@ def test_a_large_seed_of_a_lesson_draws_nobody_who_was_trained_on():
     [
         ("exams", 0, "no purpose 'exams'"),
         ("lessons", -1, "seed is -1"),
-        ("lessons", ROOM, "to 299999999"),
+        ("lessons", ROOM, "to 289999999"),
         ("lessons", 0.5, "0.5"),
     ],
 )

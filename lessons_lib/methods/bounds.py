@@ -21,6 +21,7 @@ from ..denoisers import Denoiser
 from ..models.mixture import GaussianMixture
 from ..sampler import Sampler
 from ..schedule import Schedule, mean_coefficients
+from ..streams import Seed, Streams
 from .linear import push_and_pull
 
 
@@ -126,14 +127,14 @@ def local_K(mixture: GaussianMixture, sampler: Sampler, x: Tensor, i: int, cond=
 
 
 def estimated_K(
-    sampler: Sampler, x: Tensor, i: int, cond=None, rounds: int = 8, seed: int = 0
+    sampler: Sampler, x: Tensor, i: int, cond=None, rounds: int = 8, seed: Seed = 0
 ) -> Tensor:
     """‖∂μ/∂x‖₂ of step i at each x, (B,), by power iteration on JᵀJ: an estimate from below.
 
     Works for any differentiable denoiser; float32 as the network's own.
     Raises ValueError for rounds below 1.
     """
-    v = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x.device)
+    v = Streams(seed, len(x)).normal(x)
     return _stretch(sampler, x, i, cond, rounds, v)[0]
 
 
@@ -144,17 +145,15 @@ def estimated_on_segments(
     cond=None,
     points: int = 3,
     rounds: int = 4,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Tensor:
     """Largest `estimated_K` over points of each step's segments from x_t to x̂_t, (S, B).
 
     x, other: two paths (S+1, B, *shape). Each step's power iteration starts where the last one's
     ended, so a few rounds do. Raises ValueError for rounds below 1.
     """
-    v = torch.randn(
-        (points * x.shape[1], *x.shape[2:]), generator=torch.Generator().manual_seed(seed)
-    )
-    v, out = v.to(x.device), []
+    streams, out = Streams(seed, x.shape[1]), []
+    v = torch.cat([streams.normal(x[0]) for _ in range(points)])
     cond = repeated(cond, x.shape[1], points)
     for i in range(len(x) - 1):
         norm, v = _stretch(sampler, along(x[i], other[i], points), i, cond, rounds, v)

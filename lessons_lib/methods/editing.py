@@ -1,6 +1,7 @@
 """Editing an image by two maps: CycleDiffusion, x̂ = G₂(G₁⁻¹(x)), and the methods it is held against.
 
-Every method here is a function of the image and of samplers, which carry the model, the steps and η:
+Every method here is a function of the image and of samplers, which carry the model, the steps and η; what
+it draws for an image depends on the seed and the image's place alone (see `streams`):
 
     cats, dogs = Sampler(load("cats"), 100, 0.1), Sampler(load("dogs"), 100, 0.1)
     dog = cycle_diffusion(cat, start_at(cats, 850), start_at(dogs, 850))
@@ -19,12 +20,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import checked_images, checked_seed, whole
+from ..checks import checked_images, whole
 from ..code import Edit, Step, plain
 from ..denoisers import Denoiser, Guided
 from ..encoder import Path, independent, invert, lockstep, posterior
 from ..sampler import Sampler, final
 from ..schedule import Schedule, noised
+from ..streams import Seed, Streams
 
 
 def start_at(sampler: Sampler, t: int) -> Sampler:
@@ -47,7 +49,7 @@ def cycle_diffusion(
     x: Tensor,
     source: Sampler,
     target: Sampler,
-    seed: int = 0,
+    seed: Seed = 0,
     path: Path = posterior,
     cond: Tensor | None = None,
     target_cond: Tensor | None = None,
@@ -106,7 +108,7 @@ def text_edit(
     image: Tensor,
     source_texts: list[str],
     target_texts: list[str],
-    seed: int = 0,
+    seed: Seed = 0,
     path: Path = posterior,
     joined: Callable[[Sampler, Sampler], tuple[Sampler, Sampler]] | None = None,
     **settings,
@@ -129,7 +131,7 @@ def text_edit(
 
 
 def sdedit(
-    x: Tensor, sampler: Sampler, seed: int = 0, cond: Tensor | None = None, edit: Edit = plain
+    x: Tensor, sampler: Sampler, seed: Seed = 0, cond: Tensor | None = None, edit: Edit = plain
 ) -> Tensor:
     """Noise to the sampler's first level, then decode (Meng et al. 2022), (B, *shape).
 
@@ -181,7 +183,7 @@ def ilvr(
     x: Tensor,
     sampler: Sampler,
     low: Callable[[Tensor], Tensor],
-    seed: int = 0,
+    seed: Seed = 0,
     until: int = -1,
     cond: Tensor | None = None,
 ) -> Tensor:
@@ -191,14 +193,14 @@ def ilvr(
     source noised to t'. until: the last t' where that is done; -1 is the image itself.
     """
     x = checked_images(sampler, x, cond)
-    gen = torch.Generator().manual_seed(checked_seed(seed))
-    path = independent(sampler, x, gen)  # x_T, then the source at every t'
+    streams = Streams(seed, len(x))
+    path = independent(sampler, x, streams)  # x_T, then the source at every t'
     reference = start = next(path)
 
     def noise(i: int, sigma: float | Tensor) -> Tensor:
         nonlocal reference
         reference = next(path)
-        return sigma * torch.randn(x.shape, generator=gen, dtype=torch.float64).to(x)
+        return sigma * streams.normal(x)
 
     def refined(step: Step) -> Tensor:
         return step.x_to + (low(reference - step.x_to) if step.t_to >= until else 0.0)

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import whole
+from ..streams import Streams
 
 if TYPE_CHECKING:
     from ..judges.evaluators import Clip, Critic
@@ -127,13 +128,12 @@ BRIGHTER, SHIFTED, RESIZED, CUT = 0.25, 0.1, 0.15, 0.25
 def diff_augment(images: Tensor, copies: int, seed: int) -> Tensor:
     """Copies in other colours, moved, resized, and with a square cut out (Zhao et al. 2020), (L, B, 3, H, W).
 
-    Every draw is from the seed; all images of a batch are seen through the same L augmentations, so that
-    each is what it would be alone.
+    Every draw is from the seed; each image has L augmentations of its own.
     """
-    gen = torch.Generator().manual_seed(seed)
-    u = (2 * torch.rand((9, copies), generator=gen) - 1).to(images)  # (9, L), in [-1, 1]
+    u = 2 * Streams(seed, len(images)).uniform(9, copies) - 1  # (B, 9, L), in [-1, 1]
+    u = u.permute(1, 2, 0).to(images)  # (9, L, B)
     out = images[None].expand(copies, *images.shape)
-    each = u.view(9, copies, 1, 1, 1, 1)
+    each = u[..., None, None, None]
     out = out + BRIGHTER * each[0]
     grey = out.mean(2, keepdim=True)
     out = grey + (out - grey) * (1 + each[1])  # saturation, 0 to 2
@@ -143,22 +143,19 @@ def diff_augment(images: Tensor, copies: int, seed: int) -> Tensor:
 
 
 def _moved(images: Tensor, u: Tensor) -> Tensor:
-    """Shifted and resized copies (L, B, 3, H, W), by u (3, L); what lies outside is grey, 0."""
-    scale = 1 + RESIZED * u[0]
-    theta = torch.zeros(len(scale), 2, 3).to(images)
-    theta[:, 0, 0] = theta[:, 1, 1] = 1 / scale
+    """Shifted and resized copies (L, B, 3, H, W), by u (3, L, B); what lies outside is grey, 0."""
+    u, flat = u.flatten(1), images.flatten(0, 1)  # (3, L·B), (L·B, 3, H, W)
+    theta = torch.zeros(len(flat), 2, 3).to(images)
+    theta[:, 0, 0] = theta[:, 1, 1] = 1 / (1 + RESIZED * u[0])
     theta[:, :, 2] = 2 * SHIFTED * u[1:].T
-    flat = images.flatten(0, 1)
-    grid = F.affine_grid(
-        theta.repeat_interleave(images.shape[1], 0), list(flat.shape), align_corners=False
-    )
+    grid = F.affine_grid(theta, list(flat.shape), align_corners=False)
     return F.grid_sample(flat, grid, align_corners=False).view(images.shape)
 
 
 def _cut_out(images: Tensor, u: Tensor) -> Tensor:
-    """Copies (L, B, 3, H, W) without a square around u (2, L) in [-1, 1]."""
+    """Copies (L, B, 3, H, W) without a square around u (2, L, B) in [-1, 1]."""
     height, width = images.shape[-2:]
     rows, columns = (torch.linspace(-1, 1, side).to(images) for side in (height, width))
-    inside = (rows - u[0, :, None]).abs() < CUT, (columns - u[1, :, None]).abs() < CUT
-    kept = ~(inside[0][:, :, None] & inside[1][:, None, :])  # (L, H, W)
-    return images * kept[:, None, None]
+    inside = (rows - u[0, ..., None]).abs() < CUT, (columns - u[1, ..., None]).abs() < CUT
+    kept = ~(inside[0][..., None] & inside[1][..., None, :])  # (L, B, H, W)
+    return images * kept[:, :, None]

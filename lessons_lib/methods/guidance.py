@@ -15,7 +15,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +22,7 @@ from ..checks import checked_seed, whole
 from ..code import Code, plain
 from ..plots import preview
 from ..sampler import Sampler, final
+from ..streams import Streams, seeds
 from .energies import Look
 from .memory import FrozenConvolutions, frugal
 from .moves import At, Part, Rule, Target, pcn_langevin, within
@@ -191,7 +191,7 @@ def further(g: Sampler, energy: Look, chains: Chains, asked: Settings) -> Iterat
 
 def _round(chains: Chains, target: Target, weight: float, asked: Settings) -> Chains:
     n, z = chains.round, flat(chains.z)
-    drawn = _seed_of(asked.seed, n // asked.refresh, -1)
+    drawn = seeds(asked.seed, 1, of=f"augmentations {n // asked.refresh}")[0]
     here = _known(chains, drawn, weight) or target(z, drawn)
     noise, threshold = _noise(z, asked.seed, n)
     if asked.part is None:
@@ -258,15 +258,8 @@ def _annealed(n: int, burn_in: int) -> float:
 
 def _noise(z: Tensor, seed: int, n: int) -> tuple[Tensor, Tensor]:
     """ω (B, d) and a uniform number (B,) for each chain, of its own stream."""
-    gens = [torch.Generator().manual_seed(_seed_of(seed, n, b)) for b in range(len(z))]
-    noise = [torch.randn(z.shape[1], generator=gen, dtype=torch.float64) for gen in gens]
-    threshold = [torch.rand((), generator=gen, dtype=torch.float64) for gen in gens]
-    return torch.stack(noise).to(z), torch.stack(threshold).to(z)
-
-
-def _seed_of(seed: int, n: int, place: int) -> int:
-    """A seed of its own for a round and a chain (-1: what all chains share)."""
-    return int(np.random.SeedSequence((seed, n, place + 1)).generate_state(1)[0])
+    streams = Streams(seed, len(z), of=f"round {n}")
+    return streams.normal(z), streams.uniform().to(z)
 
 
 def _started(g: Sampler, chains: int | Chains, asked: Settings) -> Chains:

@@ -17,6 +17,7 @@ from ..code import Code, Eps, predicted_image
 from ..denoisers import predict
 from ..sampler import Sampler
 from ..schedule import noised
+from ..streams import Streams, seeds
 from .energies import Look
 from .guidance import flat, like
 
@@ -76,17 +77,14 @@ def guided(
     """
     cond = g.told(z, cond)
     x = z.x_T.to(g.denoiser.device, g.dtype)
-    gens = [torch.Generator().manual_seed(seed * 1_000_003 + place) for place in range(len(z))]
+    streams = Streams(seed, len(z), of="steps taken again")
     for i in range(len(g.schedule)):
         a, a_to = g.schedule.a[i].item(), g.schedule.a_to[i].item()
         for again in range(how.recur):
             edit = _towards(g, energy, weight, how, seed + i, a)
             x_to = g.step(x, i, z.noise, edit, cond).x_to
             if again + 1 < how.recur:
-                noise = [
-                    torch.randn(x.shape[1:], generator=gen, dtype=torch.float64) for gen in gens
-                ]
-                x = noised(x_to, torch.stack(noise).to(x), a / a_to)
+                x = noised(x_to, streams.normal(x), a / a_to)
         x = x_to
     return x
 
@@ -95,8 +93,7 @@ def _towards(g: Sampler, energy: Look, weight: float, how: Guide, seed: int, a: 
     """The edit of a step: P_t moved down the energy's slopes at x_t and at P_t, D_t as it was."""
 
     def seen(P: Tensor) -> Tensor:
-        gen = torch.Generator().manual_seed(seed)
-        noise = torch.randn(P.shape[1:], generator=gen, dtype=torch.float64).to(P)
+        noise = Streams(seed, len(P), of="smooth").normal(P)
         shown = g.denoiser.pictures(P + how.smooth * (1 - a) ** 0.5 * noise)
         return weight * energy(shown, seed)
 
@@ -137,7 +134,7 @@ def best_of(
         raise ValueError(f"count is {count!r}: give a whole number from 1.")
     best, least = g.draw(n, seed), torch.full((n,), float("inf"), dtype=torch.float64)
     for turn in range(count):  # each turn one more for every picture
-        z = g.draw(n, seed + turn)
+        z = g.draw(n, seeds(seed, n, of=f"turn {turn}"))
         found = energy(g.denoiser.pictures(g.decode(z, cond=cond)), seed).double().cpu()
         better = found < least
         least = torch.where(better, found, least)

@@ -23,6 +23,7 @@ from ..denoisers import Bottleneck, Denoiser
 from ..encoder import invert
 from ..sampler import Sampler, final
 from ..schedule import checked_alpha_bar
+from ..streams import Seed, Streams
 from .low_rank import adapt, merge
 from .spread import OptimalSigma, SecondMoment
 from .unet import UNet
@@ -65,7 +66,7 @@ class Told(Denoiser):
         """The `cond` of a code's style (B, *style_shape)."""
         raise NotImplementedError
 
-    def style(self, images: Tensor, seed: int) -> Tensor:
+    def style(self, images: Tensor, seed: Seed) -> Tensor:
         """A style (B, *style_shape) under which the images (B, *shape) are encoded."""
         raise NotImplementedError
 
@@ -136,11 +137,10 @@ class DenoisingGan(Told):
     def told(self, style: Tensor) -> Tensor:
         return style
 
-    def style(self, images: Tensor, seed: int) -> Tensor:
+    def style(self, images: Tensor, seed: Seed) -> Tensor:
         """Drawn: the DPM-Encoder finds the noises that go with any latents."""
-        gen = torch.Generator().manual_seed(seed)
-        drawn = torch.randn((len(images), *self.style_shape), generator=gen, dtype=torch.float64)
-        return drawn.to(images)
+        shape = images.new_empty(0, *self.style_shape)
+        return Streams(seed, len(images), of="style").normal(shape)
 
 
 # ---------------------------------------------------------------- diffusion autoencoder
@@ -272,7 +272,7 @@ class Autoencoder(Told):
         return final(self.prior.walk(style.double())).x_to.to(style)
 
     @torch.no_grad()
-    def style(self, images: Tensor, seed: int) -> Tensor:
+    def style(self, images: Tensor, seed: Seed) -> Tensor:
         """The style whose z_sem is the encoder's; the seed does not matter."""
         code, _ = invert(self.prior, self.semantics(images).double(), refine=20)
         return code.x_T.to(images)

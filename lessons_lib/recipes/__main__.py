@@ -55,6 +55,34 @@ RECIPES = {
             **GROWN,
             views=("cats", "dogs", "wild"),
         ),
+        # Animals of 64 pixels at the cost of 32: --warm-start animals.
+        Pixel(
+            "animals-64",
+            images=300_000,
+            pool=32_768,
+            size=64,
+            channels=(32, 64, 96, 128),
+            attention=(2, 3),
+            embedding=256,
+            focus=0.5,
+            bands=(0.8, 0.17, 0.17, 0.08),
+            views=("cats", "dogs", "wild"),
+            **ANIMALS,
+        ),
+        # Begins from nothing and sees dogs only: it never met the network that draws the cats.
+        Pixel(
+            "dogs-alone",
+            images=400_000,
+            pool=32_768,
+            size=64,
+            channels=(32, 64, 96, 128),
+            attention=(2, 3),
+            embedding=256,
+            focus=0.5,
+            bands=(0.8, 0.17, 0.17, 0.08),
+            world="dogs",
+            seed=5,
+        ),
         Critics(
             "critic", images=400_000, pool=32_768, batch=128, learning_rate=1e-3, weight_decay=0.02
         ),

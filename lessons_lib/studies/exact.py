@@ -14,6 +14,7 @@ from ..methods.guidance import flat, like
 from ..methods.moves import At, Rule, Target
 from ..models.mixture import GaussianMixture
 from ..sampler import Sampler
+from ..streams import Streams
 
 
 class Affine(NamedTuple):
@@ -94,10 +95,9 @@ def walked(
     rule: Rule, target: Target, z: Tensor, step: float, rounds: int, seed: int = 0
 ) -> Iterator[At]:
     """A rule's chains from z (B, d), with their accept/reject, after each round."""
-    gen, at = torch.Generator().manual_seed(seed), target(z, seed)
+    streams, at = Streams(seed, len(z)), target(z, seed)
     for _ in range(rounds):
-        noise = torch.randn(z.shape, generator=gen, dtype=torch.float64).to(z)
-        uniform = torch.rand(len(z), generator=gen, dtype=torch.float64).to(z)
+        noise, uniform = streams.normal(z), streams.uniform().to(z)
         there, log_accept = rule(at, target, step, noise, seed)
         if log_accept is not None:
             took = (uniform.log() < log_accept)[:, None]
