@@ -26,6 +26,7 @@ from .methods.guidance import mixing
 from .methods.moves import Part
 from .methods.training_free import Guide, dps, freedom, mpgd
 from .paths import BUILD, DATA, held_out_seed, write_whole
+from .streams import VERSION
 from .studies.exact import low_frequencies, only
 from .studies.guided import (
     FAMILIES,
@@ -311,6 +312,7 @@ def main() -> None:
         rounds, n = (args.long_rounds, 8) if name == "long" else (args.rounds, args.chains)
         table = TABLES[name](n, rounds, args.seed, args.cache, by)
         boards = read() if FILE.is_file() else {}
+        boards["streams"] = boards.get("streams", {}) | {name: VERSION}
         write_whole(FILE, json.dumps(boards | {name: table}, indent=1) + "\n")
 
 

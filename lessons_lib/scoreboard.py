@@ -30,6 +30,7 @@ from .methods.editing import cycle_diffusion, on_images
 from .methods.translators import load_domains, load_translator
 from .paths import BUILD, DATA, write_whole
 from .sampler import Sampler
+from .streams import VERSION, seeds
 from .studies.kept import once
 from .studies.text import (
     best_edit,
@@ -43,6 +44,7 @@ from .studies.text import (
 from .studies.unpaired import (
     ETA,
     GROUPS,
+    REFINED,
     SEEDS,
     ImageEdit,
     best_translation,
@@ -71,17 +73,17 @@ class Made(NamedTuple):
 def in_batches(
     edit: ImageEdit, x: Tensor, *lists: list, seed: int = 0, half: bool | None = None
 ) -> Made:
-    """The edit of all images (N, 3, S, S), `AT_ONCE` at a time, each batch by its own seed.
+    """The edit of all images (N, 3, S, S), `AT_ONCE` at a time, each image by its own seed.
 
     half: run the networks under bfloat16 autocast; None where that is fast. The sampler's state stays
         in its own precision.
     """
     half = half_is_fast(x.device.type) if half is None else half
-    parts, start = [], time.process_time()
+    parts, each, start = [], seeds(seed, len(x)), time.process_time()
     for i in range(0, len(x), AT_ONCE):
         part = slice(i, i + AT_ONCE)
         with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
-            done = edit(x[part], seed + i, *(v[part] for v in lists))
+            done = edit(x[part], each[part], *(v[part] for v in lists))
         parts.append(done.float())
     return Made(torch.cat(parts), (time.process_time() - start) / len(x))
 
@@ -125,7 +127,7 @@ def unpaired_board(
     held_out = WORLDS["dogs"].sample(COMPARED_WITH, SEEDS["held out"], size, device).image
     same = {"steps": steps, "precision": computed_in(device)}
     used = {"source": fingerprint(source), "dogs": fingerprint("dogs")} | same
-    board = {"images": n, "chosen on": CHOOSING, "tried": {}, "rows": {}} | same
+    board = {"images": n, "chosen on": CHOOSING, "tried": {}, "rows": {}, "streams": VERSION} | same
     board["networks"] = {name: fingerprint(name) for name in (source, "dogs", "critic")}
 
     def row(name: str, made: Made, setting: str = "") -> None:
@@ -143,7 +145,12 @@ def unpaired_board(
         name = left[0]
         settings = translations(first, target, features, cut, cycled)[name]
         own = {"EGSDE": "domains", "CUT": f"cut-{source}-dogs"}.get(name)
-        key = used | {"method": name, "own": own and fingerprint(own), "after": cycled}
+        key = used | {
+            "method": name,
+            "refined": REFINED,
+            "own": own and fingerprint(own),
+            "after": cycled,
+        }
         board["tried"][name] = {}
         for setting, edit in tqdm(settings.items(), f"{source}, {name}: choosing"):
             made = remembered(
@@ -169,6 +176,7 @@ def text_board(
     known = readable_cases(model, triplets())
     cases = pictured(taken_in_turn(known, n), model.picture_shape[-1], device)
     board = {"images": len(cases.x), "refused": len(triplets()) - len(known), "steps": steps}
+    board["streams"] = VERSION
     board["precision"] = computed_in(device)
     board["networks"] = {k: fingerprint(k) for k in ("t2i", "clip", "clip-judge", "critic")}
     board["rows"] = {}

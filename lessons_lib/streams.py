@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .checks import checked_seed
 
+# How seeds draw; tables that take long say under which number they were computed. 1: a batch drew from one
+# stream, so that an image's noise depended on its company.
+VERSION = 2
 Seed = int | Sequence[int]  # one for all images of a batch, or one for each
 
 
@@ -54,6 +57,16 @@ def seeds(seed: Seed, n: int, of: str = "") -> list[int]:
     else:
         each = [checked_seed(seed), *(_mixed(seed, place) for place in range(1, n))][:n]
     return [_mixed(s, zlib.crc32(of.encode())) for s in each] if of else each
+
+
+def computed_under(version: int) -> str:
+    """What a table says of the `VERSION` that it was computed under; nothing if it is today's."""
+    if version == VERSION:
+        return ""
+    return (
+        "This table was computed when a batch drew from one stream: the same settings give other samples "
+        "today. Its command computes it anew."
+    )
 
 
 def _mixed(*numbers: int) -> int:

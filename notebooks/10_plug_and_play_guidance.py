@@ -40,6 +40,7 @@ from lessons_lib.methods.energies import by_text, inpainting
 from lessons_lib.methods.guidance import mixing, sample
 from lessons_lib.methods.moves import descent, descent_at_norm, langevin, pcn_langevin
 from lessons_lib.models.mixture import GaussianMixture, two_moons_of_gaussians
+from lessons_lib.streams import computed_under
 from lessons_lib.studies import exact, guided
 from lessons_lib.studies.text import judges
 from lessons_lib.widgets import choice, explore, slider
@@ -399,6 +400,7 @@ lesson.record(
 
 # %%
 board = chains.read()
+print(computed_under(board.get("streams", {}).get("families", 1)))
 names = {"faces-sn": "SN-DDPM", "t2i": "latent DDIM", "faces-gan": "DDGAN", "faces-ae": "DiffAE"}
 for name, title in names.items():
     rows = chains.pictures(name)[:, :10]

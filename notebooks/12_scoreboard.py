@@ -38,6 +38,7 @@ from lessons_lib import scoreboard as sb
 from lessons_lib.judges import metrics, tables
 from lessons_lib.methods.editing import on_images
 from lessons_lib.methods.translators import load_domains, load_translator
+from lessons_lib.streams import computed_under
 from lessons_lib.studies import text as by_text
 from lessons_lib.studies import unpaired
 from lessons_lib.widgets import choice, explore
@@ -63,6 +64,7 @@ boards = sb.read()
 for name, board in sb.tables_of(boards).items():
     size = f"{board['images']} images, {board['steps']} steps, {len(board['rows'])} rows"
     print(f"{name}: {size}, networks in {board['precision']}")
+    print(computed_under(board.get("streams", 1)))
 for what, value in boards["bfloat16"].items():
     lesson.record(f"networks in bfloat16, {what}", value)
 

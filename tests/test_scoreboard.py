@@ -14,6 +14,7 @@ from lessons_lib import scoreboard as sb
 from lessons_lib.judges import tables
 from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.sampler import Sampler
+from lessons_lib.streams import seeds
 from lessons_lib.studies import text, unpaired
 from lessons_lib.worlds import WORLDS, triplets
 from small import randn, tiny_unet
@@ -182,10 +183,10 @@ def test_the_chosen_edit_is_the_other_encoder_s():
 
 
 def test_batches_keep_their_order_lists_and_seeds():
-    seeds, texts = [], []
+    drawn_by, texts = [], []
 
     def edit(x, seed, words):
-        seeds.append(seed)
+        drawn_by.extend(seed)
         texts.extend(words)
         return 2 * x
 
@@ -193,7 +194,7 @@ def test_batches_keep_their_order_lists_and_seeds():
     words = [str(i) for i in range(len(x))]
     made = sb.in_batches(edit, x, words, seed=5)
     torch.testing.assert_close(made.images, 2 * x.float())
-    assert seeds == [5, 5 + sb.AT_ONCE] and texts == words and made.seconds >= 0
+    assert drawn_by == seeds(5, len(x)) and texts == words and made.seconds >= 0
 
 
 @pytest.mark.parametrize(("fast", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])

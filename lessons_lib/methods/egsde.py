@@ -18,6 +18,7 @@ from ..code import Edit, Eps
 from ..denoisers import Denoiser, predict, signal
 from ..sampler import Sampler
 from ..schedule import noised
+from ..streams import Seed
 from .editing import sdedit
 
 EnergyAt = Callable[[Tensor, int], Tensor]  # x_t (B, *shape), t -> (B,), differentiable
@@ -71,7 +72,7 @@ def egsde(
     low: Callable[[Tensor], Tensor],
     specific: float,
     independent: float,
-    seed: int = 0,
+    seed: Seed = 0,
     cond: Tensor | None = None,
 ) -> Tensor:
     """EnergyAt-guided SDEdit from the sampler's first level, (B, *shape) (Zhao et al. 2022, Algorithm 1).

@@ -1,6 +1,6 @@
 """A network changed by little: low-rank additions to its weights (Hu et al. 2022, LoRA), and its biases.
 
-A family's network is `faces-64` and a tenth of its numbers: that is what lies on disk.
+A family's network is `faces` and a tenth of its numbers: that is what lies on disk.
 """
 
 from __future__ import annotations

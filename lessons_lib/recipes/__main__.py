@@ -25,63 +25,39 @@ from .text_to_image import Codecs, TextToImage, codec_folder
 GROWN = {
     "learning_rate": 3e-4, "held": 300, "unshuffle": 1, "attention": (2, 3), "embedding": 256, "focus": 0.5,
 }  # fmt: skip
+# 64 pixels at the cost of 32: NAME begins from NAME-32, --warm-start the folder that this was written to.
+HAAR = {
+    "pool": 32_768, "size": 64, "attention": (2, 3), "embedding": 256, "focus": 0.5,
+    "bands": (0.8, 0.17, 0.17, 0.08),
+}  # fmt: skip
 FACES = {"world": "faces", "label": "glasses"}
 ANIMALS = {"world": "animals", "label": "species", "unlabelled": 0.15}
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Pixel("faces-half", images=850_000, **FACES),
-        Pixel("faces", images=560_000, channels=(32, 64, 128, 192), **FACES, **GROWN),
-        # Faces of 64 pixels at the cost of 32: --warm-start faces.
+        Pixel("faces-32-half", images=850_000, **FACES),
+        Pixel("faces-32", images=560_000, channels=(32, 64, 128, 192), **FACES, **GROWN),
         Pixel(
-            "faces-64",
+            "faces",
             images=300_000,
-            pool=32_768,
-            size=64,
             channels=(32, 64, 128, 192),
-            attention=(2, 3),
-            embedding=256,
-            focus=0.5,
-            bands=(0.75, 0.15, 0.15, 0.07),
             **FACES,
+            **HAAR | {"bands": (0.75, 0.15, 0.15, 0.07)},
         ),
-        Pixel("animals-half", images=850_000, channels=(64, 96, 128), **ANIMALS),
+        Pixel("animals-32-half", images=850_000, channels=(64, 96, 128), **ANIMALS),
+        Pixel("animals-32", images=350_000, channels=(32, 64, 96, 128), **ANIMALS, **GROWN),
         Pixel(
             "animals",
-            images=350_000,
-            channels=(32, 64, 96, 128),
-            **ANIMALS,
-            **GROWN,
-            views=("cats", "dogs", "wild"),
-        ),
-        # Animals of 64 pixels at the cost of 32: --warm-start animals.
-        Pixel(
-            "animals-64",
             images=300_000,
-            pool=32_768,
-            size=64,
             channels=(32, 64, 96, 128),
-            attention=(2, 3),
-            embedding=256,
-            focus=0.5,
-            bands=(0.8, 0.17, 0.17, 0.08),
             views=("cats", "dogs", "wild"),
             **ANIMALS,
+            **HAAR,
         ),
         # Begins from nothing and sees dogs only: it never met the network that draws the cats.
         Pixel(
-            "dogs-alone",
-            images=400_000,
-            pool=32_768,
-            size=64,
-            channels=(32, 64, 96, 128),
-            attention=(2, 3),
-            embedding=256,
-            focus=0.5,
-            bands=(0.8, 0.17, 0.17, 0.08),
-            world="dogs",
-            seed=5,
+            "dogs-alone", images=400_000, channels=(32, 64, 96, 128), world="dogs", seed=5, **HAAR
         ),
         Critics(
             "critic", images=400_000, pool=32_768, batch=128, learning_rate=1e-3, weight_decay=0.02

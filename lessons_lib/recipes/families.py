@@ -34,7 +34,7 @@ class Family(Recipe):
     kind: str = "generator"
     compiled: bool = False
     family: str = ""  # one of `models.families.FAMILIES`
-    network_name: str = "faces-64"
+    network_name: str = "faces"
     world: str = "faces"
     size: int = 64
     rank: int = 16  # of the additions to the U-Net's weights, while they are learnt

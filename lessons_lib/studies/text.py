@@ -17,6 +17,7 @@ from ..models.latent import check_words
 from ..models.unet import UNet
 from ..sampler import Sampler
 from ..schedule import of_thousand
+from ..streams import Seed
 from ..worlds.triplets import Triplet
 from .unpaired import ETA, ImageEdit
 
@@ -123,7 +124,7 @@ def text_edits(model: UNet, steps: int) -> dict[str, dict[str, ImageEdit]]:
     def edits(eta: float, way: Callable, scales: tuple[float, float], t: int) -> ImageEdit:
         both = text_samplers(model, steps, eta, *scales, t)
 
-        def edit(x: Tensor, seed: int, source: list[str], target: list[str]) -> Tensor:
+        def edit(x: Tensor, seed: Seed, source: list[str], target: list[str]) -> Tensor:
             conds = model.prompts(source), model.prompts(target)
             return on_images(model, lambda z: way(z, both, conds, seed))(x)
 

@@ -15,6 +15,7 @@ from ..methods.egsde import egsde
 from ..paths import held_out_seed
 from ..sampler import Sampler
 from ..schedule import of_thousand
+from ..streams import seeds
 from ..worlds import WORLDS, animals
 
 CLEANED = "… with clean-up"
@@ -29,6 +30,7 @@ SEEDS = {
     for i, what in enumerate(("reported", "choosing", "held out"))
 }
 ENOUGH = 0.95  # of the images judged dogs: what a setting must reach to be chosen
+REFINED = 2  # iterations a step of DDIB's inversion: at 20 steps it is broken without
 ETA = 0.1  # CycleDiffusion's, in both of the paper's tables
 
 
@@ -91,7 +93,9 @@ def translation_figures(images: Tensor, pair: Pair, held_out: Tensor, critic: Cr
     return found
 
 
-ImageEdit = Callable[..., Tensor]  # images (B, 3, S, S), seed, further lists of B -> images
+ImageEdit = Callable[
+    ..., Tensor
+]  # images (B, 3, S, S), a seed for all or each, further lists of B -> images
 
 
 def translations(
@@ -110,10 +114,12 @@ def translations(
         return lambda x, seed: cycle_diffusion(x, *ends, seed)
 
     def clean(edit: ImageEdit, t: int) -> ImageEdit:
-        return lambda x, seed: sdedit(edit(x, seed), start_at(fresh, t), seed + 1)
+        return lambda x, seed: sdedit(
+            edit(x, seed), start_at(fresh, t), seeds(seed, len(x), of="clean-up")
+        )
 
     def bridge(t: int) -> ImageEdit:
-        return lambda x, seed: ddib(x, *(start_at(g, t) for g in ode))
+        return lambda x, seed: ddib(x, *(start_at(g, t) for g in ode), refine=REFINED)
 
     def noise(t: int) -> ImageEdit:
         return lambda x, seed: sdedit(x, start_at(fresh, t), seed)
