@@ -69,7 +69,7 @@ def learn(
     form, seconds = new_f_t(sources.sampler, z, kind, cond, seed), 0.0
     rounds = both_trainings(form, attribute, sources, clip, s, seed)
     total = s.rounds + (s.rounds_through if attribute.l1_through else 0)
-    first, last = attribute.used or (attribute.first, attribute.last)
+    first, last = attribute.first, attribute.last
     visits = len(sources.sampler.schedule.within(first, last))
     edit, start = Asyrp.of(form, first, last, visits), time.monotonic()
     for n, done in enumerate(rounds, start=1):

@@ -29,8 +29,7 @@ class Attribute(NamedTuple):
     that it should become. first, last: the editing interval in training times; l1_weight: of the
     pictures' change, against 2 for the reach. As in the paper, both are found for each attribute. decay: of
     f_t's weights. l1_through: the price of change in a second training, THROUGH the interval; 0 for none.
-    strength: what Δh is multiplied by at the end. A high price makes an edit clean, and short. used: the
-    interval of use, where another one than that of the training serves better (lesson 06 finds it).
+    strength: what Δh is multiplied by at the end. A high price makes an edit clean, and short.
     """
 
     source: list[str]
@@ -43,7 +42,6 @@ class Attribute(NamedTuple):
     decay: float = 0.0
     l1_through: float = 0.0
     strength: float = 1.0
-    used: tuple[int, int] | None = None
 
 
 # Of each attribute, for its card.
@@ -70,35 +68,36 @@ def tanned(factors: Factors) -> Factors:
     return {"skin": factors["skin"].clamp_min(0.6)}
 
 
-LATE = 350, 0, 5.0, 1.0, 4.5  # mouths and brows, which are drawn last
-LAST = 130, 0, 5.0, 1.0, 7.0  # a smile: in the last three of 20 steps, at a higher price
-ADDED = 600, 100, 8.0, 1.0  # what is not there at all before
+MIDDLE = 500, 200, 5.0, 1.0, 5.0  # what is there, and changes
+ADDED = 600, 200, 8.0, 1.0  # what is not there at all before
 STRONG = 600, 100, 3.0  # and what is unlike any face
 ATTRIBUTES = {
     "smiling": Attribute(
-        *pairs("a frowning person", "a smiling person"), to("smile", 1.0), "", *LAST,
-        strength=2.5,
+        *pairs("a frowning person", "a smiling person"), to("smile", 1.0), "", *MIDDLE,
+        strength=1.7,
     ),
     "sad": Attribute(
-        *pairs("a happy person", "a sad person"), to("smile", -1.0), "", *LATE, strength=1.6
+        *pairs("a happy person", "a sad person"), to("smile", -1.0), "", *MIDDLE, strength=1.6
     ),
     "angry": Attribute(
         *pairs("a person with raised brows", "an angry person with angry brows"), to("brows", -1.0),
-        "", *LATE,
+        "", *MIDDLE,
     ),
     "tanned": Attribute(
-        *pairs("a person with pale skin", "a person with dark tanned skin"), tanned, l1_weight=6.5,
-        decay=1.0, l1_through=6.0, strength=1.75,
+        *pairs("a person with pale skin", "a person with dark tanned skin"), tanned, "", *MIDDLE,
+        strength=1.6,
     ),
     "old": Attribute(
-        *pairs("a young person", "an elderly person with grey hair"), to("age", 1.0), l1_weight=4.3,
-        decay=1.0, l1_through=4.0, strength=2.4, used=(600, 200),
+        *pairs("a young person", "an elderly person with grey hair"), to("age", 1.0), "", *MIDDLE[:2],
+        l1_weight=4.3, decay=1.0, l1_through=4.0, strength=1.9,
     ),
     "young": Attribute(
-        *pairs("an old person", "a young person"), to("age", 0.0), decay=1.0, l1_through=4.0, strength=1.75,
+        *pairs("an old person", "a young person"), to("age", 0.0), "", *MIDDLE,
+        strength=1.6,
     ),
     "glasses": Attribute(
-        *pairs("a person with no glasses", "a person with glasses"), to("glasses", 1.0), "", *ADDED
+        *pairs("a person with no glasses", "a person with glasses"), to("glasses", 1.0), "", *ADDED,
+        strength=0.7,
     ),
     "beard": Attribute(
         *pairs("a person with no beard", "a person with a full beard"), to("beard", 1.0), "", *ADDED
@@ -111,7 +110,6 @@ ATTRIBUTES = {
 # In the h of a latent model, where other intervals serve: what differs.
 WIDE = {
     "first": 800, "last": 150, "l1_weight": 2.5, "decay": 0.0, "l1_through": 0.0, "strength": 1.0,
-    "used": None,
 }  # fmt: skip
 LATENT = {name: attribute._replace(**WIDE) for name, attribute in ATTRIBUTES.items()}
 
@@ -124,14 +122,14 @@ class Settings:
     change, no reach, and no second training. rounds_through: of that, where an attribute asks for it.
     """
 
-    images: int = 384
+    images: int = 128
     steps: int = 20
     rounds: int = 24
     batch: int = 16
     rate: float = 6e-3
     clip_weight: float = 0.4
     reach_weight: float = 2.0
-    rounds_through: int = 200
+    rounds_through: int = 100
 
 
 # For a latent model: each step's loss goes through the codec's decoder, which costs more than the rest.
