@@ -77,6 +77,7 @@ def learn(
         if n % 5 == 0 or n == total:
             print(f"  round {n} of {total}: loss {done.loss:.3f}, towards {done.towards:.2f}, "
                   f"change {done.change:.3f}", flush=True)  # fmt: skip
+        if n % 25 == 0 or n == total:
             draw(sources.sampler, z, edit * attribute.strength, preview, cond)
         start = time.monotonic()
     with torch.no_grad():  # the edit's own scale stays 1, as every other's

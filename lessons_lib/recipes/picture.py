@@ -24,7 +24,7 @@ def main() -> None:
     ddpm = Sampler(faces, steps=100, eta=1.0)
     z = ddpm.draw(8, seed=1)
     rows += [ddpm.decode(z, cond=torch.tensor([label])) for label in (1, 2)]
-    plots.picture(axes[1], plots.sheet(torch.cat(rows).float(), columns=8, scale=4, gap=4))
+    plots.picture(axes[1], plots.sheet(torch.cat(rows).float(), columns=8, scale=2, gap=4))
     names = ("$x_t$", "$P_t$", "a code z …", "… with glasses")
     places = [(i + 0.5) / 4 for i in reversed(range(4))]
     for name, place in zip(names, places, strict=True):
