@@ -219,7 +219,8 @@ if not who.goals:
 
 # %% [markdown]
 # (These people were chosen because they have a way to go to each attribute, so at negative scales they soon meet
-# the end of the range.) What is left after that is the network's own: look in the strip for scales at which the
+# the end of the range. *glasses* is the plainest case: these people wear none, so there is nothing to take away, and
+# glasses are there or they are not. A yes-or-no factor has no line to follow.) What is left after that is the network's own: look in the strip for scales at which the
 # picture stops being a face.
 
 # %% [markdown]

@@ -89,7 +89,7 @@ ATTRIBUTES = {
     ),
     "old": Attribute(
         *pairs("a young person", "an elderly person with grey hair"), to("age", 1.0), "", *MIDDLE[:2],
-        l1_weight=4.3, decay=1.0, l1_through=4.0, strength=1.9,
+        l1_weight=4.3, decay=1.0, l1_through=4.0, strength=2.2,
     ),
     "young": Attribute(
         *pairs("an old person", "a young person"), to("age", 0.0), "", *MIDDLE,
