@@ -105,7 +105,11 @@ class Code:
         Raises IndexError for a number that no image has.
         """
         if isinstance(images, int) and not isinstance(images, bool):
-            images = [range(len(self))[images]]
+            if not -len(self) <= images < len(self):
+                raise IndexError(
+                    f"There is no image {images}: the codes are of {len(self)} images, from 0 on."
+                )
+            images = [images % len(self)]
         eps = None if self.eps is None else self.eps[:, images]
         style = None if self.style is None else self.style[images]
         return Code(self.x_T[images], eps, self.residual, style)

@@ -88,7 +88,11 @@ def show_figures() -> None:
 
 
 def pixels(image: Tensor) -> np.ndarray:
-    """(C, H, W) in [-1, 1] as (H, W, 3) or (H, W) in [0, 1]."""
+    """(C, H, W) in [-1, 1] as (H, W, 3) or (H, W) in [0, 1]; ValueError for other than 1 or 3 channels."""
+    if image.ndim != 3 or len(image) not in (1, 3):
+        raise ValueError(
+            f"The image is {tuple(image.shape)}: give one picture, (3, H, W) or grey (1, H, W)."
+        )
     shown = (image.detach().cpu().float().clamp(-1, 1) + 1) / 2
     return shown.permute(1, 2, 0).numpy() if len(shown) == 3 else shown[0].numpy()
 

@@ -203,6 +203,8 @@ class Sampler:
         self, x: Tensor, i: int | Tensor, cond: Tensor | None = None
     ) -> tuple[Tensor, float | Tensor]:
         """`mean`, and what the steps' noise is multiplied by."""
+        if isinstance(i, int) and not 0 <= i < len(self.schedule):
+            raise ValueError(f"i is {i}: this sampler's steps are 0 to {len(self.schedule) - 1}.")
         times = self.schedule.t[i].item() if isinstance(i, int) else self.schedule.t.to(x.device)[i]
         eps, _, sigma = predict(self.denoiser, x, times, cond)
         return self._terms(x, eps, eps, self._factors(i, x))[2], self._spread(i, sigma, x)

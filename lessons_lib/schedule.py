@@ -77,7 +77,10 @@ def of_thousand(t: int, train_steps: int) -> int:
     """The time that is to `train_steps` what t, from 0 to 999, is to 1,000: 736 of 1,000 is 73 of 100.
 
     Times that are written down here, as in the papers, are of 1,000; other models have more or fewer.
+    Raises ValueError for a time that is not from 0 to 999.
     """
+    if not whole(t, 0, TRAIN_STEPS - 1):
+        raise ValueError(f"t is {t!r}: give a whole number from 0 to {TRAIN_STEPS - 1}, of 1,000.")
     return round(t * (train_steps - 1) / (TRAIN_STEPS - 1))
 
 

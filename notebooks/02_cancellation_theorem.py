@@ -23,7 +23,7 @@ counts = [10, 20, 50, 100, 200, 500, 1000]  # steps of the exact model
 from lessons_lib import lesson
 
 p = lesson.parameters(
-    globals(), checkpoint=str, device=str, seed=(0, 299_999_999), steps=(2, 1000), few_steps=(2, 1000),
+    globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), few_steps=(2, 1000),
     n_images=(1, 64), eta=(0.0, 1.0), scale=(0.001, 10.0), counts=(2, 1000, None),
 )  # fmt: skip
 

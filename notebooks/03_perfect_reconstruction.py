@@ -21,7 +21,7 @@ n_images = 4
 from lessons_lib import lesson
 
 p = lesson.parameters(
-    globals(), checkpoint=str, device=str, seed=(0, 299_999_999), steps=(4, 1000), sweep_steps=(4, 1000),
+    globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), sweep_steps=(4, 1000),
     eta=(0.001, 1.0), n_images=(1, 6),
 )  # fmt: skip
 

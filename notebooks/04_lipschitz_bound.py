@@ -22,7 +22,7 @@ eta = 1.0
 from lessons_lib import lesson
 
 p = lesson.parameters(
-    globals(), checkpoint=str, device=str, seed=(0, 299_999_999), steps=(2, 1000), n_images=(2, 64),
+    globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), n_images=(2, 64),
     conditions=(0, 100000, None), digit_pair=(0, 9, None), eta=(0.0, 1.0),
 )  # fmt: skip
 

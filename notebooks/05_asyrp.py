@@ -30,7 +30,7 @@ from lessons_lib import lesson
 from lessons_lib.studies import attributes as study
 
 p = lesson.parameters(
-    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 299_999_999), steps=(4, 1000),
+    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(1, 64), attributes=str, looks=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000),
     rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998),
 )  # fmt: skip

@@ -23,7 +23,7 @@ share = 0.9  # of the best success, which an interval must reach to be called su
 from lessons_lib import lesson
 
 p = lesson.parameters(
-    globals(), checkpoint=str, device=str, seed=(0, 299_999_999), steps=(4, 1000), n_images=(2, 64),
+    globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
     attributes=str, share=(0.1, 1.0),
 )  # fmt: skip
 

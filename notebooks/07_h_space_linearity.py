@@ -25,7 +25,7 @@ straight = 0.95  # the R² from which a curve is called a line; from `full` on i
 from lessons_lib import lesson
 
 p = lesson.parameters(
-    globals(), checkpoint=str, device=str, seed=(0, 299_999_999), steps=(4, 1000), n_images=(2, 64),
+    globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
     attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
     straight=(0.0, 1.0),
 )  # fmt: skip

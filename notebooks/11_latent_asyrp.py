@@ -32,7 +32,7 @@ from lessons_lib import lesson
 from lessons_lib.studies import attributes as study
 
 p = lesson.parameters(
-    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 299_999_999), steps=(4, 1000),
+    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(2, 64), attributes=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000), rounds=(1, 1000),
     first=(1, 999), last=(0, 998), guidance=(1.1, 20.0), prompt=str,
 )  # fmt: skip

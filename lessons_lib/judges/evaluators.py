@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..cards import CheckpointError, checked
 from ..checkpoints import checked_device, find, load_network, no_progress_bar
+from ..checks import check_levels
 from ..models.latent import check_words
 from ..worlds import WORLDS, Factor, World
 
@@ -199,6 +200,11 @@ def legible(x: Tensor, least: int) -> Tensor:
         raise ValueError(
             f"x has shape {what}: give images (B, 3, H, W), or grey ones (B, 1, H, W), in [-1, 1]."
         )
+    if not x.is_floating_point():
+        raise ValueError(f"x is {x.dtype}: give floating-point images in [-1, 1].")
+    if not x.detach().isfinite().all():
+        raise ValueError("x has values that are not finite: give finite images in [-1, 1].")
+    check_levels(x.detach(), "x")
     x = x.expand(-1, 3, -1, -1)
     return x if min(x.shape[-2:]) >= least else F.interpolate(x, (least, least), mode="bicubic")
 
@@ -238,7 +244,7 @@ class Clip:
     def image(self, x: Tensor) -> Tensor:
         """(B, E) unit vectors of images (B, 3 or 1, H, W) in [-1, 1]; gradients reach x. ValueError for
         others."""
-        x = _at(x.to(self.device, torch.float32), self.size)
+        x = _at(x, self.size).to(self.device, torch.float32)
         pixels = ((x + 1) / 2 - self.mean.to(x)) / self.std.to(x)
         return F.normalize(self.net.get_image_features(pixel_values=pixels).pooler_output, dim=1)
 

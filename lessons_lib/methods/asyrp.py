@@ -31,6 +31,7 @@ from ..cards import (
     with_weights,
     write_card,
 )
+from ..checks import whole
 from ..code import Eps
 from ..denoisers import Bottleneck, Denoiser, Halves
 from ..paths import DIRECTIONS
@@ -196,6 +197,10 @@ class Direction:
             raise ValueError(
                 f"The interval is from {self.first} to {self.last}: times fall, to 0 at the least."
             )
+        if self.visits is not None and not whole(self.visits, 1):
+            raise ValueError(
+                f"visits is {self.visits!r}: give a whole number of steps, at least 1, or None."
+            )
 
     def acts(self, t: int) -> bool:
         """Whether t is within the editing interval."""
@@ -334,6 +339,10 @@ def load_edit(name: str | Path, device: str | torch.device = "cpu") -> Asyrp:
     Raises CheckpointError for one that is missing, corrupt, or no direction.
     """
     folder = DIRECTIONS / name if has_card(DIRECTIONS / name) else Path(name)
+    if folder.is_dir() and not has_card(folder):
+        raise CheckpointError(
+            f"{folder.absolute()} has no card.json: give a folder that `save_edit` wrote."
+        )
     if not has_card(folder):
         known = ", ".join(edit_names()) or "none yet"
         raise CheckpointError(

@@ -58,7 +58,9 @@ class Energy:
     __rmul__ = __mul__
 
     def __add__(self, other: Energy) -> Energy:
-        return Energy(self.terms + other.terms) if isinstance(other, Energy) else NotImplemented
+        if not isinstance(other, Energy):
+            raise TypeError(f"{other!r} is added to an energy: add another energy.")
+        return Energy(self.terms + other.terms)
 
 
 def of(function: Callable[[Tensor], Tensor]) -> Energy:
@@ -107,8 +109,13 @@ def inpainting(reference: Tensor, known: Tensor) -> Energy:
     """½‖known · (image - reference)‖² (B,): what is known of a picture stays, the rest is free.
 
     With weight 1/s² it is -log p(reference | image) of known pixels with noise of deviation s.
-    known: (H, W) or (1, H, W), 1 where the pixel is known.
+    known: (H, W) or (1, H, W), 1 where the pixel is known. Raises ValueError for a mask of another size.
     """
+    if known.shape[-2:] != reference.shape[-2:]:
+        raise ValueError(
+            f"known is {tuple(known.shape)}, but the picture's sides are {tuple(reference.shape[-2:])}: "
+            "give a mask of the same sides."
+        )
     return of(lambda images: ((known * (images - reference)) ** 2).flatten(1).sum(1) / 2)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
@@ -163,8 +163,14 @@ def sample(
         refresh: rounds under the same augmentations (10), which need one evaluation each and not two.
         thin: every how manyth code after burn-in is kept (1).
     Each chain's noise depends on the seed, its place and the round alone.
-    Raises ValueError for a weight, a step or a number of rounds that no chain can have.
+    Raises ValueError for a weight, a step or a number of rounds that no chain can have, TypeError for another
+    setting.
     """
+    known = {f.name for f in fields(Settings)} - {"weight"}
+    if strange := set(settings) - known:
+        raise TypeError(
+            f"A chain has no setting {', '.join(sorted(strange))}: it has {', '.join(sorted(known))}."
+        )
     asked = Settings(weight, **settings)
     if not whole(rounds, 1):
         raise ValueError(f"rounds is {rounds!r}: give a whole number from 1.")

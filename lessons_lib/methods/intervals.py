@@ -12,6 +12,7 @@ g3.decode(g3.with_noise(z, seed=0), smile.within(smile_first, t_edit(c, 0.33 - d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -128,6 +129,10 @@ def threshold(
         raise ValueError(
             f"There are {len(ends)} ends and {len(success)} successes: give one for each."
         )
+    if not 0 < share <= 1:
+        raise ValueError(
+            f"share is {share!r}: give a share of the best success, above 0 and up to 1."
+        )
     best = max(success)
     if best <= 0:
         raise ValueError("No end had any success: there is nothing to choose between.")
@@ -139,6 +144,10 @@ class Boosted(Sampler):
     """A sampler that is deterministic above t_boost, and stochastic (η = 1) from there to the image."""
 
     def __init__(self, sampler: Sampler, t_boost: int):
+        if isinstance(t_boost, bool) or not isinstance(t_boost, Integral):
+            raise ValueError(
+                f"t_boost is {t_boost!r}: give a training time; a negative one is none."
+            )
         vars(self).update(vars(sampler.replace(eta=1.0, t_boost=t_boost)))
 
     def with_noise(self, z: Code, seed: int) -> Code:

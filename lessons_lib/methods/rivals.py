@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ..checks import whole
 from ..code import Code, Edit, Eps, plain, predicted_image, shift
 from ..denoisers import predict
 from ..models.unet import UNet
@@ -163,7 +164,10 @@ def moved_start(
     """x_T moved down the gradient of the directional loss of the images it leads to, each for itself.
 
     Distorts (Kwon et al. 2023, Figure 2). The gradient goes through every step: use a short schedule.
+    Raises ValueError for rounds below 1.
     """
+    if not whole(rounds, 1):
+        raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
     towards, _ = text_change(clip, source, target)
     x_T = z.x_T.to(sampler.denoiser.device, sampler.dtype)
     with torch.no_grad():

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from ..cards import CheckpointError, no_load, read_json
+from ..checks import whole
 from ..schedule import checked_alpha_bar, linear_alpha_bar, scaled_linear_alpha_bar
 
 # What a scheduler's file says of the noise that a network knows; the rest of it says how to sample.
@@ -61,6 +62,9 @@ def _scheduler(config: dict):
         raise ValueError(
             f"diffusers has no scheduler {named!r} here: name one such as DDIMScheduler"
         )
+    steps = config.get("num_train_timesteps", 1)
+    if not whole(steps, 1):
+        raise ValueError(f"num_train_timesteps is {steps!r}: give a whole number from 1")
     taken = signature(kind).parameters
     unread = [name for name in OF_THE_NOISE if config.get(name) and name not in taken]
     try:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from ..cards import CheckpointError
+from ..checkpoints import checked_device
 from ..paths import BUILD, EMBEDDED
 from .cards import export
 from .clip import Clips
@@ -120,6 +122,12 @@ def main() -> None:
     parser.add_argument("--warm-start", default="", help="begin from another checkpoint's weights")
     parser.add_argument("--export", action="store_true", help="save the run as it is, untrained on")
     args = parser.parse_args()
+    if args.images is not None and args.images < 1:
+        parser.error(f"--images is {args.images}: give a whole number, at least 1.")
+    try:
+        checked_device(args.device)
+    except CheckpointError as problem:
+        parser.error(str(problem))
     recipe = RECIPES[args.name]
     recipe = replace(recipe, images=args.images or recipe.images)
     folder = BUILD / "recipes" / recipe.name

@@ -127,7 +127,12 @@ def arguments() -> argparse.Namespace:
                         "counterfactuals, and an f_t to those of the pictures to train on")  # fmt: skip
     for name, value in asdict(Settings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name in ("test_images", *asdict(Settings())):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < float("inf"):
+            parser.error(f"--{name.replace('_', '-')} is {value}: give a number above 0.")
+    return args
 
 
 def main() -> None:

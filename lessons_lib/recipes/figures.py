@@ -377,6 +377,8 @@ def main() -> None:
     parser.add_argument("name", choices=carded(EMBEDDED))
     parser.add_argument("--samples", type=int, default=5000, help="how many (default 5,000)")
     args = parser.parse_args()
+    if args.samples < 2:
+        parser.error(f"--samples is {args.samples}: give a whole number, at least 2.")
     start = time.monotonic()
     figures = measured(args.name, args.samples)
     figures["measured in seconds"] = round(time.monotonic() - start)

@@ -115,5 +115,9 @@ def nothing(z: Tensor, seed: int) -> At:
 def weighed(x: Tensor, energy: Tensor, n: int, seed: int) -> Tensor:
     """`n` of unguided draws x (N, *shape), picked by exp(-λE), energy = λE (N,): of the posterior, if N is
     large (sampling-importance resampling, Rubin 1988)."""
+    if not energy.isfinite().all():
+        raise ValueError(
+            "The energy has values that are not finite: give one that is finite for all."
+        )
     gen = torch.Generator().manual_seed(seed)
     return x[torch.multinomial((-energy).softmax(0), n, replacement=True, generator=gen)]

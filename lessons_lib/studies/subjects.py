@@ -97,10 +97,13 @@ def who_lacks(names: list[str], n: int, seed: int) -> Factors:
     """Factors of the first `n` held-out pictures that have some way to go to each of these attributes.
 
     Attributes that are opposites leave those in between; where too few are found, others follow.
+    Raises ValueError for another attribute.
     """
     drawn = WORLDS[WORLD].sample_factors(64 * n, held_out_seed("edits", seed))
     lacking = torch.ones(64 * n, dtype=torch.bool)
     for name in names:
+        if name not in ATTRIBUTES:
+            raise ValueError(f"There is no attribute {name!r}: they are {', '.join(ATTRIBUTES)}.")
         for factor in WORLDS[WORLD].factors:
             after = ATTRIBUTES[name].wanted(drawn).get(factor.name)
             if after is not None:

@@ -44,7 +44,13 @@ class Pair(NamedTuple):
 
 
 def drawn(source: str, target: str, n: int, seed: int, size: int, device="cpu") -> Pair:
-    """`n` pictures of the source world, by seed, with their factors and true translations."""
+    """`n` pictures of the source world, by seed, with their factors and true translations.
+
+    Raises ValueError for another world.
+    """
+    for world in (source, target):
+        if world not in WORLDS:
+            raise ValueError(f"There is no world {world!r}: they are {', '.join(WORLDS)}.")
     batch = WORLDS[source].sample(n, seed, size, device)
     return Pair(target, batch.image, batch.factors, WORLDS[target].render(batch.factors, size))
 
@@ -152,6 +158,8 @@ def best_translation(tried: Mapping[str, Mapping[str, float]]) -> str:
     """The setting, of those whose images are judged dogs often `ENOUGH`, that comes nearest to the true
     dogs; if none is, the one judged so most often. From means over images that are not reported.
     """
+    if not tried:
+        raise ValueError("There is no setting to choose from: give at least one.")
     sure = {k: v for k, v in tried.items() if v["judged a dog"] >= ENOUGH}
     if sure:
         return min(sure, key=lambda k: sure[k]["distance to the true dog"])

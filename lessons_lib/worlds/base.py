@@ -14,6 +14,7 @@ from torch import Tensor
 from .draw import Canvas
 from .version import fingerprint
 
+SLACK = 1e-3  # beyond a factor's range, for rounding
 AT_ONCE = 32  # pictures drawn together: more would not fit the processor's cache, and be slower
 
 
@@ -123,7 +124,7 @@ class World:
         """The pictures (B, 3, size, size) of these factors; a number stands for the whole batch.
 
         Raises ValueError for a factor that this world does not have, one that is missing, or one
-        that is not finite. Values beyond a factor's range are drawn as they are, to extrapolate.
+        that is not finite. or is out of its range.
         """
         return self.paint(factors, size)[0]
 
@@ -185,6 +186,14 @@ class World:
             if not value.isfinite().all():
                 raise ValueError(
                     f"Factor {name} of {self.name} is not finite; give finite numbers."
+                )
+        for f in self.factors:
+            beyond = (tensors[f.name] < f.low - SLACK) | (tensors[f.name] > f.high + SLACK)
+            if beyond.any():
+                value = tensors[f.name][beyond].flatten()[0].item()
+                raise ValueError(
+                    f"Factor {f.name} of {self.name} is {value:.4g}: give numbers from {f.low:g} to "
+                    f"{f.high:g}."
                 )
         sizes = {t.numel() for t in tensors.values()} - {1}
         if len(sizes) > 1 or 0 in sizes:
