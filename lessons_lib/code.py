@@ -124,6 +124,10 @@ class Code:
         codes = (self, *others)
         kinds = {(None if z.eps is None else len(z.eps), z.style is None) for z in codes}
         marks = {None if z.residual is None else tuple(z.residual.tolist()) for z in codes}
+        if len({len(z) for z in codes} - {1}) > 1:
+            raise ValueError(
+                f"The codes are of {', '.join(str(len(z)) for z in codes)} images: give as many of each."
+            )
         if len(kinds) > 1 or len(marks) > 1:
             raise ValueError(
                 "The codes are not of one kind of sampler: draw or encode them with the same steps and eta."

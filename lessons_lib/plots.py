@@ -115,6 +115,8 @@ def strips(
     rows: Sequence[Tensor], names: Sequence[str], values: Sequence[str], title: str = ""
 ) -> Figure:
     """Rows of images (N, C, H, W) in [-1, 1]: a name left of each row, what varies above each column."""
+    if not len(rows):
+        raise ValueError("There are no rows of images: give at least one.")
     columns = max(len(row) for row in rows)
     size = min(1.5, 12 / columns)
     fig, axes = figure(

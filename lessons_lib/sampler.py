@@ -59,6 +59,12 @@ class Sampler:
         self._settle()
 
     def _settle(self) -> None:
+        if not isinstance(self.schedule, Schedule):
+            raise ValueError(
+                f"schedule is {self.schedule!r}: give one, as `Schedule.of(alpha_bar, times)` makes it."
+            )
+        if not isinstance(self.dtype, torch.dtype):
+            raise ValueError(f"dtype is {self.dtype!r}: give one such as torch.float32.")
         if not self.dtype.is_floating_point:
             raise ValueError(f"dtype is {self.dtype}: the state needs a floating-point one.")
         self.sigma = self.schedule.sigma(self.eta)
@@ -124,7 +130,7 @@ class Sampler:
         Raises ValueError, in one sentence, for a code of other steps or images than this sampler's, and
         where the model's answer is not finite.
         """
-        return checked_answer(final(self.trajectory(z, edit, cond)).x_to)
+        return final(self.trajectory(z, edit, cond)).x_to
 
     def path(self, z: Code, edit: Edit = plain, cond: Tensor | None = None) -> Tensor:
         """x at every level from x_T to x_0, (S+1, B, *shape)."""
@@ -168,13 +174,15 @@ class Sampler:
     ) -> Iterator[Step]:
         """The loop over steps: from x (B, *shape) where step `first` begins, to the image.
 
-        Gradients flow through it to x, to the noise and to what the edit depends on.
+        Gradients flow through it to x, to the noise and to what the edit depends on. Raises ValueError where
+        the model's answer is not finite.
 
         noise: what each step adds, as of `Code.noise`; None is nothing.
         after: what the next step starts from, if not from the last one's x_to.
         """
         for i in range(first, len(self.schedule)):
             step = self.step(x, i, noise, edit, cond)
+            checked_answer(step.x_to)
             yield step
             x = step.x_to if after is None else after(step)
 
@@ -184,7 +192,12 @@ class Sampler:
         """Step `i` of the schedule from x (B, *shape), with `noise` to be added to its mean."""
         s = self.schedule
         t, t_to = s.t[i].item(), s.t_to[i].item()
-        eps = Eps(*edit(self.denoiser, x, t, cond))
+        answer = edit(self.denoiser, x, t, cond)
+        if not isinstance(answer, tuple):
+            raise ValueError(
+                f"The edit answers a step with a {type(answer).__name__}: give an Eps, ε for P and ε for D."
+            )
+        eps = Eps(*answer)
         if noise is None:
             noise = torch.zeros_like(x)
         elif callable(noise):

@@ -16,10 +16,12 @@ n_images = 6
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 999_000), steps=(2, 1000), n_images=(1, 6)
 )
+inputs.check_networks(p)
 
 # %%
 import torch
@@ -29,7 +31,7 @@ from lessons_lib import Sampler, checkpoints, doctor, load, plots, worlds
 from lessons_lib.judges import metrics
 from lessons_lib.judges.counterfactual import manifold_distance, nearest_factors, readings
 from lessons_lib.judges.evaluators import load_critic
-from lessons_lib.studies import inputs, zoo
+from lessons_lib.studies import zoo
 from lessons_lib.widgets import explore_factors
 
 # %% [markdown]

@@ -18,11 +18,13 @@ etas = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), n_images=(1, 64),
     etas=(0.0, 1.0, None),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 import torch
@@ -31,7 +33,6 @@ from lessons_lib import Code, Sampler, load, plots
 from lessons_lib.code import predicted_image
 from lessons_lib.judges import metrics
 from lessons_lib.schedule import factor_in_D, mean_coefficients, sigma
-from lessons_lib.studies import inputs
 from lessons_lib.widgets import explore, slider
 
 model = inputs.model_for(p.checkpoint, p.device, p.steps)  # shown after two exact ones

@@ -21,11 +21,13 @@ counts = [10, 20, 50, 100, 200, 500, 1000]  # steps of the exact model
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), few_steps=(2, 1000),
     n_images=(1, 64), eta=(0.0, 1.0), scale=(0.001, 10.0), counts=(2, 1000, None),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 import torch
@@ -35,7 +37,6 @@ from lessons_lib.code import shift
 from lessons_lib.judges import metrics
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import Schedule, even, factor_in_D, kappa, linear_alpha_bar, p_only, sigma
-from lessons_lib.studies import inputs
 from lessons_lib.widgets import choice, explore, slider
 
 # %% [markdown]

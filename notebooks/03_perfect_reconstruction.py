@@ -19,11 +19,13 @@ n_images = 4
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), sweep_steps=(4, 1000),
     eta=(0.001, 1.0), n_images=(1, 6),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 import torch
@@ -32,7 +34,6 @@ from lessons_lib import Code, Sampler, load, plots
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
 from lessons_lib.judges import metrics
 from lessons_lib.schedule import Schedule, mean_coefficients, noised
-from lessons_lib.studies import inputs
 from lessons_lib.widgets import choice, explore, slider
 
 # %% [markdown]

@@ -20,11 +20,13 @@ eta = 1.0
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), n_images=(2, 64),
     conditions=(0, 100000, None), digit_pair=(0, 9, None), eta=(0.0, 1.0),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 import math

@@ -28,12 +28,14 @@ last = 200
 # %%
 from lessons_lib import lesson
 from lessons_lib.studies import attributes as study
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(1, 64), attributes=str, looks=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000),
     rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 import time
@@ -60,10 +62,7 @@ from lessons_lib.widgets import choice, explore
 
 # %%
 name = p.checkpoint
-model = load(name, p.device)
-if not hasattr(model, "encode") or model.codec is not None:
-    print(f"{name} is no network of pictures with a bottleneck h: this lesson shows faces.")
-    name, model = "faces", load("faces", p.device)
+model = inputs.with_bottleneck(name, p.device)
 clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
 g = Sampler(model, steps=p.steps)
 who = subjects(g, name, p.attributes, p.n_images, p.seed)

@@ -21,11 +21,13 @@ share = 0.9  # of the best success, which an interval must reach to be called su
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
     attributes=str, share=(0.1, 1.0),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 import torch
@@ -39,7 +41,6 @@ from lessons_lib.judges.evaluators import load_clip, load_critic
 from lessons_lib.methods import intervals
 from lessons_lib.methods.intervals import Boosted, at_each_end
 from lessons_lib.methods.training import from_first
-from lessons_lib.studies import inputs
 from lessons_lib.studies.subjects import scores, subjects
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS

@@ -23,12 +23,14 @@ straight = 0.95  # the R² from which a curve is called a line; from `full` on i
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
     attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
     straight=(0.0, 1.0),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 from itertools import combinations
@@ -43,7 +45,6 @@ from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.methods import hspace
 from lessons_lib.methods.asyrp import asymmetric
 from lessons_lib.schedule import Schedule
-from lessons_lib.studies import inputs
 from lessons_lib.studies.subjects import subjects
 from lessons_lib.widgets import choice, explore, slider
 from lessons_lib.worlds import WORLDS

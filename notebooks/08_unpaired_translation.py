@@ -27,6 +27,7 @@ factor = 8  # low frequencies are those of areas of so many pixels
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, source=str, second_source=str, stranger=str, device=str, seed=(0, 999_999),
@@ -34,6 +35,7 @@ p = lesson.parameters(
     clean_ups=(1, 998, None), strength=(1, 999), egsde_strength=(1, 999),
     refine=(0, 20), factor=(1, 64),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 from dataclasses import replace
@@ -53,7 +55,6 @@ from lessons_lib.methods.translators import load_domains, load_translator
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import of_thousand
 from lessons_lib.scoreboard import optional
-from lessons_lib.studies import inputs
 from lessons_lib.studies.unpaired import (
     GROUPS,
     SHARED,

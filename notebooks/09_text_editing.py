@@ -28,12 +28,14 @@ target_text = "a grey dog with green eyes"
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(4, 1000),
     n_images=(2, 150), eta=(0.001, 1.0), starts=(1, 998, None), strong=(1.1, 20.0), source_text=str,
     target_text=str,
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 from functools import partial

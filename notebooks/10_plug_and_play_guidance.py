@@ -23,11 +23,13 @@ text = "a smiling person"
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(2, 1000),
     n_images=(2, 64), rounds=(4, 10_000), weight=(0.0, 1e6), text=str,
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 import torch

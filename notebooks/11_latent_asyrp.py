@@ -30,12 +30,14 @@ prompt = "a portrait of a person"  # what models of another source draw
 # %%
 from lessons_lib import lesson
 from lessons_lib.studies import attributes as study
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(2, 64), attributes=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000), rounds=(1, 1000),
     first=(1, 999), last=(0, 998), guidance=(1.1, 20.0), prompt=str,
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 import torch
@@ -57,10 +59,7 @@ from lessons_lib.widgets import choice, explore
 
 # %%
 name = p.checkpoint
-model = load(name, p.device)
-if not hasattr(model, "encode") or model.codec is None:
-    print(f"{name} is no latent model with a bottleneck h: this lesson shows t2i.")
-    name, model = "t2i", load("t2i", p.device)
+model = inputs.with_bottleneck(name, p.device, latent=True)
 clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
 g = Sampler(model, steps=p.steps)
 who = subjects(g, name, p.attributes, p.n_images, p.seed, p.prompt)

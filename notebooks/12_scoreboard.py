@@ -21,11 +21,13 @@ n_images = 8
 
 # %%
 from lessons_lib import lesson
+from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, source=str, text_checkpoint=str, clip=str, judge=str, device=str,
     seed=(0, 999_999), steps=(4, 1000), n_images=(2, 150),
 )  # fmt: skip
+inputs.check_networks(p)
 
 # %%
 from itertools import combinations

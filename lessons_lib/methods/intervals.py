@@ -11,6 +11,7 @@ g3.decode(g3.with_noise(z, seed=0), smile.within(smile_first, t_edit(c, 0.33 - d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import NamedTuple
@@ -99,6 +100,8 @@ def t_boost(c: Curves, threshold: float = BOOST) -> int:
 
 
 def _smallest(t: Tensor, values: Tensor, least: float) -> int:
+    if not math.isfinite(least):
+        raise ValueError(f"The threshold is {least!r}: give a finite number.")
     enough = t[values >= least]
     if not len(enough):
         raise ValueError(

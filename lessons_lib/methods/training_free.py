@@ -7,6 +7,7 @@ network, forwards or backwards, for one picture.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,9 @@ class Guide:
     smooth: float = 0.0
 
     def __post_init__(self):
+        for name in ("rho", "mu", "smooth"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)!r}: give a finite number.")
         for name, least in (("iterations", 0), ("recur", 1)):
             if not whole(getattr(self, name), least):
                 raise ValueError(
@@ -75,6 +79,8 @@ def guided(
 
     Of a step taken again, the noise is new, drawn by the seed and the picture's place.
     """
+    if not math.isfinite(weight):
+        raise ValueError(f"weight is {weight!r}: give a finite number.")
     cond = g.told(z, cond)
     x = z.x_T.to(g.denoiser.device, g.dtype)
     streams = Streams(seed, len(z), of="steps taken again")

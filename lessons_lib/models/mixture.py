@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..checks import check_input
+from ..checks import check_input, checked_seed, whole
 from ..denoisers import Denoiser, signal
 from ..schedule import checked_alpha_bar, linear_alpha_bar
 
@@ -109,7 +109,9 @@ class GaussianMixture(Denoiser):
 
     def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
         """`n` draws from the data distribution, (n, *shape) float64. Raises as all methods here."""
-        gen = torch.Generator().manual_seed(seed)
+        if not whole(n, 1):
+            raise ValueError(f"n is {n!r}: draw a whole number, at least 1.")
+        gen = torch.Generator().manual_seed(checked_seed(seed))
         weights = self.log_weights.exp().expand(n, -1)
         if cond is not None:
             weights = torch.where(self._allowed(cond), weights, 0.0)

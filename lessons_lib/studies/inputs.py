@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoints import load
+from ..cards import CheckpointError, has_card, kind_of
+from ..checkpoints import EXACT, checked_device, find, load
 from ..checks import check_input
 from ..denoisers import Denoiser
 from ..models.mixture import GaussianMixture
@@ -14,6 +17,9 @@ from ..paths import held_out_seed
 from ..schedule import even
 from ..worlds import WORLDS
 
+# The parameters of lessons that name networks, and what kind each must be.
+GENERATORS = ("checkpoint", "source", "second_source", "stranger", "text_checkpoint")
+NAMED = {name: "generator" for name in GENERATORS} | {"clip": "clip", "judge": "clip"}
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
 
 
@@ -33,6 +39,38 @@ def model_for(checkpoint: str, device: str, *steps: int) -> Denoiser:
     for count in steps:
         even(len(model.alpha_bar), count)
     return model
+
+
+def with_bottleneck(checkpoint: str, device: str, latent: bool = False) -> Denoiser:
+    """A lesson's model that has an h to edit: of pictures, or of latents with a codec.
+
+    Raises CheckpointError for one that does not load, and ValueError for one of another kind.
+    """
+    model = load(checkpoint, device)
+    if not hasattr(model, "encode") or (model.codec is not None) != latent:
+        wanted = ("pictures", "faces") if not latent else ("latents, with a codec", "t2i")
+        raise ValueError(
+            f"This lesson edits the bottleneck h of a network of {wanted[0]}, and {checkpoint!r} is none: "
+            f"give one that is, such as {wanted[1]!r}."
+        )
+    return model
+
+
+def check_networks(p: SimpleNamespace) -> None:
+    """That the device and the networks that a lesson's parameters name are there, before it computes.
+
+    Raises CheckpointError for one that is missing, cannot be reached, or is of another kind.
+    """
+    checked_device(p.device)
+    for parameter, kind in NAMED.items():
+        name = getattr(p, parameter, "")
+        if not name or name in EXACT:
+            continue
+        folder = find(name)
+        if has_card(folder) and kind_of(folder) != kind:
+            raise CheckpointError(
+                f"{parameter} is {name!r}, which is a {kind_of(folder)}: it must be a {kind}."
+            )
 
 
 def photographs(n: int, shape: tuple[int, ...]) -> Tensor:

@@ -124,7 +124,7 @@ class World:
         """The pictures (B, 3, size, size) of these factors; a number stands for the whole batch.
 
         Raises ValueError for a factor that this world does not have, one that is missing, or one
-        that is not finite. or is out of its range.
+        that is not finite or out of its range.
         """
         return self.paint(factors, size)[0]
 
