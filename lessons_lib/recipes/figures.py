@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +29,7 @@ from ..judges.evaluators import KINDS, Clip, Critic, columns, head_of, load_clip
 from ..paths import BUILD, EMBEDDED, held_out_seed
 from ..sampler import Sampler, usual
 from ..studies.guided import told_by
+from ..studies.kept import keep, place
 from ..worlds import WORLDS, Batch
 from ..worlds.animals_words import FUR_WORDS
 from ..worlds.scenes_words import COLORS, OBJECTS
@@ -55,14 +57,14 @@ def samples(
     g, parts = usual(model, STEPS), []
     if model.prompts:
         g = Sampler(Guided(model, guidance, model.prompts.empty), STEPS)
-    z, file = g.draw(n, seed=0), kept / f"{name}-{fingerprint(name)}-{guidance:g}-{STEPS}-{n}.pt"
+    key = {"network": fingerprint(name), "guidance": guidance, "steps": STEPS, "n": n}
+    key |= {"captions": captions, "half": half_is_fast(model.device.type)}
+    z, file = g.draw(n, seed=0), place(kept / name, key)
     if file.is_file():
         parts.append(torch.load(file, weights_only=True))
-    kept.mkdir(parents=True, exist_ok=True)
     for i in range(sum(map(len, parts)), n, AT_ONCE):
         parts.append(decoded(g, model, z[i : i + AT_ONCE], captions[i : i + AT_ONCE]))
-        torch.save(torch.cat(parts), file.with_suffix(".tmp"))
-        file.with_suffix(".tmp").replace(file)
+        keep(file, torch.cat(parts))
         print(f"{name}: {min(i + AT_ONCE, n)} of {n} samples", flush=True)
     return torch.cat(parts), captions
 
@@ -383,8 +385,7 @@ def main() -> None:
     print(json.dumps(figures, indent=1))
     folder = EMBEDDED / args.name
     write_card(folder, card(folder) | {"figures": figures})
-    for file in KEPT.glob(f"{args.name}-*.pt"):
-        file.unlink()
+    shutil.rmtree(KEPT / args.name, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,28 @@ from pathlib import Path
 
 import torch
 
+from ..paths import whole
+
 
 def once(folder: Path, key: Mapping, make: Callable[[], object]):
     """What `make` makes, of tensors, numbers, lists and dicts; or what it made in an earlier call.
 
     key: all that the result depends on, as JSON can hold it.
     """
-    name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    path = folder / f"{name}.pt"
+    path = place(folder, key)
     if not path.is_file():
-        made = make()
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save(made, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").replace(path)
+        keep(path, make())
     return torch.load(path, weights_only=True)
+
+
+def place(folder: Path, key: Mapping) -> Path:
+    """The file in a folder for what depends on this key and on nothing else."""
+    name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    return folder / f"{name}.pt"
+
+
+def keep(path: Path, made: object) -> None:
+    """Write what was made, for `torch.load`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as part:
+        torch.save(made, part)
