@@ -40,6 +40,7 @@ from .clip import TOLD, across
 held_out = partial(held_out_seed, "networks")
 STEPS = 50  # for every generator alike that has so many
 AT_ONCE = 64  # samples drawn, and then saved, together
+LEAST = 257  # samples: one more than the critic has features
 NEAREST = 256  # samples whose nearest drawing is sought, at half a second each
 KEPT = BUILD / "figures"  # samples, until all is measured
 OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world that has several
@@ -379,6 +380,8 @@ def main() -> None:
     parser.add_argument("name", choices=carded(EMBEDDED))
     parser.add_argument("--samples", type=int, default=5000, help="how many (default 5,000)")
     args = parser.parse_args()
+    if args.samples < LEAST:
+        parser.error(f"--samples is {args.samples}: FID, on the critic's features, needs {LEAST}.")
     start = time.monotonic()
     figures = measured(args.name, args.samples)
     figures["measured in seconds"] = round(time.monotonic() - start)

@@ -19,6 +19,8 @@ from ..denoisers import half_is_fast
 from ..paths import whole
 from ..worlds import WORLDS
 
+CURVE = 200  # steps between two entries of the loss curve
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -240,7 +242,7 @@ def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
         optimizer.zero_grad()
         run.ema.step(run.net.parameters())
         run.step, run.losses = step + 1, [*run.losses, loss.item()]
-        if run.step % 200 == 0:
+        if run.step % CURVE == 0:
             run.curve.append([run.step * recipe.batch, sum(run.losses) / len(run.losses)])
             run.losses = []
             bar.set_postfix(loss=f"{run.curve[-1][1]:.4f}")
