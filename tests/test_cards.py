@@ -110,6 +110,26 @@ def test_a_whole_write_is_utf_8_with_plain_line_ends(tmp_path):
     assert (tmp_path / "a.txt").read_bytes() == "ᾱ\nβ\n".encode()
 
 
+def test_two_writers_never_write_into_one_file(tmp_path):
+    with whole(tmp_path / "a.pt") as one, whole(tmp_path / "a.pt") as other:
+        one.write_bytes(b"one")
+        other.write_bytes(b"other")
+    assert (tmp_path / "a.pt").read_bytes() == b"one"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_what_killed_writers_left_is_deleted_an_hour_later(tmp_path):
+    old, new = part_of(tmp_path / "a.pt"), part_of(tmp_path / "a.pt")
+    folder, other = part_of(tmp_path / "a.pt"), part_of(tmp_path / "b.pt")
+    for path in (old, new, other, folder / "inside"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for path in (old, other, folder):
+        os.utime(path, (0, 0))
+    write_whole(tmp_path / "a.pt", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.pt", new.name, other.name}
+
+
 def in_half(value):
     return value.half().float() if value.is_floating_point() else value
 
