@@ -21,7 +21,7 @@ from lessons_lib.checkpoints import load_network
 from lessons_lib.judges.evaluators import CriticNet
 from lessons_lib.methods.asyrp import Asyrp, Attention, Conv, PerTime, load_edit, save_edit
 from lessons_lib.methods.translators import DomainNet, TranslatorNet
-from lessons_lib.paths import DIRECTIONS, EMBEDDED, ROOT, write_whole
+from lessons_lib.paths import DIRECTIONS, EMBEDDED, ROOT, part_of, whole, write_whole
 from lessons_lib.recipes.cards import write_anew
 from small import randn
 
