@@ -14,7 +14,7 @@ from textwrap import shorten
 
 from torch import Tensor, nn
 
-from .paths import write_whole
+from .paths import whole, write_whole
 
 CARD = "card.json"
 FORMAT = 1  # of cards
@@ -124,7 +124,8 @@ def save_tensors(tensors: dict[str, Tensor], folder: Path) -> None:
     from safetensors.torch import save_file
 
     state = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
-    save_file({k: v.contiguous().cpu() for k, v in state.items()}, folder / OWN_WEIGHTS)
+    with whole(folder / OWN_WEIGHTS) as part:
+        save_file({k: v.contiguous().cpu() for k, v in state.items()}, part)
 
 
 def with_weights(build: Callable[..., nn.Module], config: dict, folder: Path) -> nn.Module:

@@ -147,7 +147,7 @@ def long(n: int, rounds: int, seed: int, cache: Path, by: Judges) -> dict:
     """Chains until they agree: rank-R̂ and ESS of the energy and of five factors."""
     table = {}
     for wish in LONG_WISHES:
-        key = _key(LONG, wish, WEIGHT, n, rounds, seed) | {"long": True}
+        key = _key(LONG, wish, WEIGHT, n, rounds, seed) | {"long": fingerprint("critic")}
 
         def make(wish=wish) -> tuple:
             found = chain(

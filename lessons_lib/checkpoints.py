@@ -239,6 +239,9 @@ def _download(hub_id: str) -> Path:
             f"is private: check the name, or give {_known()}."
         ) from None
     except Exception as error:  # the hub's client raises many kinds when it is offline
+        # A cache that lacks files: the loaders say which of those that they read.
+        if kept := getattr(error, "snapshot_path", None):
+            return Path(kept)
         raise CheckpointError(
             f"There is no folder {hub_id!r} in {Path.cwd()}, and as a hub id it is neither in the hub's "
             f"cache nor can the hub be reached ({type(error).__name__}): connect once, or give {_known()}."

@@ -137,7 +137,7 @@ def checks(folder: Path = EMBEDDED) -> list[Callable[[], str]]:
     """The checks in order, with one for each embedded checkpoint; without torch, those that need none."""
     if find_spec("torch") is None:  # then nothing else can be said but this
         return [python, packages, torch_pair, kernel]
-    embedded = [p for p in sorted(folder.glob("*")) if p.is_dir()]
+    embedded = [p for p in sorted(folder.glob("*")) if p.is_dir() and p.name[0] != "."]
     each = [lambda p=p: checkpoint(p) for p in embedded]
     return [python, packages, torch_pair, kernel, device, *each, sample]
 

@@ -61,6 +61,20 @@ def lessons_named(names: list[str]) -> list[Path]:
     return list(dict.fromkeys(found)) or lessons
 
 
+def check_named(assigned: dict[Path, dict]) -> None:
+    """Raises ValueError for a device or a checkpoint among the parameters given that is not there."""
+    given = {(name, value) for values in assigned.values() for name, value in values.items()
+             if name == "device" or name.endswith("checkpoint")}  # fmt: skip
+    if given:  # else nothing here needs torch
+        from .checkpoints import EXACT, checked_device, find
+
+        for name, value in given:
+            if name == "device":
+                checked_device(value)
+            elif value not in EXACT:
+                find(value)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run and render: 0 if all lessons ran well, 1 if one failed, 2 for arguments that raise a ValueError."""
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.pages", description=__doc__)
@@ -77,6 +91,7 @@ def main(argv: list[str] | None = None) -> int:
             p: defaults_of(nbformat.read(p, as_version=4)) for p in lessons_named(args.notebooks)
         }
         assigned = assign(dict(args.parameter), lessons)
+        check_named(assigned)
         if args.jobs < 1:
             raise ValueError(f"--jobs must be at least 1, not {args.jobs}.")
     except ValueError as error:

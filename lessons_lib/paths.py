@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,17 +19,39 @@ DIRECTIONS = DATA / "directions"
 BUILD = ROOT / "build"  # what commands make, and can make again
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that nobody ever reads half of it; if that fails, the one before stays."""
-    part = path.with_name(f".{path.name}.part")
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that then takes the place of `path`: nobody ever reads half of it, nor a
+    mixture of two processes'. If the writing fails, the one before stays."""
+    part = part_of(path)
     try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a text or bytes, as `whole`."""
+    with whole(path) as part:
         if isinstance(content, bytes):
             part.write_bytes(content)
         else:
             part.write_text(content, encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """A name of its own beside `path` for what is not whole yet.
+
+    What killed processes left there under such a name an hour ago, or earlier, is deleted.
+    """
+    for old in path.parent.glob(f".*.part.{glob.escape(path.name)}"):
+        try:
+            if time.time() - old.stat().st_mtime > 3600:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        except FileNotFoundError:
+            pass  # another process was first
+    return path.with_name(f".{secrets.token_hex(4)}.part.{path.name}")
 
 
 # Of the seeds of pictures: recipes draw from here upwards, and no picture of theirs measures anything.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib
 import matplotlib.image
@@ -13,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
+
+from .paths import whole
 
 # Okabe & Ito's palette: told apart by colour-blind readers and in grey. The same thing has the same
 # colour in every lesson.
@@ -152,7 +155,8 @@ def save(image: Tensor, path, colours: int = 0) -> None:
     picture = Image.fromarray((pixels(image) * 255).round().astype("uint8"))
     if colours:
         picture = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-    picture.save(path, optimize=True)
+    with whole(Path(path)) as part:
+        picture.save(part, optimize=True)
 
 
 def density(ax: Axes, log_density, extent: float = 2.2, points: int = 120) -> None:

@@ -1,8 +1,8 @@
 """CycleDiffusion's two tables, on worlds that know the right answer: `python -m lessons_lib.scoreboard`.
 
 `unpaired` is Table 1 (cats and wild animals to dogs), `text` is Table 2 (the benchmark of 150 edits).
-The full size takes a while: what is computed is written after each method, and found again by the next
-call. `data/scoreboard.json` is what the command wrote; lesson 12 reads it.
+The full size takes a while: edited images are kept after each method, and found again by the next call. A
+table is written once it is whole. `data/scoreboard.json` is what the command wrote; lesson 12 reads it.
 """
 
 from __future__ import annotations
@@ -110,10 +110,8 @@ def optional(load_it: Callable, name: str, device: str):
         return None
 
 
-def unpaired_board(
-    source: str, n: int, steps: int, device: str, cache: Path | None, wrote: Callable[[dict], None]
-) -> dict:
-    """Table 1 for one source world and dogs, as it is written; `wrote` gets it after each method."""
+def unpaired_board(source: str, n: int, steps: int, device: str, cache: Path | None) -> dict:
+    """Table 1 for one source world and dogs, as it is written."""
     critic = load_critic(device=device)
     distance = metrics.perceptual_distance(critic)
     first, target = (Sampler(load(name, device), steps, ETA) for name in (source, "dogs"))
@@ -127,6 +125,7 @@ def unpaired_board(
     held_out = WORLDS["dogs"].sample(COMPARED_WITH, SEEDS["held out"], size, device).image
     same = {"steps": steps, "precision": computed_in(device)}
     used = {"source": fingerprint(source), "dogs": fingerprint("dogs")} | same
+    used["worlds"] = [WORLDS[name].version for name in (source, "dogs")]
     board = {"images": n, "chosen on": CHOOSING, "tried": {}, "rows": {}, "streams": VERSION} | same
     board["networks"] = {name: fingerprint(name) for name in (source, "dogs", "critic")}
 
@@ -136,7 +135,6 @@ def unpaired_board(
             "figures": rounded(translation_figures(made.images, pair, held_out, critic)),
             "scores": rounded(translation_scores(made.images, pair, critic, distance)),
         }  # fmt: skip
-        wrote(board)
 
     row("no edit", Made(pair.x, 0.0))
     row("true dogs", Made(pair.truth, 0.0))
@@ -168,10 +166,8 @@ def unpaired_board(
     return board
 
 
-def text_board(
-    n: int, steps: int, device: str, cache: Path | None, wrote: Callable[[dict], None]
-) -> dict:
-    """Table 2, every setting of every method, as it is written; `wrote` gets it after each setting."""
+def text_board(n: int, steps: int, device: str, cache: Path | None) -> dict:
+    """Table 2, every setting of every method, as it is written."""
     model, by = load("t2i", device), judges(device)
     known = readable_cases(model, triplets())
     cases = pictured(taken_in_turn(known, n), model.picture_shape[-1], device)
@@ -180,23 +176,23 @@ def text_board(
     board["precision"] = computed_in(device)
     board["networks"] = {k: fingerprint(k) for k in ("t2i", "clip", "clip-judge", "critic")}
     board["rows"] = {}
+    used = {"t2i": fingerprint("t2i"), "steps": steps, "precision": board["precision"]}
+    used["cases"] = [case._asdict() for case in cases.triplets]
+    used["worlds"] = {case.world: WORLDS[case.world].version for case in cases.triplets}
 
     def row(name: str, made: Made, method: str = "", setting: str = "") -> None:
         board["rows"][name] = {
             "method": method, "setting": setting, "seconds": rounded(made.seconds),
             "scores": rounded(edit_scores(made.images, cases, by)),
         }  # fmt: skip
-        wrote(board)
 
     codec = on_images(model, lambda z: z)
     row("no edit, codec", Made(codec(cases.x), 0.0))
     row("true edit, codec", Made(codec(cases.truth), 0.0))
     for method, settings in text_edits(model, steps).items():
         for setting, edit in tqdm(settings.items(), f"text, {method}"):
-            key = {"t2i": fingerprint("t2i"), "method": method, "setting": setting}
             make = partial(in_batches, edit, cases.x, *cases.texts)
-            key |= {"steps": steps, "images": len(cases.x), "precision": board["precision"]}
-            made = remembered(cache, key, make)
+            made = remembered(cache, used | {"method": method, "setting": setting}, make)
             row(f"{method}, {setting}", made, method, setting)
     return board
 
@@ -298,18 +294,15 @@ def main() -> None:
         parser.error(f"there is no table {strange.pop()!r}: give unpaired, text or neither.")
     if args.images < 2 or not 1 <= args.steps <= 1000:
         parser.error("give at least 2 images, and 1 to 1000 steps.")
-
-    def wrote(table: str) -> Callable[[dict], None]:
-        return partial(write, args.out, table)
-
+    how = args.images, args.steps, args.device, args.cache
     if "unpaired" in (args.tables or ["unpaired"]):
         write(args.out, "bfloat16", autocast_change(args.steps, args.device))
         for source in ("cats", "wild"):
             name = f"{source} to dogs"
-            unpaired_board(source, args.images, args.steps, args.device, args.cache, wrote(name))
+            write(args.out, name, unpaired_board(source, *how))
             print(standings(read(args.out)[name]))
     if "text" in (args.tables or ["text"]):
-        text_board(args.images, args.steps, args.device, args.cache, wrote("text"))
+        write(args.out, "text", text_board(*how))
         print(standings(read(args.out)["text"]))
 
 

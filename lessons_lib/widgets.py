@@ -108,7 +108,7 @@ class Explorer(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs) -> dict:
         """The widget, and beside it the picture for pages where no widget runs."""
         bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle | {"image/png": base64.b64encode(self.frames[self._key()]).decode()}
+        return bundle | {"image/png": base64.b64encode(self.picture.value).decode()}
 
 
 def explore(draw: Callable[..., Figure], **controls: ipywidgets.Widget) -> Explorer:
@@ -191,7 +191,7 @@ def _levels(factor: Factor, columns: int) -> tuple[Tensor, list[str]]:
     if factor.choices:
         return torch.arange(len(factor.choices)), list(factor.choices)
     values = torch.linspace(factor.low, factor.high, columns)
-    return values, [f"{round(v, 2):g}" for v in values.tolist()]
+    return values, [f"{round(v, 2):zg}" for v in values.tolist()]
 
 
 def _side_by_side(ax, images: Tensor, names: list[str], gap: int = 4) -> None:

@@ -21,7 +21,7 @@ from lessons_lib.checkpoints import load_network
 from lessons_lib.judges.evaluators import CriticNet
 from lessons_lib.methods.asyrp import Asyrp, Attention, Conv, PerTime, load_edit, save_edit
 from lessons_lib.methods.translators import DomainNet, TranslatorNet
-from lessons_lib.paths import DIRECTIONS, EMBEDDED, ROOT, write_whole
+from lessons_lib.paths import DIRECTIONS, EMBEDDED, ROOT, part_of, whole, write_whole
 from lessons_lib.recipes.cards import write_anew
 from small import randn
 
@@ -108,6 +108,26 @@ def test_what_cannot_be_said_in_a_card_leaves_the_old_one_whole(tmp_path):
 def test_a_whole_write_is_utf_8_with_plain_line_ends(tmp_path):
     write_whole(tmp_path / "a.txt", "ᾱ\nβ\n")
     assert (tmp_path / "a.txt").read_bytes() == "ᾱ\nβ\n".encode()
+
+
+def test_two_writers_never_write_into_one_file(tmp_path):
+    with whole(tmp_path / "a.pt") as one, whole(tmp_path / "a.pt") as other:
+        one.write_bytes(b"one")
+        other.write_bytes(b"other")
+    assert (tmp_path / "a.pt").read_bytes() == b"one"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_what_killed_writers_left_is_deleted_an_hour_later(tmp_path):
+    old, new = part_of(tmp_path / "a.pt"), part_of(tmp_path / "a.pt")
+    folder, other = part_of(tmp_path / "a.pt"), part_of(tmp_path / "b.pt")
+    for path in (old, new, other, folder / "inside"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for path in (old, other, folder):
+        os.utime(path, (0, 0))
+    write_whole(tmp_path / "a.pt", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.pt", new.name, other.name}
 
 
 def in_half(value):

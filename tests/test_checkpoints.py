@@ -361,6 +361,40 @@ def test_an_unknown_name_is_one_sentence(name, words):
     assert "\n" not in message and message.endswith("."), message
 
 
+UNREAD = ["safety_checker/config.json", "feature_extractor/preprocessor_config.json"]
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """The hub's cache without a network: a checkpoint, but not all that the hub has of it."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    home, commit = tmp_path / "models--some-body--tiny", "0" * 40
+    folder = home / "snapshots" / commit
+    tiny_net().save_pretrained(folder / "unet")
+    scheduler().save_pretrained(folder / "scheduler")
+    there = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    files = {name: {"size": 1, "blob_id": "0" * 40} for name in (*there, *UNREAD)}
+    for name, content in (
+        ("refs/main", commit),
+        (f"trees/{commit}.json", json.dumps({"format_version": 1, "files": files})),
+    ):
+        (home / name).parent.mkdir()
+        (home / name).write_text(content)
+    return folder
+
+
+def test_offline_a_cache_needs_only_what_is_read(cached):
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    with pytest.raises(LocalEntryNotFoundError):  # the hub's own client asks for all
+        snapshot_download("some-body/tiny", allow_patterns=checkpoints.FROM_THE_HUB)
+    assert load("some-body/tiny").shape == (3, 8, 8)
+    (cached / "unet" / WEIGHTS).unlink()
+    with pytest.raises(CheckpointError, match=WEIGHTS):
+        load("some-body/tiny")
+
+
 @pytest.mark.parametrize("name", ["digits", "moons"])
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "", "tpu"])
 def test_an_unknown_device_is_one_sentence(name, device):

@@ -12,6 +12,7 @@ from lessons_lib import lesson, widgets
 from lessons_lib.code import Eps
 from lessons_lib.plots import figure
 from lessons_lib.widgets import choice, explore, slider
+from lessons_lib.worlds import Factor
 
 ALLOWED = {"steps": (2, 1000), "eta": (0.0, 1.0), "checkpoint": str, "etas": (0.0, 1.0, None),
            "path": ["posterior", "independent"], "fast": bool}  # fmt: skip
@@ -222,6 +223,19 @@ def test_an_error_in_a_move_is_shown_and_the_last_picture_stays():
     e.controls["i"].value = 4
     e.wait()
     assert e.error == "" and e.message.value == ""
+
+
+def test_after_a_failed_move_the_picture_that_stands_is_shown_again():
+    e = explore(draw, i=slider(0, 5, 1, 1))
+    e.controls["i"].value = 3
+    e.wait()
+    assert base64.b64decode(e._repr_mimebundle_()["image/png"]) == e.picture.value
+
+
+@pytest.mark.parametrize("low", [-1.0, -0.004, 0.0])
+def test_no_level_of_a_factor_is_called_minus_zero(low):
+    _, names = widgets._levels(Factor("tilt", "pose", low, -low or 1.0, "tilt"), 7)
+    assert "0" in names and "-0" not in names
 
 
 def test_an_error_at_the_defaults_fails_at_once():

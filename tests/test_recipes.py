@@ -1,5 +1,6 @@
 """Recipes: the rate's shape, resuming, warm starts, and saved networks of every kind that load."""
 
+import os
 from dataclasses import replace
 from functools import cache
 
@@ -8,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
-from lessons_lib.cards import CheckpointError, card, verify
+from lessons_lib.cards import CheckpointError, card, verify, write_card
 from lessons_lib.judges.evaluators import HEADS, columns, load_clip, load_critic
 from lessons_lib.recipes import clip, critic, figures, loop, pools, text, text_to_image
 from lessons_lib.recipes.__main__ import RECIPES
@@ -121,6 +122,86 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(quick, tmp_path):
     train(again, tmp_path / "part")
     for a, b in zip(whole.net.parameters(), again.net.parameters(), strict=True):
         assert_close(a, b)
+
+
+def test_the_loss_curve_and_the_loss_s_own_noise_outlast_a_stop(quick, tmp_path, monkeypatch):
+    class Noisy(Pixel):
+        def loss(self, net, x, *more):
+            return super().loss(net, x + 0.1 * torch.randn_like(x), *more)
+
+    def stopped(step):
+        if step == 4 and not stopped.once:
+            stopped.once = True
+            raise KeyboardInterrupt
+        return learning_rate(recipe, step)
+
+    recipe = Noisy(**vars(TINY))
+    monkeypatch.setattr(loop, "CURVE", 3)
+    whole = Run.resume(recipe, tmp_path / "whole")
+    train(whole, tmp_path / "whole")
+    stopped.once = False
+    monkeypatch.setattr(loop, "learning_rate", lambda _, step: stopped(step))
+    part = Run.resume(recipe, tmp_path / "part")
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(part, tmp_path / "part", accelerator(compiled=False), save_every=0)
+    again = Run.resume(recipe, tmp_path / "part")
+    assert again.step == 4
+    train(again, tmp_path / "part")
+    assert again.curve == whole.curve
+    for a, b in zip(whole.net.parameters(), again.net.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_run_of_another_recipe_or_beginning_is_not_gone_on_with(quick, tmp_path):
+    Run.resume(TINY, tmp_path / "run").save(tmp_path / "run")
+    Run.resume(replace(TINY, images=80), tmp_path / "run")
+    with pytest.raises(ValueError, match=r"another learning_rate \(0.0004, not 1.0\): delete"):
+        Run.resume(replace(TINY, learning_rate=1.0), tmp_path / "run")
+    with pytest.raises(ValueError, match="another warm start"):
+        Run.resume(TINY, tmp_path / "run", warm_start="faces")
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_an_export_that_stopped_between_two_files_is_refused_until_the_next(
+    tmp_path, monkeypatch, moved
+):
+    def untrained(seed):
+        return Run.resume(replace(TINY, seed=seed), tmp_path / "none")
+
+    def stopped(*paths, left=[moved]):  # noqa: B006
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        rename(*paths)
+
+    folder, rename = tmp_path / "tiny", os.replace
+    export(untrained(0), folder)
+    before = load(folder).net.state_dict()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", stopped)
+        export(untrained(1), folder)
+    if moved:
+        with pytest.raises(CheckpointError, match="is corrupt"):
+            load(folder)
+    else:
+        assert_close(load(folder).net.state_dict(), before)
+    export(untrained(1), folder)
+    export(untrained(1), tmp_path / "whole")
+    assert_close(load(folder).net.state_dict(), load(tmp_path / "whole").net.state_dict())
+    assert {p.name for p in folder.rglob("*")} == {p.name for p in (tmp_path / "whole").rglob("*")}
+
+
+def test_what_is_exported_is_exported_beside_nothing_else(tmp_path):
+    """A file that an earlier network had is gone; what nobody listed, as a sheet of samples, stays."""
+    run, folder = Run.resume(TINY, tmp_path / "none"), tmp_path / "tiny"
+    export(run, folder)
+    (folder / "unet" / "older.bin").touch()
+    (folder / "sheet.png").touch()
+    said = card(folder)
+    write_card(folder, said | {"files": said["files"] | {"unet/older.bin": ""}})
+    export(Run.resume(TINY, tmp_path / "none"), folder)
+    verify(folder)
+    assert not (folder / "unet" / "older.bin").exists() and (folder / "sheet.png").exists()
 
 
 def test_what_is_exported_loads_samples_and_warms_the_next(quick, tmp_path):

@@ -55,6 +55,10 @@ def test_an_undefined_share_is_left_out_of_its_mean():
         tables.verdict("SSIM to the source", rows["a"], rows["b"])
 
 
+def test_no_cell_says_minus_zero():
+    assert "|a|0.00 [0.00, 0.00]|" in tables.table({"a": row(-0.001, -0.001)})
+
+
 def test_a_table_has_every_metric_and_an_empty_cell_where_there_is_none():
     rows = {"a": row(1.0, 1.0), "b": row(2.0, 2.0) | row(3.0, 3.0, metric="FID of one")}
     lines = tables.table(rows).splitlines()

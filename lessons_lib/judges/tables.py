@@ -57,7 +57,7 @@ def table(rows: Mapping[str, Row], seed: int = 0) -> str:
         if metric not in row:
             return ""
         mean, low, high = interval(row[metric], seed)
-        return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+        return f"{mean:z.2f} [{low:z.2f}, {high:z.2f}]"
 
     return markdown(columns, {n: [cell(r, m) for m in columns] for n, r in rows.items()})
 

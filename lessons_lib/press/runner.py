@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import nbformat
 from nbformat import NotebookNode
 
-from ..paths import write_whole
+from ..paths import part_of, write_whole
 
 CELL_LIMIT = 3600  # seconds; a cell that takes longer has hung
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -149,9 +150,9 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ.update(thread_settings(os.environ, threads))  # the kernel inherits them
-    running, done = out / f".{path.stem}.running.ipynb", out / f"{path.stem}.ipynb"
-    failed, error, start = out / f"{path.stem}.failed.ipynb", "", time.perf_counter()
-    for old in (running, done, failed, out / f"{path.stem}.html"):
+    done, failed = out / f"{path.stem}.ipynb", out / f"{path.stem}.failed.ipynb"
+    running, error, start = part_of(done), "", time.perf_counter()
+    for old in (done, failed, out / f"{path.stem}.html"):
         old.unlink(missing_ok=True)
     try:
         papermill.execute_notebook(
@@ -175,18 +176,32 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
 
 
 def run_all(assigned: dict[Path, dict], out: Path, jobs: int) -> list[dict]:
-    """Run the lessons side by side, each in a process of its own; says how each went as it ends."""
+    """Run the lessons side by side, each in a process of its own; says how each went as it ends.
+
+    Those processes, and so their kernels, end with this one, however it ends.
+    """
     jobs = min(jobs, len(assigned))
     threads = max(1, cores() // jobs)
     print(f"running {len(assigned)} lessons, {jobs} at a time, {threads} threads each", flush=True)
     outcomes = []
-    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+    new = {"mp_context": get_context("spawn"), "initializer": end_with_parent}
+    with ProcessPoolExecutor(jobs, max_tasks_per_child=1, **new) as pool:
         futures = [pool.submit(run, path, out, given, threads) for path, given in assigned.items()]
         for future in as_completed(futures):
             outcomes.append(future.result())
             o = outcomes[-1]
             print(f"  {o['name']}: {o['error'] or 'ok'} ({o['seconds']:.0f} s)", flush=True)
     return sorted(outcomes, key=lambda o: o["name"])
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that began it has ended, killed though it may be."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def cores() -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from ..cards import CARD, card_if_any, digest, write_card
+from ..cards import card_if_any, digest, write_card
 from ..checkpoints import fingerprint
+from ..paths import part_of
 from ..worlds import WORLDS
 from .loop import Run
-
-SHOWN = {CARD, "sheet.png"}  # in the folder, and no part of the network
 
 
 def export(run: Run, target: Path) -> None:
@@ -19,12 +20,15 @@ def export(run: Run, target: Path) -> None:
     The card holds the recipe, the versions of the worlds' renderers, the loss curve and each file's
     SHA-256; `python -m lessons_lib.recipes.figures NAME` adds what the network can do, which stays
     when the same weights are saved again. The network's views get their cards beside it.
+    The card is written before the files that it lists take their places, so a folder in which an export
+    was stopped is refused until the next one.
     """
     recipe, net = run.recipe, run.net
     count = sum(p.numel() for p in net.parameters())
     run.ema.copy_to(net.parameters())
-    recipe.save(net, target)
-    files = sorted(p for p in target.rglob("*") if p.is_file() and p.name not in SHOWN)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(target)
+    recipe.save(net, part)
     card = {
         "kind": recipe.kind,
         "world": getattr(recipe, "world", None),
@@ -35,14 +39,33 @@ def export(run: Run, target: Path) -> None:
         "parameters": count,
         "training_seconds": round(run.seconds),
         "loss_curve": [[seen, round(loss, 5)] for seen, loss in run.curve],
-        "files": {p.relative_to(target).as_posix(): digest(p) for p in files},
+        "files": digests(part),
     }
     if family := getattr(recipe, "family", ""):
         around = recipe.network_name
         card |= {"family": family, "network": around, "network_is": fingerprint(around)}
-    write_anew(target, card)
+    put(part, target, card)
     for label, world in enumerate(getattr(recipe, "views", ()), 1):
         write_anew(target.parent / world, view(card, target.name, label, world))
+
+
+def put(part: Path, target: Path, card: dict) -> None:
+    """Move the files that a card lists into their folder, the card first; older ones that it lists no more
+    are deleted."""
+    older = card_if_any(target).get("files", {}).keys() - card["files"].keys()
+    write_anew(target, card)
+    for name in card["files"]:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(part / name, target / name)
+    for name in older:
+        (target / name).unlink(missing_ok=True)
+    shutil.rmtree(part)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file in a folder, by its relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): digest(path) for path in files}
 
 
 def view(card: dict, network: str, label: int, world: str) -> dict:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
 from ..judges.evaluators import SIZE, load_clip
-from ..paths import TRAIN_SEEDS
+from ..paths import TRAIN_SEEDS, write_whole
 from ..worlds import WORLDS, Factor, World
 from . import text
 from .critic import NOISE
@@ -106,7 +106,7 @@ class Clips(Recipe):
         said = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
         said |= {"image_processor_type": "CLIPImageProcessor"}
         said |= {"size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": SIZE}}
-        (target / "preprocessor_config.json").write_text(json.dumps(said, indent=1) + "\n")
+        write_whole(target / "preprocessor_config.json", json.dumps(said, indent=1) + "\n")
 
     def weights(self, name: str) -> dict[str, Tensor]:
         return load_clip(name).net.state_dict()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +29,7 @@ from ..judges.evaluators import KINDS, Clip, Critic, columns, head_of, load_clip
 from ..paths import BUILD, EMBEDDED, held_out_seed
 from ..sampler import Sampler, usual
 from ..studies.guided import told_by
+from ..studies.kept import keep, place
 from ..worlds import WORLDS, Batch
 from ..worlds.animals_words import FUR_WORDS
 from ..worlds.scenes_words import COLORS, OBJECTS
@@ -38,6 +40,7 @@ from .clip import TOLD, across
 held_out = partial(held_out_seed, "networks")
 STEPS = 50  # for every generator alike that has so many
 AT_ONCE = 64  # samples drawn, and then saved, together
+LEAST = 257  # samples: one more than the critic has features
 NEAREST = 256  # samples whose nearest drawing is sought, at half a second each
 KEPT = BUILD / "figures"  # samples, until all is measured
 OF = {"animals": ["cats", "dogs", "wild"]}  # the kinds of picture of a world that has several
@@ -55,14 +58,14 @@ def samples(
     g, parts = usual(model, STEPS), []
     if model.prompts:
         g = Sampler(Guided(model, guidance, model.prompts.empty), STEPS)
-    z, file = g.draw(n, seed=0), kept / f"{name}-{fingerprint(name)}-{guidance:g}-{STEPS}-{n}.pt"
+    key = {"network": fingerprint(name), "guidance": guidance, "steps": STEPS, "n": n}
+    key |= {"captions": captions, "half": half_is_fast(model.device.type)}
+    z, file = g.draw(n, seed=0), place(kept / name, key)
     if file.is_file():
         parts.append(torch.load(file, weights_only=True))
-    kept.mkdir(parents=True, exist_ok=True)
     for i in range(sum(map(len, parts)), n, AT_ONCE):
         parts.append(decoded(g, model, z[i : i + AT_ONCE], captions[i : i + AT_ONCE]))
-        torch.save(torch.cat(parts), file.with_suffix(".tmp"))
-        file.with_suffix(".tmp").replace(file)
+        keep(file, torch.cat(parts))
         print(f"{name}: {min(i + AT_ONCE, n)} of {n} samples", flush=True)
     return torch.cat(parts), captions
 
@@ -377,16 +380,15 @@ def main() -> None:
     parser.add_argument("name", choices=carded(EMBEDDED))
     parser.add_argument("--samples", type=int, default=5000, help="how many (default 5,000)")
     args = parser.parse_args()
-    if args.samples < 2:
-        parser.error(f"--samples is {args.samples}: give a whole number, at least 2.")
+    if args.samples < LEAST:
+        parser.error(f"--samples is {args.samples}: FID, on the critic's features, needs {LEAST}.")
     start = time.monotonic()
     figures = measured(args.name, args.samples)
     figures["measured in seconds"] = round(time.monotonic() - start)
     print(json.dumps(figures, indent=1))
     folder = EMBEDDED / args.name
     write_card(folder, card(folder) | {"figures": figures})
-    for file in KEPT.glob(f"{args.name}-*.pt"):
-        file.unlink()
+    shutil.rmtree(KEPT / args.name, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,7 +16,10 @@ from .. import _torchvision  # noqa: F401
 from ..cards import card_if_any
 from ..checkpoints import find
 from ..denoisers import half_is_fast
+from ..paths import whole
 from ..worlds import WORLDS
+
+CURVE = 200  # steps between two entries of the loss curve
 
 
 @dataclass(frozen=True)
@@ -120,13 +123,15 @@ class Run:
     began_from: str = ""
     earlier: dict = field(default_factory=dict)  # what `began_from`'s card said of its training
     parts: list = field(default_factory=list)  # names of what it brought, if that was not all
+    losses: list = field(default_factory=list)  # since the curve's last entry
 
     @classmethod
     def resume(cls, recipe: Recipe, folder: Path, device="cpu", warm_start: str = "") -> Run:
         """The run that `folder` holds, or a new one, from another checkpoint's weights if named.
 
         warm_start: a checkpoint of the same kind of network: an embedded name, a folder or a hub id. A
-        recipe that holds parts needs one, or ValueError.
+        recipe that holds parts needs one, or ValueError; and so for a `folder` that holds a run of a recipe
+        that differs in more than `images`, or one that began from another checkpoint.
         """
         from diffusers.training_utils import EMAModel
 
@@ -158,10 +163,11 @@ class Run:
         )
         if not fresh:
             saved = torch.load(folder / "state.pt", map_location=device, weights_only=True)
+            check_same(saved, recipe, warm_start, folder)
             for name in ("net", "ema", "optimizer"):
                 getattr(run, name).load_state_dict(saved[name])
             run.step, run.seconds, run.curve = saved["step"], saved["seconds"], saved["curve"]
-            for name in ("began_from", "earlier", "parts"):
+            for name in ("began_from", "earlier", "parts", "losses"):
                 setattr(run, name, saved.get(name, getattr(run, name)))
         return run
 
@@ -169,10 +175,34 @@ class Run:
         """Write the state; a kill in the middle leaves the last one whole."""
         folder.mkdir(parents=True, exist_ok=True)
         states = {name: getattr(self, name).state_dict() for name in ("net", "ema", "optimizer")}
-        names = ("step", "seconds", "curve", "began_from", "earlier", "parts")
-        plain = {name: getattr(self, name) for name in names}
-        torch.save(states | plain, folder / "state.tmp")
-        (folder / "state.tmp").rename(folder / "state.pt")
+        names = ("step", "seconds", "curve", "began_from", "earlier", "parts", "losses")
+        plain = {name: getattr(self, name) for name in names} | {"of": made_of(self.recipe)}
+        with whole(folder / "state.pt") as part:
+            torch.save(states | plain, part)
+
+
+def made_of(recipe: Recipe) -> dict:
+    """What a run's result depends on, but for the number of pictures and what it began from."""
+    worlds = {f"the world {name}": WORLDS[name].version for name in recipe.learns()}
+    return {k: v for k, v in asdict(recipe).items() if k != "images"} | worlds
+
+
+def check_same(saved: dict, recipe: Recipe, warm_start: str | Path, folder: Path) -> None:
+    """Raises ValueError if a saved run is of another recipe, or began from another checkpoint than named.
+
+    A run that an older version saved says nothing of its recipe, and goes on.
+    """
+    now, then = made_of(recipe), saved.get("of", made_of(recipe))
+    if warm_start:
+        now, then = (
+            now | {"warm start": str(warm_start)},
+            then | {"warm start": saved.get("began_from", "")},
+        )
+    if other := sorted(k for k in now | then if now.get(k) != then.get(k)):
+        raise ValueError(
+            f"{folder} holds a run with another {', '.join(other)} ({then.get(other[0])!r}, not "
+            f"{now.get(other[0])!r}): delete that folder to begin anew."
+        )
 
 
 def training_of(checkpoint: str | Path) -> dict:
@@ -185,10 +215,10 @@ def training_of(checkpoint: str | Path) -> dict:
 def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
     """Train until the recipe's number of pictures; the state is saved every `save_every` seconds.
 
-    A resumed run sees the same batches as one that was never stopped. Another `images` than before
+    A resumed run sees the same batches and noise as one that was never stopped. Another `images` than before
     moves the cool-down. Raises RuntimeError as `check_gradients`.
     """
-    recipe, losses, since = run.recipe, [], time.monotonic()
+    recipe, since = run.recipe, time.monotonic()
     draw = recipe.data(folder.parent / "pools")
     net, optimizer = machine.prepare(run.net, run.optimizer)
     net.train()
@@ -196,7 +226,7 @@ def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
     bar = tqdm(range(run.step, last), recipe.name, last, initial=run.step, mininterval=10)
     for step in bar:
         seed = (recipe.seed * 1_000_003 + step) * machine.num_processes + machine.process_index
-        gen = torch.Generator().manual_seed(seed)
+        gen = torch.manual_seed(seed)  # the global one: some losses draw noise too
         batch = [part.to(machine.device) for part in draw(step * recipe.batch, each, gen)]
         with machine.autocast(), attention(machine.device):
             loss = recipe.loss(net, *batch)
@@ -211,10 +241,10 @@ def train(run: Run, folder: Path, machine, save_every: float = 180.0) -> None:
         optimizer.step()
         optimizer.zero_grad()
         run.ema.step(run.net.parameters())
-        run.step, losses = step + 1, [*losses, loss.item()]
-        if run.step % 200 == 0:
-            run.curve.append([run.step * recipe.batch, sum(losses) / len(losses)])
-            losses = []
+        run.step, run.losses = step + 1, [*run.losses, loss.item()]
+        if run.step % CURVE == 0:
+            run.curve.append([run.step * recipe.batch, sum(run.losses) / len(run.losses)])
+            run.losses = []
             bar.set_postfix(loss=f"{run.curve[-1][1]:.4f}")
         if time.monotonic() - since > save_every or run.step == last:
             run.seconds, since = run.seconds + time.monotonic() - since, time.monotonic()

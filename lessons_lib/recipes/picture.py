@@ -3,7 +3,7 @@
 import torch
 
 from .. import Sampler, load, plots
-from ..paths import DATA
+from ..paths import DATA, write_whole
 
 TARGET = DATA / "readme.png"
 
@@ -29,7 +29,7 @@ def main() -> None:
     places = [(i + 0.5) / 4 for i in reversed(range(4))]
     for name, place in zip(names, places, strict=True):
         axes[1].text(-0.01, place, name, transform=axes[1].transAxes, ha="right", va="center")
-    TARGET.write_bytes(plots.png(fig))
+    write_whole(TARGET, plots.png(fig))
     print(f"written: {TARGET}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..paths import TRAIN_SEEDS
+from ..paths import TRAIN_SEEDS, whole
 from ..worlds import World
 
 CHUNK = 8192  # pictures drawn, kept and added to a pool at a time
@@ -38,8 +38,8 @@ def chunk(world: World, size: int, index: int, folder: Path, factors=drawn) -> d
             "mask": mask.byte(),
             "factors": torch.stack([*values.values()], 1),
         }
-        torch.save(kept, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").rename(path)
+        with whole(path) as part:
+            torch.save(kept, part)
     return torch.load(path, weights_only=True)
 
 

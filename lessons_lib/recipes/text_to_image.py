@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from .. import _torchvision  # noqa: F401
 from ..cards import digest
 from ..models.latent import Codec
-from ..paths import BUILD, EMBEDDED
+from ..paths import BUILD, EMBEDDED, whole
 from ..worlds import WORLDS
 from . import text
 from .loop import Recipe
@@ -223,7 +222,6 @@ class TextToImage(Recipe):
             feature_extractor=None,
             requires_safety_checker=False,
         )
-        shutil.rmtree(target, ignore_errors=True)
         pipeline.save_pretrained(target, safe_serialization=True)
 
     def weights(self, name: str) -> dict[str, Tensor]:
@@ -276,8 +274,8 @@ class Latents:
             path = self.pools / name
             if not path.exists():
                 z = [self.codec.encode(x.float() / 127.5 - 1) for x in kept["pixels"].split(32)]
-                torch.save(torch.cat(z).half(), path.with_suffix(".tmp"))
-                path.with_suffix(".tmp").rename(path)
+                with whole(path) as part:
+                    torch.save(torch.cat(z).half(), part)
             self.parts.append((torch.load(path, weights_only=True), kept["factors"]))
         return sum(len(z) for z, _ in self.parts)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from ..paths import whole
 from ..streams import VERSION
 
 
@@ -17,12 +18,21 @@ def once(folder: Path, key: Mapping, make: Callable[[], object]):
 
     key: all that the result depends on, as JSON can hold it; how seeds draw is added to it.
     """
+    path = place(folder, key)
+    if not path.is_file():
+        keep(path, make())
+    return torch.load(path, weights_only=True)
+
+
+def place(folder: Path, key: Mapping) -> Path:
+    """The file in a folder for what depends on this key and on nothing else."""
     key = {**key, "streams": VERSION}
     name = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    path = folder / f"{name}.pt"
-    if not path.is_file():
-        made = make()
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save(made, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").replace(path)
-    return torch.load(path, weights_only=True)
+    return folder / f"{name}.pt"
+
+
+def keep(path: Path, made: object) -> None:
+    """Write what was made, for `torch.load`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as part:
+        torch.save(made, part)
