@@ -104,7 +104,7 @@ class Code:
 
         Raises IndexError for a number that no image has.
         """
-        if isinstance(images, int) and not isinstance(images, bool):
+        if isinstance(images, int):
             images = [range(len(self))[images]]
         eps = None if self.eps is None else self.eps[:, images]
         style = None if self.style is None else self.style[images]
