@@ -77,6 +77,15 @@ def test_one_code_keeps_its_axes():
         z[3]
 
 
+def test_one_number_that_is_not_finite_is_seen_at_the_door():
+    g = Sampler(mixture(), 4, 1.0)
+    for name in ("x_T", "eps"):
+        z = g.draw(2, seed=0)
+        getattr(z, name).flatten()[1] = torch.inf
+        with pytest.raises(ValueError, match="The code has values that are not finite"):
+            g.decode(z)
+
+
 def test_map_does_arithmetic_on_all_of_a_code():
     g = Sampler(mixture(), 4, 1.0)
     a, b = g.draw(2, seed=0), g.draw(2, seed=1)
@@ -88,7 +97,8 @@ def test_map_does_arithmetic_on_all_of_a_code():
     assert_close(ode.x_T, a.x_T - b.x_T)
     assert ode.eps is None and ode.residual is None and ode.style is None
     boosted = g.replace(t_boost=500).draw(2, seed=0)  # as many steps, of which others have noise
-    for other in (Code(b.x_T), Sampler(mixture(), 3, 1.0).draw(2, seed=0), boosted):
+    styled = Code(b.x_T, b.eps, b.residual, randn(2, 5))
+    for other in (Code(b.x_T), Sampler(mixture(), 3, 1.0).draw(2, seed=0), boosted, styled):
         with pytest.raises(ValueError, match="same steps and eta"):
             a.map(torch.add, other)
 
@@ -108,6 +118,7 @@ def test_an_edit_answers_with_a_sigma_for_each_pixel():
         added = own * z.eps[step.i] if g.sigma[step.i] > 0 else z.eps[step.i]
         assert_close(step.x_to, mean + added)
         assert_close(mean, g.mean(step.x, step.i))
+    assert not g.step(z.x_T, 4, lambda i, sigma: sigma * own, edit).noise.any()  # the last has none
 
 
 def learned(seed=0):

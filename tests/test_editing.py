@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
+from lessons_lib.denoisers import Guided
 from lessons_lib.encoder import independent, posterior
 from lessons_lib.methods.editing import (
     best_of,
@@ -99,6 +100,12 @@ def test_the_lower_the_start_the_nearer_to_the_source():
     assert far == sorted(far, reverse=True) and far[0] > 1.7 and far[-1] < 0.5
 
 
+def test_the_highest_start_is_the_sampler_itself_and_the_lowest_one_step():
+    g = Sampler(mixture(), 5)
+    assert torch.equal(start_at(g, 999).schedule.t, g.schedule.t)
+    assert start_at(g, 0).schedule.t.tolist() == [0]
+
+
 @pytest.mark.parametrize("t", [-1, 1000, 3.5, True])
 def test_starts_that_are_refused(t):
     with pytest.raises(ValueError, match=r"from 0, the last time .* to 999"):
@@ -127,8 +134,9 @@ def test_a_text_edit_is_algorithm_1_on_latents(model, path, scale):
     image = randn(2, 3, 16, 16).clamp(-1, 1)
     said = {"steps": 7, "eta": 0.3, "source_scale": 1.5, "target_scale": scale, "t_es": 800}
     found = text_edit(model, image, PROMPTS, SWAPPED, 3, path, **said)
-    one, two = text_samplers(model, **said)
-    assert one.schedule.t[0] <= 800
+    one, two = (
+        start_at(Sampler(Guided(model, s, model.prompts.empty), 7, 0.3), 800) for s in (1.5, scale)
+    )
     z = one.encode(model.codec.encode(image), 3, cond=model.prompts(PROMPTS), path=path)
     expected = model.codec.decode(two.decode(z, cond=model.prompts(SWAPPED)))
     assert_close(found, expected, rtol=0, atol=1e-9)
@@ -137,12 +145,12 @@ def test_a_text_edit_is_algorithm_1_on_latents(model, path, scale):
 @torch.no_grad()
 def test_the_same_text_and_scale_give_the_codecs_own_image(model):
     image = randn(2, 3, 16, 16).clamp(-1, 1)
-    found = text_edit(model, image, PROMPTS, PROMPTS, source_scale=2.0, target_scale=2.0, steps=6)
+    found = text_edit(model, image, PROMPTS, PROMPTS, steps=6)
     with torch.enable_grad():
         through = on_images(model, lambda x: x)(image.clone().requires_grad_())
     assert not through.requires_grad
     assert_close(found, through, rtol=0, atol=1e-10)
-    other = text_edit(model, image, PROMPTS, SWAPPED, source_scale=2.0, target_scale=2.0, steps=6)
+    other = text_edit(model, image, PROMPTS, SWAPPED, steps=6)
     assert (other - through).abs().max() > 1e-4
 
 

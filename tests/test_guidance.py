@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lessons_lib import Sampler
+from lessons_lib import Code, Sampler
 from lessons_lib.checks import whole
 from lessons_lib.methods import energies, guidance, memory
 from lessons_lib.methods.editing import low_pass
@@ -133,8 +133,13 @@ def test_what_is_free_of_a_code_is_all_but_its_residuals():
     assert values.shape == (2, 4 * 192)  # x_T and three noises; the last step's is a residual
     again = guidance.like(z, values)
     assert torch.equal(again.eps, z.eps) and torch.equal(again.x_T, z.x_T)
-    flat_ode = guidance.flat(Sampler(tiny_unet(), 4).draw(2, 0))
-    assert flat_ode.shape == (2, 192)
+    ode = Sampler(tiny_unet(), 4).draw(2, 0)
+    assert guidance.flat(ode).shape == (2, 192)
+    bare = Code(z.x_T, z.eps)  # of which nothing is marked as a residual
+    assert guidance.flat(bare).shape == (2, 5 * 192)
+    assert torch.equal(guidance.like(bare, 2 * guidance.flat(bare)).eps, 2 * z.eps)
+    again = guidance.like(ode, guidance.flat(ode))
+    assert torch.equal(again.x_T, ode.x_T) and again.eps is None
 
 
 def test_the_slope_is_that_of_finite_differences_and_of_less_memory():
@@ -228,6 +233,7 @@ def test_guidance_lowers_the_energy_and_none_leaves_the_prior():
     energy = guided.of("energy")
     assert energy[-5:].mean() < 0.7 * energy[0].mean()
     free = sample(g, BLUE, 0.0, 4, 5)
+    assert (free.of("energy") == 0).all()
     assert free.of("accepted").all() and abs(free.of("norm").mean().item() - 1) < 0.1
 
 
