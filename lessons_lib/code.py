@@ -104,7 +104,7 @@ class Code:
 
         Raises IndexError for a number that no image has.
         """
-        if isinstance(images, int) and not isinstance(images, bool):
+        if isinstance(images, int):
             if not -len(self) <= images < len(self):
                 raise IndexError(
                     f"There is no image {images}: the codes are of {len(self)} images, from 0 on."

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from numbers import Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -91,7 +92,10 @@ def trailing(train_steps: int, steps: int) -> list[int]:
     """
     if not whole(steps, 1, train_steps):
         raise ValueError(f"steps is {steps!r}: give a whole number from 1 to {train_steps}.")
-    return [round(train_steps - i * train_steps / steps) - 1 for i in range(steps)]
+    times = np.arange(train_steps, 0, -train_steps / steps)[
+        :steps
+    ]  # theirs, to the rounding of halves
+    return [round(t) - 1 for t in times.tolist()]
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ def test_the_step_of_a_trajectory_is_equation_6(model):
         factor = factor_in_D(g.schedule.a_to[i], g.sigma[i]).item()
         wanted = a_to**0.5 * predicted_image(s.x, moved, a) + factor * eps + s.noise
         assert_close(s.x_to, wanted, rtol=0, atol=1e-11)
+        assert_close(s.eps, eps, rtol=0, atol=1e-12)  # a step reports the ε that was not shifted
 
 
 @pytest.mark.parametrize("scale", [0, 1, 3.0])
@@ -193,6 +194,10 @@ def test_edits_scale_and_add(model, one, two):
     assert_close((-smile).shift(b, 600), -s)
     assert_close((smile - tan).shift(b, 600), s - t)
     assert_close((smile * 2 * 0.5).shift(b, 600), s)
+    assert_close((smile * torch.tensor(2.0)).shift(b, 600), 2 * s)  # one for all, as a tensor
+    assert torch.equal((torch.tensor([0.0, 1.0]) * tan).shift(b, 600)[1:], t)
+    with pytest.raises(ValueError, match="for 3 images, but there are 2"):
+        (smile * torch.ones(3)).shift(b, 600)
 
 
 def test_each_term_acts_in_its_own_interval(model):
@@ -204,6 +209,8 @@ def test_each_term_acts_in_its_own_interval(model):
         assert_close(both.shift(b, t), delta)
     assert both.shift(b, 299) is None
     assert_close(both.within(299, 0).shift(b, 0), one + two)
+    (scale, d), = (Asyrp.of(PerTime([0], one), 9, 5, visits=3, seed=7) * 2).within(8, 1).terms  # fmt: skip
+    assert (scale, d.first, d.last, d.visits, d.card) == (2, 8, 1, 3, {"seed": 7})
 
 
 @pytest.mark.parametrize("steps", [7, 20, 50])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lessons_lib import Code, Sampler
+from lessons_lib.code import CODE
 from lessons_lib.denoisers import Guided, fingerprint
 from lessons_lib.models.unet import UNet
 from lessons_lib.schedule import Schedule
@@ -39,7 +40,8 @@ REFUSED = {
     "the same network, predicting ε": (
         Sampler(UNet(tiny_net(), ALPHA_BAR, "epsilon"), 4, 0.5), "another model"),
     "a mixture": (Sampler(mixture(), 4, 0.5), "another model"),
-    "fewer steps": (Sampler(NET, 3, 0.5), "another schedule"),
+    "fewer steps": (
+        Sampler(NET, 3, 0.5), r"another schedule \(4 from t = 999 to 0\) .* \(3 from t = 999 to 0\)"),
     "another last level": (
         G.replace(schedule=Schedule.of(ALPHA_BAR, G.schedule.t.tolist(), ALPHA_BAR[0].item())), "last level"),
     "another η": (G.with_eta(0.4), "another eta"),
@@ -68,6 +70,9 @@ def test_files_that_hold_no_code(tmp_path):
     save_file({"x_T": torch.zeros(1, 3, 8, 8)}, tmp_path / "z")
     with pytest.raises(ValueError, match="holds no code"):
         Code.about(tmp_path / "z")
+    save_file({"x_T": torch.zeros(1, 3, 8, 8)}, tmp_path / "z", {CODE: '{"format": 2}'})
+    with pytest.raises(ValueError, match=r"another format than this version reads \(1\)"):
+        Code.load(tmp_path / "z", G)
 
 
 def test_a_code_of_another_sampler_is_not_saved(tmp_path):

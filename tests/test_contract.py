@@ -61,13 +61,29 @@ def test_the_pictures_of_latents_have_a_gradient(painter):
 
 
 def test_one_code_keeps_its_axes():
-    g = Sampler(mixture(), 4, 1.0)
-    z = g.draw(3, seed=0)
-    for which, rows in ((1, slice(1, 2)), (-1, slice(2, 3)), ([0, 2], [0, 2])):
-        assert_close(g.decode(z[which]), g.decode(z)[rows])
+    g, x = Sampler(mixture(), 4, 1.0), randn(3, 3)
+    z = g.encode(x, seed=0)  # with a residual, which is another thing than noise
+    for which, rows in (
+        (1, slice(1, 2)),
+        (-1, slice(2, 3)),
+        ([0, 2], [0, 2]),
+        (slice(1), slice(1)),
+    ):
+        assert_close(g.decode(z[which]), x[rows])
+    assert_close(g.decode(z.repeat(2)), x.repeat(2, 1))
+    assert_close(g.decode(z.map(lambda v: v)), x)
     assert z[0].eps.shape == (4, 1, 3)
     with pytest.raises(IndexError):
         z[3]
+
+
+def test_one_number_that_is_not_finite_is_seen_at_the_door():
+    g = Sampler(mixture(), 4, 1.0)
+    for name in ("x_T", "eps"):
+        z = g.draw(2, seed=0)
+        getattr(z, name).flatten()[1] = torch.inf
+        with pytest.raises(ValueError, match="The code has values that are not finite"):
+            g.decode(z)
 
 
 def test_map_does_arithmetic_on_all_of_a_code():
@@ -77,7 +93,12 @@ def test_map_does_arithmetic_on_all_of_a_code():
     assert_close(both.x_T, 0.6 * a.x_T + 0.8 * b.x_T)
     assert_close(both.eps, 0.6 * a.eps + 0.8 * b.eps)
     assert_close(g.decode(a.map(lambda v: v)), g.decode(a))
-    for other in (Code(b.x_T), Sampler(mixture(), 3, 1.0).draw(2, seed=0)):
+    ode = Code(a.x_T).map(lambda u, v: u - v, Code(b.x_T))
+    assert_close(ode.x_T, a.x_T - b.x_T)
+    assert ode.eps is None and ode.residual is None and ode.style is None
+    boosted = g.replace(t_boost=500).draw(2, seed=0)  # as many steps, of which others have noise
+    styled = Code(b.x_T, b.eps, b.residual, randn(2, 5))
+    for other in (Code(b.x_T), Sampler(mixture(), 3, 1.0).draw(2, seed=0), boosted, styled):
         with pytest.raises(ValueError, match="same steps and eta"):
             a.map(torch.add, other)
 
@@ -97,6 +118,7 @@ def test_an_edit_answers_with_a_sigma_for_each_pixel():
         added = own * z.eps[step.i] if g.sigma[step.i] > 0 else z.eps[step.i]
         assert_close(step.x_to, mean + added)
         assert_close(mean, g.mean(step.x, step.i))
+    assert not g.step(z.x_T, 4, lambda i, sigma: sigma * own, edit).noise.any()  # the last has none
 
 
 def learned(seed=0):

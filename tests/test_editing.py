@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lessons_lib import Sampler, load
+from lessons_lib.denoisers import Guided
 from lessons_lib.encoder import independent, posterior
 from lessons_lib.methods.editing import (
     best_of,
@@ -99,6 +100,12 @@ def test_the_lower_the_start_the_nearer_to_the_source():
     assert far == sorted(far, reverse=True) and far[0] > 1.7 and far[-1] < 0.5
 
 
+def test_the_highest_start_is_the_sampler_itself_and_the_lowest_one_step():
+    g = Sampler(mixture(), 5)
+    assert torch.equal(start_at(g, 999).schedule.t, g.schedule.t)
+    assert start_at(g, 0).schedule.t.tolist() == [0]
+
+
 @pytest.mark.parametrize("t", [-1, 1000, 3.5, True])
 def test_starts_that_are_refused(t):
     with pytest.raises(ValueError, match=r"from 0, the last time .* to 999"):
@@ -127,8 +134,9 @@ def test_a_text_edit_is_algorithm_1_on_latents(model, path, scale):
     image = randn(2, 3, 16, 16).clamp(-1, 1)
     said = {"steps": 7, "eta": 0.3, "source_scale": 1.5, "target_scale": scale, "t_es": 800}
     found = text_edit(model, image, PROMPTS, SWAPPED, 3, path, **said)
-    one, two = text_samplers(model, **said)
-    assert one.schedule.t[0] <= 800
+    one, two = (
+        start_at(Sampler(Guided(model, s, model.prompts.empty), 7, 0.3), 800) for s in (1.5, scale)
+    )
     z = one.encode(model.codec.encode(image), 3, cond=model.prompts(PROMPTS), path=path)
     expected = model.codec.decode(two.decode(z, cond=model.prompts(SWAPPED)))
     assert_close(found, expected, rtol=0, atol=1e-9)
@@ -137,10 +145,12 @@ def test_a_text_edit_is_algorithm_1_on_latents(model, path, scale):
 @torch.no_grad()
 def test_the_same_text_and_scale_give_the_codecs_own_image(model):
     image = randn(2, 3, 16, 16).clamp(-1, 1)
-    found = text_edit(model, image, PROMPTS, PROMPTS, source_scale=2.0, target_scale=2.0, steps=6)
-    through = on_images(model, lambda x: x)(image)
+    found = text_edit(model, image, PROMPTS, PROMPTS, steps=6)
+    with torch.enable_grad():
+        through = on_images(model, lambda x: x)(image.clone().requires_grad_())
+    assert not through.requires_grad
     assert_close(found, through, rtol=0, atol=1e-10)
-    other = text_edit(model, image, PROMPTS, SWAPPED, source_scale=2.0, target_scale=2.0, steps=6)
+    other = text_edit(model, image, PROMPTS, SWAPPED, steps=6)
     assert (other - through).abs().max() > 1e-4
 
 
@@ -196,6 +206,15 @@ def test_ddib_there_and_back_is_the_source():
         ddib(x, Sampler(mixture(), 5, 0.5), two)
 
 
+def test_ddib_between_labels_is_ddib_between_what_they_name():
+    m = mixture(k=2, labels=torch.tensor([0, 1]))
+    g, x, one = Sampler(m, 8), randn(2, 3), torch.tensor([1])
+    parts = [Sampler(GaussianMixture(m.means[[i]], 0.05), 8) for i in range(2)]
+    for cond, target_cond in ((0 * one, one), (one, 0 * one)):
+        wanted = ddib(x, parts[cond], parts[target_cond], refine=1)
+        assert_close(ddib(x, g, g, cond, target_cond, refine=1), wanted)
+
+
 # ILVR
 
 
@@ -216,6 +235,25 @@ def test_ilvr_keeps_exactly_what_a_projection_sees(eta):
     assert (blocks(free) - blocks(x)).abs().max() > 0.1
 
 
+@given(
+    times=st.sets(st.integers(0, 999), min_size=1, max_size=8),
+    eta=etas,
+    kept=st.floats(0, 1),
+    data=st.data(),
+)
+def test_ilvr_of_a_gaussian_has_the_source_s_share_in_closed_form(times, eta, kept, data):
+    """Where `low` is a part of everything, the sources' difference δ goes to (1-c) A δ + c √ᾱ' Δ."""
+    s = Schedule.of(ALPHA_BAR, sorted(times, reverse=True))
+    until = data.draw(st.sampled_from([-1, *s.t.tolist(), 1000]))
+    g, x = Sampler(gaussian(0.5), eta=eta, schedule=s), randn(2, 3)
+    share = s.a[0].sqrt()
+    for slope, a_to, t_to in zip(slopes(g, 0.3), s.a_to, s.t_to.tolist(), strict=True):
+        c = kept if t_to >= until else 0.0
+        share = (1 - c) * slope * share + c * a_to.sqrt()
+    found, still = (ilvr(y, g, lambda y: kept * y, 3, until) for y in (x, torch.full_like(x, 0.5)))
+    assert_close(found - still, share * (x - 0.5), rtol=1e-7, atol=1e-7)
+
+
 def test_a_low_pass_is_linear_keeps_colours_and_drops_what_is_fine():
     low, x, y = low_pass(4), randn(2, 3, 16, 16), randn(2, 3, 16, 16, seed=1)
     assert_close(low(2 * x - y), 2 * low(x) - low(y))
@@ -225,8 +263,9 @@ def test_a_low_pass_is_linear_keeps_colours_and_drops_what_is_fine():
     assert_close(low_pass(1)(x), x)
     codes = randn(3, 2, 3, 16, 16)
     assert_close(low(codes), torch.stack([low(step) for step in codes]))
-    with pytest.raises(ValueError, match="must divide 16 and 16"):
-        low_pass(3)(x)
+    for factor, sides in ((3, (16, 16)), (4, (16, 18)), (4, (18, 16)), (0, (16, 16))):
+        with pytest.raises(ValueError, match=f"must divide {sides[0]} and {sides[1]}"):
+            low_pass(factor)(randn(1, 3, *sides))
 
 
 # Ensembles
@@ -267,7 +306,9 @@ def test_a_score_that_chooses_is_not_the_one_reported():
         (lambda g, x: sdedit(x, g, seed=0.5), "seed is 0.5"),
         (lambda g, x: ilvr(x, g, low_pass(1), seed="0"), "seed is '0'"),
         (lambda g, x: ilvr(x[0], g, low_pass(1)), "has shape"),
-        (lambda g, x: ddib(x * torch.nan, g, g), "not finite"),
+        (lambda g, x: ddib(x * torch.nan, g, g), "x has values that are not finite"),
+        (lambda g, x: ilvr(x * torch.nan, g, low_pass(1)), "x has values that are not finite"),
+        (lambda g, x: sdedit(x * torch.nan, g), "x has values that are not finite"),
     ],
 )
 def test_bad_input_is_one_sentence(call, words):

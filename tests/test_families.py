@@ -167,6 +167,8 @@ def test_what_a_style_says_is_seen_and_has_a_slope(name):
     z = g.draw(2, seed=0)
     other = Code(z.x_T, z.eps, z.residual, z.style + 1)
     assert (g.decode(other) - g.decode(z)).abs().max() > 1e-3
+    assert g.replace(dtype=torch.float32).told(z).dtype == torch.float32  # as the state's
+    assert torch.equal(g.decode(z, cond=g.told(other)), g.decode(other))  # a condition goes before
     assert guidance.flat(z).shape[1] == 4 * 3 * SIDE**2 + model.style_shape.numel()
     assert torch.equal(guidance.like(z, guidance.flat(z)).style, z.style)
     energy = energies.of(lambda x: x.square().flatten(1).mean(1))

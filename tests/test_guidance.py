@@ -1,17 +1,19 @@
 """Guidance: chains whose stationary distribution is known, and what every chain promises."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from lessons_lib import Sampler
+from lessons_lib import Code, Sampler
 from lessons_lib.checks import whole
 from lessons_lib.methods import energies, guidance, memory
 from lessons_lib.methods.editing import low_pass
 from lessons_lib.methods.guidance import sample
 from lessons_lib.methods.moves import At, descent_at_norm, langevin, mala, pcn_langevin
+from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.studies import exact
 from small import mixture, randn, tiny_unet
 
@@ -131,8 +133,13 @@ def test_what_is_free_of_a_code_is_all_but_its_residuals():
     assert values.shape == (2, 4 * 192)  # x_T and three noises; the last step's is a residual
     again = guidance.like(z, values)
     assert torch.equal(again.eps, z.eps) and torch.equal(again.x_T, z.x_T)
-    flat_ode = guidance.flat(Sampler(tiny_unet(), 4).draw(2, 0))
-    assert flat_ode.shape == (2, 192)
+    ode = Sampler(tiny_unet(), 4).draw(2, 0)
+    assert guidance.flat(ode).shape == (2, 192)
+    bare = Code(z.x_T, z.eps)  # of which nothing is marked as a residual
+    assert guidance.flat(bare).shape == (2, 5 * 192)
+    assert torch.equal(guidance.like(bare, 2 * guidance.flat(bare)).eps, 2 * z.eps)
+    again = guidance.like(ode, guidance.flat(ode))
+    assert torch.equal(again.x_T, ode.x_T) and again.eps is None
 
 
 def test_the_slope_is_that_of_finite_differences_and_of_less_memory():
@@ -157,6 +164,46 @@ def test_stopped_and_resumed_is_the_same_to_the_bit():
     assert torch.equal(guidance.flat(once.z), guidance.flat(again.z))
     assert torch.equal(torch.stack(once.kept), torch.stack(again.kept)) and len(again.kept) == 3
     assert torch.equal(once.of("energy"), again.of("energy"))
+
+
+WIDE = Sampler(
+    GaussianMixture(torch.zeros(1, 3), 1.0), 4, 1.0
+)  # G spreads, so that moves are refused
+TO_ONES = exact.far_from(torch.ones(3).double())
+
+
+def round_by_round(forget=False, rounds=10, weight=20.0, **told):
+    """Chains after each of their rounds; `forget`: with all that is known of z asked for anew."""
+    now = 3
+    told = {"burn_in": 4, "refresh": 3, "seed": 2, "step": 0.8} | told
+    for n in range(rounds):
+        now = sample(WIDE, TO_ONES, weight, now, n + 1, **told)
+        yield now
+        now = replace(now, here=None) if forget else now
+
+
+def test_what_a_chain_remembers_is_what_it_would_be_told():
+    for kept, anew in zip(round_by_round(), round_by_round(forget=True), strict=True):
+        assert_close(guidance.flat(kept.z), guidance.flat(anew.z))
+        assert_close(kept.of("energy"), anew.of("energy"))
+        assert_close(kept.of("norm")[-1], guidance.flat(kept.z).square().mean(1))
+        picture = WIDE.decode(kept.z)
+        assert_close(kept.of("energy")[-1], TO_ONES(picture))
+        assert_close(kept.pictures[-1], picture.half())
+
+
+def test_the_burn_in_grows_the_weight_then_finds_the_steps_then_keeps_draws():
+    rounds = list(round_by_round(thin=2))
+    weights = [now.here[1] for now in rounds]
+    assert weights == pytest.approx([2.0, 11.0, *[20.0] * 8])
+    assert [now.here[1] for now in round_by_round(rounds=2, burn_in=0)] == [20.0] * 2
+    steps = torch.stack([now.step for now in rounds])
+    assert_close(steps[:2], torch.full((2, 3), 0.8).double())
+    assert (steps[1:4].diff(dim=0) != 0).all() and (steps[4:] == steps[3]).all()
+    assert [len(now.kept) for now in rounds] == [0, 0, 0, 0, 1, 1, 2, 2, 3, 3]
+    assert torch.equal(rounds[6].kept[-1], guidance.flat(rounds[6].z).float())
+    took = rounds[-1].of("accepted")
+    assert took[:2].all() and not took[2:].all()  # all moves are taken while the weight grows
 
 
 def test_a_chain_is_the_same_in_company():
@@ -186,6 +233,7 @@ def test_guidance_lowers_the_energy_and_none_leaves_the_prior():
     energy = guided.of("energy")
     assert energy[-5:].mean() < 0.7 * energy[0].mean()
     free = sample(g, BLUE, 0.0, 4, 5)
+    assert (free.of("energy") == 0).all()
     assert free.of("accepted").all() and abs(free.of("norm").mean().item() - 1) < 0.1
 
 
@@ -194,7 +242,9 @@ def test_guidance_lowers_the_energy_and_none_leaves_the_prior():
     [
         ({"weight": -1.0}, "weight is -1"), ({"weight": math.nan}, "weight is nan"),
         ({"step": 4.0}, "step is 4"), ({"rounds": 0}, "rounds is 0"), ({"chains": 0}, "chains is 0"),
-        ({"seed": -3}, "seed is -3"),
+        ({"weight": math.inf}, "weight is inf"), ({"step": 0}, "step is 0"), ({"chains": "2"}, "chains is"),
+        ({"burn_in": -1}, "burn_in is -1"), ({"refresh": 0}, "refresh is 0"), ({"thin": 0}, "thin is 0"),
+        ({"thin": 1.5}, "thin is 1.5"), ({"seed": -3}, "seed is -3"),
     ],
 )  # fmt: skip
 def test_what_no_chain_can_have_is_refused(told, said):
@@ -208,8 +258,10 @@ def test_mixing_tells_chains_that_agree_from_those_that_do_not():
     well = guidance.mixing(values)
     assert well["R̂"] < 1.02 and 500 < well["ESS"] < 1300
     assert guidance.mixing(values + 3 * torch.arange(4))["R̂"] > 1.5
-    with pytest.raises(ValueError, match="at least 4 draws of 2 chains"):
-        guidance.mixing(values[:, :1])
+    assert guidance.mixing(values[:4, :2])["ESS"] > 0
+    for few in (values[:, :1], values[:3], values[:, 0]):
+        with pytest.raises(ValueError, match="at least 4 draws of 2 chains"):
+            guidance.mixing(few)
 
 
 # ---------------------------------------------------------------- energies

@@ -108,7 +108,9 @@ def test_the_same_x_T_for_every_eta(eta):
 
 
 def test_a_drawn_code_is_standard_normal_and_silent_where_sigma_is_0():
-    z = Sampler(Dummy(), steps=500, eta=0.3).draw(20, seed=0)
+    g = Sampler(Dummy(), steps=500, eta=0.3)
+    z = g.draw(20, seed=0)
+    assert z.residual.tolist() == (g.sigma == 0).tolist() == [False] * 499 + [True]
     assert z.eps.shape == (500, 20, 2, 3) and (z.eps[-1] == 0).all()
     assert abs(z.eps[:-1].mean()) < 0.02 and abs(z.eps[:-1].std() - 1) < 0.02
     assert not torch.equal(z.x_T, Sampler(Dummy(), steps=500, eta=0.3).draw(20, seed=1).x_T)
@@ -130,6 +132,7 @@ def test_a_decode_in_float32_is_that_in_float64():
     assert g.decode(z).dtype == torch.float64 and single.decode(z).dtype == torch.float32
     assert_close(single.decode(z).double(), g.decode(z), rtol=1e-5, atol=1e-5)
     assert_close(single.draw(2, seed=0).x_T, z.x_T.float())
+    assert torch.equal(single.path(z)[0], z.x_T.float()) and single.path(z).dtype == torch.float32
 
 
 def test_path_and_with_eta():

@@ -91,11 +91,12 @@ def test_the_step_keeps_the_marginal(s, eta):
     assert_close(c_x**2 * (1 - s.a) + s.sigma(eta) ** 2, 1 - s.a_to, rtol=1e-9, atol=1e-14)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4, 10, 40, 50, 100, 250, 1000])
-def test_trailing_is_diffusers_trailing(steps):
+def test_trailing_is_diffusers_trailing():
     theirs = DDIMScheduler(timestep_spacing="trailing")
-    theirs.set_timesteps(steps)
-    assert sch.trailing(1000, steps) == theirs.timesteps.tolist()
+    for steps in range(1, 1001):
+        theirs.set_timesteps(steps)
+        # of 61 steps and some others theirs has one too many, t = -1
+        assert sch.trailing(1000, steps) == theirs.timesteps[:steps].tolist()
 
 
 @given(st.integers(1, 1200), st.data())
@@ -110,6 +111,16 @@ def test_even_and_trailing_fall_strictly(train_steps, data):
 
 def test_even_from_a_first_time():
     assert sch.even(1000, 5, first=400) == [400, 300, 200, 100, 0]
+    assert sch.even(1000, 1, first=400) == [400] and sch.even(1000, 1, first=0) == [0]
+    assert sch.even(1000, 1000, first=999) == sch.trailing(1000, 1000) == [*range(999, -1, -1)]
+
+
+def test_of_one_beta_the_table_is_a_geometric_series():
+    for table in (sch.linear_alpha_bar, sch.scaled_linear_alpha_bar):
+        assert_close(table(3, 0.2, 0.2), torch.tensor([0.8, 0.64, 0.512]).double())
+        for ends in ((0.0, 0.2), (-0.1, 0.2), (0.2, 1.0), (0.3, 0.2)):
+            with pytest.raises(ValueError, match="0 < beta_start <= beta_end < 1"):
+                table(3, *ends)
 
 
 @given(schedules())
@@ -117,6 +128,27 @@ def test_a_schedule_is_its_pairs(s):
     assert s.t_to.tolist() == [*s.t.tolist()[1:], -1]
     assert_close(s.a_to[:-1], s.a[1:], rtol=0, atol=0)
     assert (s.a <= s.a_to).all() and len(s) == len(s.t)
+
+
+@given(schedules(), st.integers(-1, 1000), st.integers(-1, 1000), st.data())
+def test_an_interval_has_the_times_between_its_ends_and_both_ends(s, first, last, data):
+    times = s.t.tolist()
+    first, last = (data.draw(st.sampled_from([end, *times])) for end in (first, last))
+    wanted = [t for t in times if t in range(last, first + 1)]
+    if wanted:
+        assert [times[i] for i in s.within(first, last)] == wanted
+    else:
+        with pytest.raises(ValueError, match="No step of this schedule"):
+            s.within(first, last)
+
+
+@pytest.mark.parametrize(
+    "table", [[0.9, 0.9], [0.5, 0.6], [1.0, 0.5], [0.9, 0.0], [0.5, -0.1], [], [[0.9, 0.5]], 0.5]
+)
+def test_a_table_falls_strictly_and_leaves_out_both_its_ends(table):
+    assert sch.checked_alpha_bar([0.999, 0.001]).dtype == torch.float64
+    with pytest.raises(ValueError, match=r"falls strictly within \(0, 1\)"):
+        sch.checked_alpha_bar(torch.tensor(table))
 
 
 def test_whole_numbers_of_numpy_count():

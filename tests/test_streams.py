@@ -120,7 +120,15 @@ def test_numbers_are_the_same_in_every_precision_and_place():
         Streams(SEED, 5).normal(torch.empty(0, 7, dtype=d)) for d in (torch.float32, torch.float64)
     )
     assert_close(low, high.float(), rtol=0, atol=0)
+    assert not torch.equal(high, low.double())  # drawn in float64
     assert_close(Streams(SEED, 1).normal(torch.empty(0, 7)), low[:1], rtol=0, atol=0)
+
+
+def test_no_two_streams_of_other_seeds_places_or_purposes_are_alike():
+    purposes = ("", "style", "round 1", "round 2")
+    drawn = torch.cat([Streams(seed, 4, of).uniform(2) for seed in (0, 3) for of in purposes])
+    apart = (drawn[:, None] - drawn).abs().amax(-1) + torch.eye(len(drawn))
+    assert len(drawn) == 32 and apart.min() > 1e-6
 
 
 def test_streams_are_standard_normal_and_uncorrelated():

@@ -102,7 +102,6 @@ def text_samplers(
     )
 
 
-@torch.no_grad()
 def text_edit(
     model: Denoiser,
     image: Tensor,
