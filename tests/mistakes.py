@@ -446,7 +446,7 @@ COMMANDS = {
     "recipes: no images": (command(recipes.main, "critic", "--images", "0", "--out", "/tmp/nowhere"), ["--images"]),
     "recipes: images below 0": (command(recipes.main, "critic", "--images", "-5", "--out", "/tmp/nowhere"), ["--images"]),
     "recipes: a device that is none": (command(recipes.main, "critic", "--device", "gpu", "--out", "/tmp/nowhere"), ["gpu"]),
-    "recipes: grown from nothing": (command(recipes.main, "animals-32", "--images", "1", "--out", "/tmp/nowhere"), ["animals-32-half"]),
+    "recipes: grown from nothing": (command(recipes.main, "faces-32", "--images", "1", "--out", "/tmp/nowhere"), ["faces-32-half"]),
     "recipes: a warm start from nowhere": (command(recipes.main, "critic", "--warm-start", "nowhere", "--images", "1", "--out", "/tmp/nowhere"), ["nowhere"]),
     "figures: no such network": (command(figures.main, "facs"), ["facs", "faces"]),
     "figures: of no samples": (command(figures.main, "faces", "--samples", "0"), ["--samples"]),

@@ -27,7 +27,7 @@ from .text_to_image import Codecs, TextToImage, codec_folder
 GROWN = {
     "learning_rate": 3e-4, "held": 300, "unshuffle": 1, "attention": (2, 3), "embedding": 256, "focus": 0.5,
 }  # fmt: skip
-# 64 pixels at the cost of 32: NAME begins from NAME-32, --warm-start the folder that this was written to.
+# 64 pixels at the cost of 32: --warm-start the folder of a network of 32.
 HAAR = {
     "pool": 32_768, "size": 64, "attention": (2, 3), "embedding": 256, "focus": 0.5,
     "bands": (0.8, 0.17, 0.17, 0.08),
@@ -47,16 +47,16 @@ RECIPES = {
             **FACES,
             **HAAR | {"bands": (0.75, 0.15, 0.15, 0.07)},
         ),
-        Pixel("animals-32-half", images=850_000, channels=(64, 96, 128), **ANIMALS),
-        Pixel("animals-32", images=350_000, channels=(32, 64, 96, 128), **ANIMALS, **GROWN),
+        Pixel("animals-half", images=850_000, channels=(64, 96, 128), **ANIMALS),
         Pixel(
             "animals",
-            images=300_000,
+            images=350_000,
             channels=(32, 64, 96, 128),
             views=("cats", "dogs", "wild"),
             **ANIMALS,
-            **HAAR,
+            **GROWN,
         ),
+        Pixel("animals-64", images=200_000, channels=(32, 64, 96, 128), **ANIMALS, **HAAR),
         # Begins from nothing and sees dogs only: it never met the network that draws the cats.
         Pixel(
             "dogs-alone", images=400_000, channels=(32, 64, 96, 128), world="dogs", seed=5, **HAAR
