@@ -198,15 +198,15 @@ def imported():
 def test_killed_at_random_moments_a_command_finishes_as_if_it_had_not_been(
     command, imported, tmp_path
 ):
-    start, random_moment = time.monotonic(), random.Random(command)
-    whole = prepared(command, tmp_path / "whole")
+    whole, random_moment = prepared(command, tmp_path / "whole"), random.Random(command)
+    start = time.monotonic()
     finished(command, whole)
     takes, final, kills = time.monotonic() - start, results(whole), 0
     for turn in count():
         home = prepared(command, tmp_path / str(turn))
         before, running = results(home), True
         while running and kills < KILLS:
-            running = killed(command, home, random_moment.uniform(0, takes))
+            running = killed(command, home, random_moment.uniform(0, 0.9 * takes))
             kills += running
             check_left(results(home), before, final, home)
         if running:
