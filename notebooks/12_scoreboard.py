@@ -360,7 +360,6 @@ for name, board in of_table_1().items():
             f"Better than CycleDiffusion in both: {', '.join(better) or 'none'}."
         )
 
-
 # %% [markdown]
 # DDIB is a diffusion method too, and has no row in the paper's Table 1; so each claim is tested without and
 # with it. A method may have a higher SSIM because it has *left the cat alone*: look at its *judged a dog*.
@@ -374,6 +373,7 @@ for name, board in of_table_1().items():
         if method in board["rows"]:
             kept = sb.of_the_set(board["rows"][method])["pose kept"]
             lesson.record(f"{name}, {method}: pose kept, mean correlation", kept)
+
 
 # %% [markdown]
 # Said plainly: where CycleDiffusion's number is far below the true dogs', its promise about pose fails on these

@@ -81,8 +81,6 @@ def test_between_two_species_is_an_animal_between_them():
     steps = animals.render(MIDDLE | {"species": torch.linspace(0, 2, 41)}, 32)
     jumps = (steps[1:] - steps[:-1]).abs().mean((1, 2, 3))
     assert jumps.min() > 0 and jumps.max() < 0.03
-    beyond = animals.render(MIDDLE | {"species": torch.tensor([-1.0, 3.0])}, 32)
-    assert_close(beyond, steps[[0, -1]])
 
 
 @pytest.mark.parametrize("k, species", [*enumerate(SPECIES)])

@@ -83,13 +83,6 @@ def test_a_mixed_batch_is_each_looks_own_pictures():
         assert torch.equal(mask[rows], own_mask[rows])
 
 
-def test_a_number_beyond_the_looks_is_the_nearest_look():
-    few = {n: v[:2] for n, v in BATCH.factors.items()}
-    drawn = looks.render(few | {"look": torch.tensor([-3.0, 9.0])}, 32)
-    assert (drawn[0] - DRAWN["robots"][0][0]).abs().max() < 1e-5
-    assert (drawn[1] - DRAWN["clowns"][0][1]).abs().max() < 1e-5
-
-
 @pytest.mark.parametrize(
     ("name", "words"),
     [("robots", "robot"), ("zombies", "zombie"), ("paintings", "painting of"), ("clowns", "clown")],

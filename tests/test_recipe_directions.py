@@ -66,7 +66,7 @@ def test_told_the_truth_an_f_t_nears_it_and_nearer_through_the_interval(clip, mo
     """On the four faces that it learns, from which no edit is farther."""
     factors = faces.sample_factors(4, seed=2) | {"skin": torch.zeros(4)}
     old, sampler, critic = ATTRIBUTES["old"], Sampler(load("faces"), steps=5), load_critic()
-    z = attributes.codes(sampler, faces.render(factors, 32))
+    z = attributes.codes(sampler, faces.render(factors, 64))
     sources = source_paths(sampler, z, clip, old.first, old.last)
     settings = attributes.Settings(rounds=30, batch=4, rate=2e-2)
     monkeypatch.setattr(edits, "THROUGH", edits.THROUGH | {"batch": 4})
@@ -82,7 +82,7 @@ def test_told_the_truth_an_f_t_nears_it_and_nearer_through_the_interval(clip, mo
 def test_a_delta_h_of_its_own_misses_less_by_the_texts_and_less_of_the_truth_if_told(clip):
     factors = faces.sample_factors(2, seed=2) | {"skin": torch.zeros(2)}
     old, sampler, critic = ATTRIBUTES["old"], Sampler(load("faces"), steps=4), load_critic()
-    z, s = attributes.codes(sampler, faces.render(factors, 32)), attributes.Settings()
+    z, s = attributes.codes(sampler, faces.render(factors, 64)), attributes.Settings()
     missed = edits.by_texts(old, sampler, z, clip, s)
     own = best_delta_h(sampler, z, missed, old.first, old.last, rounds=10)
     unedited, edited = (sampler.decode(z, e).float() for e in (plain, own))

@@ -187,11 +187,16 @@ def test_captions_are_short_plain_and_of_few_words():
     assert len({word for caption in CAPTIONS for word in re.findall(r"\w+", caption)}) <= 90
 
 
-def test_values_beyond_a_range_are_drawn_and_described():
-    above = {f.name: f.high + 1 for f in scenes.factors}
-    below = {f.name: f.low - 1 for f in scenes.factors}
-    for far in (above, below):
-        assert scenes.render(far, 32).isfinite().all() and scenes.captions(far)[0]
+def test_the_ends_of_each_range_are_drawn_and_described_and_what_lies_beyond_is_refused():
+    for end, far in (("high", 1), ("low", -1)):
+        last = {f.name: getattr(f, end) for f in scenes.factors}
+        assert scenes.render(last, 32).isfinite().all() and scenes.captions(last)[0]
+        for f in scenes.factors:
+            beyond = last | {f.name: getattr(f, end) + far}
+            with pytest.raises(
+                ValueError, match=rf"Factor {f.name} of scenes is .*: give numbers from"
+            ):
+                scenes.captions(beyond)
 
 
 def test_captions_vary_with_their_seed_and_tell_pictures_apart():

@@ -53,14 +53,9 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
 
 
 def rms(x: Tensor, y: Tensor) -> Tensor:
-    """Root-mean-square difference of each image, (B,), in the images' units (range 2).
-
-    One image may be held against many. Raises ValueError for images of different shapes.
-    """
-    if x.shape[1:] != y.shape[1:] or (len(x) != len(y) and 1 not in (len(x), len(y))):
-        raise ValueError(
-            f"x is {tuple(x.shape)}, y is {tuple(y.shape)}: give images of one shape, as many of each."
-        )
+    """Root-mean-square difference of each image, (B,), in [0, 2]; ValueError for images of two shapes."""
+    if x.shape[1:] != y.shape[1:]:
+        raise ValueError(f"x is {tuple(x.shape)}, y {tuple(y.shape)}: give images of one shape.")
     return (x - y).flatten(1).square().mean(1).sqrt()
 
 

@@ -341,7 +341,7 @@ def load_edit(name: str | Path, device: str | torch.device = "cpu") -> Asyrp:
     folder = DIRECTIONS / name if has_card(DIRECTIONS / name) else Path(name)
     if folder.is_dir() and not has_card(folder):
         raise CheckpointError(
-            f"{folder.absolute()} has no card.json: give a folder that `save_edit` wrote."
+            f"{folder.absolute()} has no card: give a folder that `save_edit` wrote."
         )
     if not has_card(folder):
         known = ", ".join(edit_names()) or "none yet"

@@ -14,7 +14,7 @@ from torch import Tensor
 from .draw import Canvas
 from .version import fingerprint
 
-SLACK = 1e-3  # beyond a factor's range, for rounding
+SLACK = 0.01  # of a factor's range, beyond it: for rounding, and a descent's steps
 AT_ONCE = 32  # pictures drawn together: more would not fit the processor's cache, and be slower
 
 
@@ -188,7 +188,8 @@ class World:
                     f"Factor {name} of {self.name} is not finite; give finite numbers."
                 )
         for f in self.factors:
-            beyond = (tensors[f.name] < f.low - SLACK) | (tensors[f.name] > f.high + SLACK)
+            slack = SLACK * (f.high - f.low)
+            beyond = (tensors[f.name] < f.low - slack) | (tensors[f.name] > f.high + slack)
             if beyond.any():
                 value = tensors[f.name][beyond].flatten()[0].item()
                 raise ValueError(
