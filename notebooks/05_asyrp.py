@@ -425,7 +425,7 @@ def briefly(form, rate):
 
 
 # %%
-live, history, live_seconds = briefly(training.new_f_t(g, z_train, seed=p.seed), rate=2e-2)
+live, history, live_seconds = briefly(training.new_f_t(g, z_train, seed=p.seed), rate=4e-2)
 
 # %%
 fig, axes = plots.figure(1, 3, width=13, height=3.6)
