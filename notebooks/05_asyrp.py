@@ -620,7 +620,7 @@ levels(who.edits, ("achieved, mean", "share with 60 % or more", "drift", "PSNR t
 # Drift does not begin at 0: *the truth itself* shows the critic's noise, and a short edit has little more. So do not divide; compare
 # where as much is achieved. (The table of DiffusionCLIP, further below, has the edit by two texts made shorter.) A Δh of each picture's
 # own, told the truth, is far ahead: h can do it. Now change one thing at a time. A better *teacher* alone, f_t told the truth through
-# all steps: for *smiling* and *tanned* it drifts no less, where as much is achieved, than the f_t that has two texts. A better
+# all steps: for *smiling* it drifts no less, where as much is achieved, than the f_t that has two texts. A better
 # *learner* alone, a Δh of each picture's own by the texts: it drifts more. What is free to please CLIP on one picture finds changes
 # that CLIP rewards and no face makes; an f_t that must serve hundreds of faces finds fewer. Only both together help. So it is neither
 # the texts nor f_t by itself that falls short here; and it is not h.
@@ -629,9 +629,8 @@ levels(who.edits, ("achieved, mean", "share with 60 % or more", "drift", "PSNR t
 # from texts can be ahead, and no row is a ceiling of anything but its own loss. And a training that takes each step by itself drifts
 # more than one through all steps; that much is the paper's way of training, or its shortness.
 #
-# Then compare the first column with the last. The critic reads *one* number from the whole picture, and grants *tanned* all of the
-# way; look at its row above, at a pale face and its neck, and at the PSNR to the truth beside that of the last row. What is achieved
-# by a reading need not be achieved everywhere: ask for both.
+# Then compare the first column with the last. The critic reads *one* number from the whole picture. What is achieved by a reading
+# need not be achieved everywhere: ask for the PSNR to the truth as well.
 #
 # The edit by two texts was trained on, too, for much longer than the one that was told. Does that help? Put `"through": True` into
 # `ALIKE`, above, and compare at equal success. (A round is then one step of the optimizer, not one for each step of the interval:
