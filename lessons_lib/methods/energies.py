@@ -111,10 +111,10 @@ def inpainting(reference: Tensor, known: Tensor) -> Energy:
     With weight 1/s² it is -log p(reference | image) of known pixels with noise of deviation s.
     known: (H, W) or (1, H, W), 1 where the pixel is known. Raises ValueError for a mask of another size.
     """
-    if known.shape[-2:] != reference.shape[-2:]:
+    if known.shape[-2:] != reference.shape[1:][-2:]:
         raise ValueError(
-            f"known is {tuple(known.shape)}, but the picture's sides are {tuple(reference.shape[-2:])}: "
-            "give a mask of the same sides."
+            f"known is {tuple(known.shape)}, but the picture is {tuple(reference.shape[1:])}: give a mask of "
+            "its sides, (H, W)."
         )
     return of(lambda images: ((known * (images - reference)) ** 2).flatten(1).sum(1) / 2)
 
