@@ -92,9 +92,7 @@ def trailing(train_steps: int, steps: int) -> list[int]:
     """
     if not whole(steps, 1, train_steps):
         raise ValueError(f"steps is {steps!r}: give a whole number from 1 to {train_steps}.")
-    times = np.arange(train_steps, 0, -train_steps / steps)[
-        :steps
-    ]  # theirs, to the rounding of halves
+    times = np.arange(train_steps, 0, -train_steps / steps)[:steps]  # theirs, halves and all
     return [round(t) - 1 for t in times.tolist()]
 
 

@@ -140,6 +140,11 @@ def test_a_text_edit_is_algorithm_1_on_latents(model, path, scale):
     z = one.encode(model.codec.encode(image), 3, cond=model.prompts(PROMPTS), path=path)
     expected = model.codec.decode(two.decode(z, cond=model.prompts(SWAPPED)))
     assert_close(found, expected, rtol=0, atol=1e-9)
+    exchanged = said | {"source_scale": scale, "target_scale": 1.5}
+    tied = text_edit(
+        model, image, PROMPTS, SWAPPED, 3, path, joined=lambda g, other: (other, g), **exchanged
+    )
+    assert_close(tied, found, rtol=0, atol=1e-9)
 
 
 @torch.no_grad()
