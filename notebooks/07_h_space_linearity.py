@@ -595,7 +595,7 @@ def name_of(change):
     mean = change.mean(0)
     k = mean.abs().topk(2).indices.tolist()
     agree = (change[:, k[0]].sign() == mean[k[0]].sign()).float().mean().item()
-    said = ", ".join(f"{factors[i].name} {mean[i].item():+.2f}" for i in k)
+    said = ", ".join(f"{factors[i].name} {mean[i].item():+z.2f}" for i in k)
     return said, agree, (mean[k[0]] ** 2 / mean.square().sum()).item(), mean.norm().item()
 
 
@@ -697,7 +697,7 @@ def show(face, **scales):
     )
     x = look(g.decode(z[face : face + 1], sum(more, first_edit)))
     numbers = seen(x)[0] - before[face]
-    said = ", ".join(f"{k} {(numbers @ axis[k]).item():+.2f}" for k in names)
+    said = ", ".join(f"{k} {(numbers @ axis[k]).item():+z.2f}" for k in names)
     return plots.strips(
         [torch.cat([source[face : face + 1], x])], [""], ["no edit", "edited"], said
     )
