@@ -56,7 +56,8 @@ class Explorer(ipywidgets.VBox):
         self._worker = ThreadPoolExecutor(1)
         self._last: Future | None = None
         self.message = ipywidgets.HTML()
-        self.picture = ipywidgets.Image(value=self.frames[self._key()], format="png")
+        shape = ipywidgets.Layout(align_self="flex-start", max_width="100%")  # else it is stretched
+        self.picture = ipywidgets.Image(value=self.frames[self._key()], format="png", layout=shape)
         self.picture.layout.max_width = "100%"
         super().__init__([*controls.values(), self.message, self.picture])
         self._attach(controls)
