@@ -77,9 +77,9 @@ def encode(
     in float32 rounds otherwise in passes of another size, and the noisiest steps of one that magnifies this
     are asked twice (`_as_decoded`). Measured so: within 1e-5 (random and trained networks; ε, v and image;
     linear and cosine β; 10 to 1,000 steps; guidance 7.5), nearly always within 3e-6. Not where the network
-    itself makes small differences grow on its way: to 3e-5 for a trained one that is given noise as a
-    picture, to 2e-4 for a random one with twice the usual weights. at_once=len(x) rounds as decoding does,
-    at every step, and leaves 1e-6 at most.
+    itself makes small differences grow on its way: to 3e-5 for a trained one that is given what it has
+    not learnt (noise, or photographs to `faces`), to 2e-4 for a random one with twice the usual weights.
+    at_once=len(x) rounds as decoding does, at every step, and leaves 1e-6 at most.
     All this is of codes decoded in the batch in which they were encoded. Some of them decoded alone are
     rounded otherwise: untrained networks that predict ε magnify that to 1e-3 (cosine β: to 0.3).
     """
