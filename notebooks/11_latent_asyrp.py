@@ -228,7 +228,7 @@ for label, edits in ((name, who.edits), ("faces", same.edits if truth else {})):
         print(f"{label}, {k}: Δh acts from t = {e.terms[0][1].first} to {e.terms[0][1].last}")
 
 # %% [markdown]
-# Is an edit best where its curve is highest? Compare the intervals of the shipped directions (of `faces` one for each, of `t2i`
+# Is an edit best where its curve is highest? Compare the intervals of the shipped directions (two in all for `faces`, for `t2i`
 # one for all): swapping h says where h is *heard*, not where a Δh is *worth adding*. A low curve is no proof that an edit in h is
 # weak: it may only need a longer Δh. But a longer Δh leads further away from every h that the decoder has learnt from. Park et
 # al. (2023) found the h of latent models to have less structure than that of pixel models.
