@@ -402,7 +402,8 @@ lesson.record(
 
 # %%
 board = chains.read()
-print(computed_under(board.get("streams", {}).get("families", 1)))
+if said := computed_under(board.get("streams", {}).get("families", 1)):
+    print(said)
 names = {"faces-sn": "SN-DDPM", "t2i": "latent DDIM", "faces-gan": "DDGAN", "faces-ae": "DiffAE"}
 for name, title in names.items():
     rows = chains.pictures(name)[:, :10]
