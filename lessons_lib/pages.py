@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 
@@ -61,18 +63,13 @@ def lessons_named(names: list[str]) -> list[Path]:
     return list(dict.fromkeys(found)) or lessons
 
 
-def check_named(assigned: dict[Path, dict]) -> None:
-    """Raises ValueError for a device or a checkpoint among the parameters given that is not there."""
-    given = {(name, value) for values in assigned.values() for name, value in values.items()
-             if name == "device" or name.endswith("checkpoint")}  # fmt: skip
-    if given:  # else nothing here needs torch
-        from .checkpoints import EXACT, checked_device, find
+def check_named(assigned: Iterable[dict]) -> None:
+    """Raises ValueError for a device or a network among the parameters given that is not there."""
+    for given in assigned:
+        if any(isinstance(v, str) for v in given.values()):  # else nothing here needs torch
+            from .studies.inputs import check_networks
 
-        for name, value in given:
-            if name == "device":
-                checked_device(value)
-            elif value not in EXACT:
-                find(value)
+            check_networks(SimpleNamespace(**given))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -91,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
             p: defaults_of(nbformat.read(p, as_version=4)) for p in lessons_named(args.notebooks)
         }
         assigned = assign(dict(args.parameter), lessons)
-        check_named(assigned)
+        check_named(assigned.values())
         if args.jobs < 1:
             raise ValueError(f"--jobs must be at least 1, not {args.jobs}.")
     except ValueError as error:

@@ -69,6 +69,10 @@ class Sampler:
             raise ValueError(f"dtype is {self.dtype}: the state needs a floating-point one.")
         self.sigma = self.schedule.sigma(self.eta)
         if self.t_boost is not None:
+            if not whole(self.t_boost, float("-inf")):
+                raise ValueError(
+                    f"t_boost is {self.t_boost!r}: give a training time; a negative one is none."
+                )
             self.sigma = torch.where(self.schedule.t <= self.t_boost, self.sigma, 0.0)
 
     def replace(self, **changes) -> Sampler:

@@ -671,8 +671,8 @@ levels(unseen, ("critic calls it so", "PSNR to truth"))
 # overshoots, is farther from the truth than the one trained through all steps, and is believed more often.
 #
 # **Said plainly:** no row is both nearer than no edit and believed, so these numbers do not show that the h of this network can hold a
-# zombie, and the edit in the strip is none that a stranger would name. A weaker price of change does not help: of a clown, tried so, the
-# faces fell apart before they became anything. This decoder draws what one renderer draws.
+# zombie, and the edit in the strip is none that a stranger would name. This
+# decoder draws what one renderer draws.
 
 # %% [markdown]
 # ## Backwards

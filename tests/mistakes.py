@@ -9,7 +9,6 @@ import contextlib
 import io
 import json
 import math
-import runpy
 import shutil
 import signal
 import sys
@@ -426,10 +425,6 @@ def command(main, *words):
 
 class Answered(ValueError):
     """What a command said before it ended with 2."""
-
-
-def doctor(*words):
-    return runpy.run_module("lessons_lib.doctor")["main"](*words)
 
 
 COMMANDS = {

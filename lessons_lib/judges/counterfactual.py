@@ -127,7 +127,7 @@ def manifold_distance(x: Tensor, world: str, critic: Critic, read: Reader | None
     Raises ValueError for images that are not square or below 32 pixels, and for an unknown world.
     """
     x, read = _square(x, "x"), read or readings
-    return psnr(x, _world(world).render(read(x, world, critic), x.shape[-1]).to(x))
+    return psnr(x, known_world(world).render(read(x, world, critic), x.shape[-1]).to(x))
 
 
 def nearest_factors(
@@ -141,7 +141,7 @@ def nearest_factors(
     second an image on a processor, where the critic takes milliseconds.
     Raises ValueError for images that are not square or below 32 pixels, and for an unknown world.
     """
-    x, known, found = _square(x, "x"), _world(world), []
+    x, known, found = _square(x, "x"), known_world(world), []
     read = readings(x, world, critic)
     for i in range(0, len(x), AT_ONCE):
         part = {name: value[i : i + AT_ONCE] for name, value in read.items()}
@@ -201,7 +201,7 @@ def _change(factor: Factor, was: Tensor, now: Tensor) -> Tensor:
 
 def _case(factors: Factors, wanted: Factors, world: str) -> tuple[dict, dict]:
     """All factors of the source and of the true counterfactual, (B,) each."""
-    known = _world(world)
+    known = known_world(world)
     fixed = sorted(set(wanted) & set(known.fixed))
     if fixed:
         raise ValueError(
@@ -225,7 +225,8 @@ def _square(x: Tensor, name: str) -> Tensor:
     return x
 
 
-def _world(name: str) -> World:
+def known_world(name: str) -> World:
+    """The world of this name, or ValueError."""
     if name not in WORLDS:
         raise ValueError(f"There is no world {name!r}; there are {', '.join(WORLDS)}.")
     return WORLDS[name]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -147,10 +146,6 @@ class Boosted(Sampler):
     """A sampler that is deterministic above t_boost, and stochastic (η = 1) from there to the image."""
 
     def __init__(self, sampler: Sampler, t_boost: int):
-        if isinstance(t_boost, bool) or not isinstance(t_boost, Integral):
-            raise ValueError(
-                f"t_boost is {t_boost!r}: give a training time; a negative one is none."
-            )
         vars(self).update(vars(sampler.replace(eta=1.0, t_boost=t_boost)))
 
     def with_noise(self, z: Code, seed: int) -> Code:

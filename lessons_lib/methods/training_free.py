@@ -138,10 +138,12 @@ def best_of(
     """
     if not whole(count, 1):
         raise ValueError(f"count is {count!r}: give a whole number from 1.")
-    best, least = g.draw(n, seed), torch.full((n,), float("inf"), dtype=torch.float64)
+    best = None
     for turn in range(count):  # each turn one more for every picture
         z = g.draw(n, seeds(seed, n, of=f"turn {turn}"))
         found = energy(g.denoiser.pictures(g.decode(z, cond=cond)), seed).double().cpu()
+        if best is None:
+            best, least = z, found
         better = found < least
         least = torch.where(better, found, least)
         best = like(z, torch.where(better.to(z.x_T.device)[:, None], flat(z), flat(best)))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from ..cards import CheckpointError
 from ..checkpoints import checked_device
 from ..paths import BUILD, EMBEDDED
 from .cards import export
@@ -124,14 +123,11 @@ def main() -> None:
     args = parser.parse_args()
     if args.images is not None and args.images < 1:
         parser.error(f"--images is {args.images}: give a whole number, at least 1.")
-    try:
-        checked_device(args.device)
-    except CheckpointError as problem:
-        parser.error(str(problem))
     recipe = RECIPES[args.name]
     recipe = replace(recipe, images=args.images or recipe.images)
     folder = BUILD / "recipes" / recipe.name
     try:
+        checked_device(args.device)
         run = Run.resume(recipe, folder, args.device, args.warm_start)
     except ValueError as problem:
         parser.error(str(problem))

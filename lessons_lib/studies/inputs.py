@@ -59,9 +59,10 @@ def with_bottleneck(checkpoint: str, device: str, latent: bool = False) -> Denoi
 def check_networks(p: SimpleNamespace) -> None:
     """That the device and the networks that a lesson's parameters name are there, before it computes.
 
+    p: a lesson's parameters, or some of them.
     Raises CheckpointError for one that is missing, cannot be reached, or is of another kind.
     """
-    checked_device(p.device)
+    checked_device(getattr(p, "device", "cpu"))
     for parameter, kind in NAMED.items():
         name = getattr(p, parameter, "")
         if not name or name in EXACT:

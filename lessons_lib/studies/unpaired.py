@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ..judges import metrics
-from ..judges.counterfactual import manifold_distance, readings
+from ..judges.counterfactual import known_world, manifold_distance, readings
 from ..judges.evaluators import KINDS, Critic
 from ..methods.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
 from ..methods.egsde import egsde
@@ -16,7 +16,7 @@ from ..paths import held_out_seed
 from ..sampler import Sampler
 from ..schedule import of_thousand
 from ..streams import seeds
-from ..worlds import WORLDS, animals
+from ..worlds import animals
 
 CLEANED = "… with clean-up"
 SHARED = [f.name for f in animals.factors if f.group == "shared" and not f.choices]
@@ -48,11 +48,8 @@ def drawn(source: str, target: str, n: int, seed: int, size: int, device="cpu") 
 
     Raises ValueError for another world.
     """
-    for world in (source, target):
-        if world not in WORLDS:
-            raise ValueError(f"There is no world {world!r}: they are {', '.join(WORLDS)}.")
-    batch = WORLDS[source].sample(n, seed, size, device)
-    return Pair(target, batch.image, batch.factors, WORLDS[target].render(batch.factors, size))
+    goal, batch = known_world(target), known_world(source).sample(n, seed, size, device)
+    return Pair(target, batch.image, batch.factors, goal.render(batch.factors, size))
 
 
 def judged_as(images: Tensor, world: str, critic: Critic) -> Tensor:
