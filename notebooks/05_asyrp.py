@@ -526,7 +526,8 @@ for label, e in edits.items():
 # And look again. Both smile; hold everything *else* in the two rows against the row without an edit. What is trained for seconds under
 # a weak brake pays for its smile with whatever CLIP also likes in smiling people. The price of change, and the second training through
 # the whole interval, are what took that away. The interval matters as much: it ends at 200, so that the last steps, which nobody
-# shifts, draw the mouth that was begun. Which columns above notice? *Drift* and *PSNR to truth* do; S_dir does not.
+# shifts, draw the mouth that was begun. Which columns above notice? With the parameters as they are, each but
+# *achieved* prefers the shipped one.
 
 # %% [markdown]
 # ## The shipped directions
