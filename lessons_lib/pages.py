@@ -22,19 +22,20 @@ from .press.runner import assign, cores, defaults_of, run_all
 
 def write_index(out: Path, outcomes: list[dict]) -> None:
     """Bring the manifest of the last run of each lesson up to date, and the index over it."""
-    from .press.handout import index
+    from .press.site import Section, write_site
 
     manifest = out / "lessons.json"
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
     known |= {o["name"]: o for o in outcomes}
     known = {n: o for n, o in sorted(known.items()) if (out / f"{n}.html").exists()}
     write_whole(manifest, json.dumps(known, indent=1))
-    write_whole(out / "index.html", index(list(known.values())))
+    sections = {n: [Section(*s) for s in o.get("sections", ())] for n, o in known.items()}
+    write_site(out, list(known.values()), sections)
 
 
 def summary(outcomes: list[dict]) -> str:
     """The outcomes, a line each."""
-    from .press.handout import memory
+    from .press.site import memory
 
     width = max(len(o["name"]) for o in outcomes)
     lines = [f"{'lesson':{width}}  {'time':>7}  {'memory':>9}  run"]

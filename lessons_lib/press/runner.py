@@ -149,12 +149,13 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
 
     from .handout import page, title
     from .kernels import KernelManager
+    from .site import shown_for, small
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ.update(thread_settings(os.environ, threads))  # the kernel inherits them
     done, failed = out / f"{path.stem}.ipynb", out / f"{path.stem}.failed.ipynb"
     running, error, start = part_of(done), "", time.perf_counter()
-    for old in (done, failed, out / f"{path.stem}.html"):
+    for old in (done, failed, out / f"{path.stem}.html", out / f"{path.stem}.png"):
         old.unlink(missing_ok=True)
     try:
         papermill.execute_notebook(
@@ -170,10 +171,15 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
         error = f"a widget's callback failed: {inside[0]}"
     if running.exists():
         os.replace(running, failed if error else done)
-    write_whole(out / f"{path.stem}.html", page(notebook, path.stem))
+    html, sections = page(notebook, path.stem)
+    write_whole(out / f"{path.stem}.html", html)
+    picture, alt, sentence = shown_for(notebook)
+    if picture:
+        write_whole(out / f"{path.stem}.png", small(picture))
     return {
         "name": path.stem, "title": title(notebook, path.stem), "error": error,
-        "seconds": seconds, "peak_mib": peak_mib(), "parameters": given,
+        "seconds": seconds, "peak_mib": peak_mib(), "parameters": given, "sections": sections,
+        "picture": f"{path.stem}.png" if picture else "", "alt": alt, "sentence": sentence,
     }  # fmt: skip
 
 
