@@ -116,6 +116,7 @@ def page(notebook: NotebookNode, name: str) -> tuple[str, list[Section]]:
 def _reachable(html: str) -> str:
     """Tables and code that may be wider than a phone scroll by themselves, by keyboard too."""
     html = html.replace("<pre>", '<pre tabindex="0">')
+    html = html.replace('<math display="block"', '<math tabindex="0" display="block"')
     region = '<div class="scroll" tabindex="0" role="region" aria-label="table"><table'
     html = re.sub(r"<table(?=[ >])", region, html).replace("</table>", "</table></div>")
     return re.sub(r'(href="[^":/]*)\.ipynb(["#])', r"\1.html\2", html)

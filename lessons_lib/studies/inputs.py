@@ -23,7 +23,7 @@ from ..schedule import even
 from ..worlds import WORLDS
 
 # The parameters of lessons that name networks, and what kind each must be.
-GENERATORS = ("checkpoint", "source", "second_source", "text_checkpoint")
+GENERATORS = ("checkpoint", "source", "second_source", "stranger", "text_checkpoint")
 NAMED = {name: "generator" for name in GENERATORS} | {"clip": "clip", "judge": "clip"}
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
 
