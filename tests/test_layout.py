@@ -17,6 +17,8 @@ FLOORS = [
     {"encoder"},
     {"sampler"},
     {"models"},
+    {"weights"},
+    {"hub"},
     {"checkpoints"},
     {"judges"},
     {"methods"},
