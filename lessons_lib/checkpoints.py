@@ -168,7 +168,8 @@ def find(name: str | Path, variant: str | None = None) -> Path:
         return path
     if path.is_file():
         raise CheckpointError(
-            f"{path} is a file: give the folder that holds it and its config.json."
+            f"{path} is a file: give the folder that holds it and its config.json, or make one of the "
+            "authors' own weights by `python -m lessons_lib.convert`."
         )
     hub_id, _ = split(text)
     if hub_id.count("/") == 1 and text[0] not in "./~" and not Path(hub_id).parent.is_dir():

@@ -23,7 +23,7 @@ FLOORS = [
     {"judges"},
     {"methods"},
     {"studies"},
-    {"pages", "bench", "chains", "doctor", "pairing", "scoreboard", "recipes"},
+    {"pages", "bench", "chains", "convert", "doctor", "pairing", "scoreboard", "recipes"},
 ]
 BESIDE = {"worlds", "plots", "lesson", "press", "widgets"}  # these import each other at most
 LONGEST = 400  # lines of a library file
