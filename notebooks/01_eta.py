@@ -14,6 +14,7 @@ device = "cpu"
 seed = 0
 steps = 50
 n_images = 6
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 etas = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 # %%
@@ -22,7 +23,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), n_images=(1, 64),
-    etas=(0.0, 1.0, None),
+    etas=(0.0, 1.0, None), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -200,7 +201,8 @@ plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range
 rows = []
 for eta in p.etas:
     g = Sampler(model, steps=p.steps, eta=eta)
-    rows.append(model.pictures(g.decode(g.draw(p.n_images, seed=p.seed))))
+    z = inputs.draw_or_invert(g, p.images, p.n_images, p.seed)
+    rows.append(model.pictures(g.decode(z)))
 plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range(p.n_images)])
 
 # %%

@@ -16,6 +16,7 @@ steps = 50
 sweep_steps = 16  # of the experiments that are repeated over η, precision, …
 eta = 1.0
 n_images = 4
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 
 # %%
 from lessons_lib import lesson
@@ -23,7 +24,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), sweep_steps=(4, 1000),
-    eta=(0.001, 1.0), n_images=(1, 6),
+    eta=(0.001, 1.0), n_images=(1, 6), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -70,9 +71,8 @@ lesson.record("numbers in its code", z.x_T.numel() + z.eps.numel());
 # that kind. How well will it give them back?
 
 # %%
-pictures = inputs.kinds(
-    model, p.n_images, p.seed
-)  # by what they are; of some models photographs only
+# By what they are; of some models photographs only.
+pictures = inputs.kinds(model, p.n_images, p.seed, p.images)
 own, photos = next(iter(pictures.values())), pictures["photographs"]
 
 # %%

@@ -14,6 +14,7 @@ device = "cpu"
 seed = 0
 steps = 20
 n_images = 4
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 attributes = (
     "old, smiling, glasses"  # directions, or folders of them; the first one is looked at most
 )
@@ -25,7 +26,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
-    attributes=str, share=(0.1, 1.0),
+    attributes=str, share=(0.1, 1.0), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -49,7 +50,7 @@ from lessons_lib.worlds import WORLDS
 model = inputs.model_for(p.checkpoint, p.device, p.steps)
 critic, clip = load_critic(device=p.device), load_clip()
 g = Sampler(model, p.steps)
-who = subjects(g, p.checkpoint, p.attributes, p.n_images, p.seed)
+who = subjects(g, p.checkpoint, p.attributes, p.n_images, p.seed, images=p.images)
 names, truths, colours = list(who.edits), list(who.goals), (plots.EDITED, plots.D, plots.NOISE)
 print(who.said or f"{', '.join(names)}: each has a ground truth.")
 

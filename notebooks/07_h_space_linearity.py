@@ -15,6 +15,7 @@ device = "cpu"
 seed = 0
 steps = 20
 n_images = 4
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 attributes = "smiling, old, glasses"  # two or three directions, or folders of them
 components = 3  # how many directions are found without training, each way
 full = 0.8  # a claim's number from which it is called confirmed,
@@ -28,7 +29,7 @@ from lessons_lib.studies import inputs
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
     attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
-    straight=(0.0, 1.0),
+    straight=(0.0, 1.0), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -53,7 +54,7 @@ from lessons_lib.worlds import WORLDS
 model = inputs.model_for(p.checkpoint, p.device, p.steps)
 critic = load_critic(device=p.device)
 whole = Sampler(model, p.steps)
-who = subjects(whole, p.checkpoint, p.attributes, p.n_images, p.seed)
+who = subjects(whole, p.checkpoint, p.attributes, p.n_images, p.seed, images=p.images)
 names = list(who.edits)
 print(who.said or f"{', '.join(names)}: each has a ground truth.")
 

@@ -16,6 +16,7 @@ device = "cpu"
 seed = 0
 steps = 20
 n_images = 16
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 eta = 0.1
 t_es = [200, 400, 600, 800]  # where the encoder may stop, beside its first time
 clean_ups = [50, 100, 200, 300]  # where the clean-up may start
@@ -29,7 +30,7 @@ from lessons_lib import lesson
 from lessons_lib.studies import inputs
 
 p = lesson.parameters(
-    globals(), checkpoint=str, source=str, second_source=str, device=str, seed=(0, 999_999),
+    globals(), checkpoint=str, images=str, source=str, second_source=str, device=str, seed=(0, 999_999),
     steps=(4, 1000), n_images=(2, 512), eta=(0.001, 1.0), t_es=(1, 998, None),
     clean_ups=(1, 998, None), strength=(1, 999), egsde_strength=(1, 999),
     refine=(0, 20), factor=(1, 64),
@@ -705,6 +706,25 @@ explore(
     show, method=choice(list(curves), "CycleDiffusion"), start=choice(stops, all_the_way),
     clean_up=choice([0, *levels[:2]], 0, "clean-up from"),
 )  # fmt: skip
+
+# %% [markdown]
+# ## Your own pictures
+#
+# With `images`, the same on your pictures of the source's kind. Nobody has drawn their true answers, so you judge,
+# beside two numbers.
+
+# %%
+if p.images:
+    mine = inputs.own_pictures(p.images, first.denoiser, p.n_images)
+    ends = {t: (start_at(first, at(t)), start_at(dogs, at(t))) for t in p.t_es}
+    mine_as = {f"T_es {t}": cycle_diffusion(mine, *both, p.seed) for t, both in ends.items()}
+    plots.strips([v[:8] for v in (mine, *mine_as.values())], ["x", *mine_as], [])
+
+# %%
+if p.images:
+    for name, images in mine_as.items():
+        lesson.record(f"own pictures, {name}: judged dogs", judged_as(images, dogs_world, critic).mean())
+        lesson.record(f"own pictures, {name}: SSIM to x", metrics.ssim(images, mine).mean())
 
 # %% [markdown]
 # ## What this does not say

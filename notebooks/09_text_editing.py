@@ -20,6 +20,7 @@ device = "cpu"
 seed = 0
 steps = 10
 n_images = 8  # of the 150 of the benchmark
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 eta = 0.1
 starts = [300, 600]  # T_es: where the encoder may stop, beside its first time
 strong = 2.0  # guidance, where there is any
@@ -33,7 +34,7 @@ from lessons_lib.studies import inputs
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(4, 1000),
     n_images=(2, 150), eta=(0.001, 1.0), starts=(1, 998, None), strong=(1.1, 20.0), source_text=str,
-    target_text=str,
+    target_text=str, images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -917,7 +918,7 @@ plots.strips([torch.stack(shown)], [""], ["x", "theirs", "ours"])
 # %% [markdown]
 # ## Your own pair
 #
-# `source_text` and `target_text` are parameters. The picture is a held-out one: of those whose captions
+# `source_text` and `target_text` are parameters. The picture is the first of your `images`, or a held-out one: of those whose captions
 # have most of your source text's pairs of neighbouring words, the one that the encoder `clip` finds most
 # like it. Look whether your text is *true* of it: Algorithm 1 takes that for granted. The true edit is not
 # known here: you judge.
@@ -947,7 +948,7 @@ def most_like(text, n=400, few=8):
     return pictures[metrics.s_clip(pictures, text, clip).argmax()][None]
 
 
-own = most_like(p.source_text)
+own = inputs.own_pictures(p.images, model, 1) if p.images else most_like(p.source_text)
 own_edits = {
     (w, t): text_edit(
         model, own, *own_texts, p.seed, steps=p.steps, eta=p.eta, source_scale=w[0],

@@ -51,6 +51,8 @@ def defaults_of(notebook: NotebookNode) -> dict[str, object]:
 
 def typed(name: str, text: str, default: object) -> object:
     """A value from the command line, as the parameter's default suggests; ValueError for another kind."""
+    if name == "images":
+        return str(Path(text).expanduser().absolute()) if text else text
     if isinstance(default, str):
         return ",".join(_absolute(part) for part in text.split(","))
     try:

@@ -94,6 +94,7 @@ def both_trainings(
     yield from training(form, sources, clip, *texts, **asks, rate=s.rate, decay=attribute.decay)
     if attribute.l1_through:
         asks |= THROUGH | {"rounds": s.rounds_through, "l1_weight": attribute.l1_through}
+        asks["batch"] = min(asks["batch"], len(sources.x))
         yield from training(form, sources, clip, *texts, **asks)
 
 
