@@ -38,7 +38,7 @@ from .cards import (
     verify,
     with_weights,
 )
-from .denoisers import Denoiser
+from .denoisers import Denoiser, Fixed, Guided
 from .hub import download, split
 from .models.families import member
 from .models.latent import Codec, Prompts
@@ -60,12 +60,17 @@ def names() -> list[str]:
     return sorted(EXACT) + [n for n in carded(EMBEDDED) if kind_of(EMBEDDED / n) == "generator"]
 
 
-def load(name: str | Path, device: str = "cpu", variant: str | None = None) -> Denoiser:
+def load(
+    name: str | Path, device: str = "cpu", prompt: str = "", guidance: float = 1.0,
+    variant: str | None = None,
+) -> Denoiser:  # fmt: skip
     """The denoiser called `name`, in float32 on `device`.
 
     name: an embedded model (see `names()`), a folder that diffusers saved, or a hub id such as
         'google/ddpm-ema-celebahq-256', which is downloaded once and then found in the hub's cache;
         'id@revision' is one of its branches, tags or commits.
+    prompt: of a model that reads texts, the one text of all its images, as `with_prompt`; its guidance is 1
+        for none.
     variant: of the saved precisions the one to read, such as 'fp16'; by default the whole one.
 
     A latent model's x is a latent: its `codec` goes between images and latents, and its `prompts`
@@ -86,6 +91,30 @@ def load(name: str | Path, device: str = "cpu", variant: str | None = None) -> D
     Raises CheckpointError, in one sentence, for an unknown name, a missing or corrupt file, a class
     that is not supported (a scheduler without ᾱ, such as flow matching's), or a hub that cannot be reached.
     """
+    model = _loaded(name, device, variant)
+    if not prompt and guidance != 1:
+        raise ValueError(
+            f"guidance is {guidance!r}, but there is no prompt to guide towards: give one."
+        )
+    return with_prompt(model, prompt, guidance) if prompt else model
+
+
+def with_prompt(model: Denoiser, prompt: str, guidance: float = 1.0) -> Denoiser:
+    """The model with a text fixed, so that it draws by itself and takes no `cond` any more.
+
+    guidance: the scale of classifier-free guidance towards the text, as `Guided`; 1 is none, and costs half.
+    Raises ValueError for a model that reads no text, and for a text or a scale that it does not take.
+    """
+    if not isinstance(prompt, str):
+        raise ValueError(f"prompt is {prompt!r}: give a text.")
+    if model.prompts is None:
+        raise ValueError(f"prompt is {prompt!r}, but this model reads no text: leave prompt out.")
+    with torch.no_grad():
+        cond, empty = model.prompts([prompt]), model.prompts.empty
+    return Fixed(model if guidance == 1 else Guided(model, guidance, empty), cond)
+
+
+def _loaded(name: str | Path, device: str, variant: str | None) -> Denoiser:
     where = checked_device(device)
     if str(name) in EXACT:
         return EXACT[str(name)]()  # on the CPU, in float64, wherever the rest is
