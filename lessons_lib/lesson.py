@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 MIME = "application/vnd.lessons-lib.result+json"
+MAY_BE_EMPTY = {"images", "prompt"}  # of texts: '' is none
 _IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open", "lesson"}
 
 
@@ -191,7 +192,7 @@ def _check(name: str, value: object, allowed: object) -> None:
                 f"{name} is {value!r}: it must be one of {', '.join(map(str, allowed))}."
             )
     elif allowed in (str, bool):
-        if not isinstance(value, allowed) or value == "":
+        if not isinstance(value, allowed) or (value == "" and name not in MAY_BE_EMPTY):
             raise ValueError(
                 f"{name} is {value!r}: give {'text' if allowed is str else 'True or False'}."
             )

@@ -9,6 +9,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 20
@@ -20,8 +21,9 @@ from lessons_lib import lesson
 from lessons_lib.studies import inputs
 
 p = lesson.parameters(
-    globals(), checkpoint=str, images=str, device=str, seed=(0, 999_000), steps=(2, 1000), n_images=(1, 6)
-)
+    globals(), checkpoint=str, prompt=str, images=str, device=str, seed=(0, 999_000), steps=(2, 1000),
+    n_images=(1, 6),
+)  # fmt: skip
 inputs.check_networks(p)
 
 # %%
@@ -51,7 +53,7 @@ from lessons_lib.widgets import explore_factors
 # And we encode pictures that the network has never seen: will they come back?
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)
 g = Sampler(model, steps=p.steps, eta=1.0)
 z = g.draw(p.n_images, seed=p.seed)  # random codes
 x = g.decode(z)  # G

@@ -10,6 +10,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 50
@@ -23,7 +24,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), n_images=(1, 64),
-    etas=(0.0, 1.0, None), images=str,
+    prompt=str, etas=(0.0, 1.0, None), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -36,7 +37,7 @@ from lessons_lib.judges import metrics
 from lessons_lib.schedule import factor_in_D, mean_coefficients, sigma
 from lessons_lib.widgets import explore, slider
 
-model = inputs.model_for(p.checkpoint, p.device, p.steps)  # shown after two exact ones
+model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)  # shown after two exact ones
 
 # %% [markdown]
 # ## A model with nothing to learn

@@ -10,6 +10,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 50
@@ -24,7 +25,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), sweep_steps=(4, 1000),
-    eta=(0.001, 1.0), n_images=(1, 6), images=str,
+    prompt=str, eta=(0.001, 1.0), n_images=(1, 6), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -48,7 +49,7 @@ from lessons_lib.widgets import choice, explore, slider
 # **Predict.** How many numbers does z have, for an image of C·H·W pixels and S steps?
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps, p.sweep_steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, p.sweep_steps, prompt=p.prompt)
 g = Sampler(model, steps=p.steps, eta=p.eta)
 z = g.draw(1, seed=p.seed)
 lesson.record("numbers in an image", g.decode(z).numel())
@@ -203,9 +204,9 @@ def error(network, dtype, eta):
     return (back.double() - one).abs().max().item()
 
 
-double = load(p.checkpoint, p.device)
-if hasattr(double, "net"):  # an exact model computes in float64 anyway
-    double.net.double()
+double = inputs.model_for(p.checkpoint, p.device, prompt=p.prompt)
+if hasattr(double, "to"):  # an exact model computes in float64 anyway
+    double.to(torch.float64)
 kinds = {
     "float16": (model, torch.float16), "float32": (model, torch.float32),
     "float64": (model, torch.float64), "float64,\nnetwork too": (double, torch.float64),

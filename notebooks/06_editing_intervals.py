@@ -10,6 +10,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 20
@@ -26,7 +27,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
-    attributes=str, share=(0.1, 1.0), images=str,
+    prompt=str, attributes=str, share=(0.1, 1.0), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -47,7 +48,7 @@ from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)
 critic, clip = load_critic(device=p.device), load_clip()
 g = Sampler(model, p.steps)
 who = subjects(g, p.checkpoint, p.attributes, p.n_images, p.seed, images=p.images)

@@ -11,6 +11,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 20
@@ -28,7 +29,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
-    attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
+    prompt=str, attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
     straight=(0.0, 1.0), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
@@ -51,7 +52,7 @@ from lessons_lib.widgets import choice, explore, slider
 from lessons_lib.worlds import WORLDS
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)
 critic = load_critic(device=p.device)
 whole = Sampler(model, p.steps)
 who = subjects(whole, p.checkpoint, p.attributes, p.n_images, p.seed, images=p.images)

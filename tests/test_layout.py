@@ -11,17 +11,19 @@ PACKAGE = ROOT / "lessons_lib"
 # From the bottom up; of a room each module may import what is below, and its neighbours without a circle.
 FLOORS = [
     {"paths", "checks", "_torchvision", "worlds", "plots", "lesson", "press"},
-    {"widgets", "schedule", "cards", "streams"},
+    {"widgets", "schedule", "cards", "streams", "pictures"},
     {"denoisers"},
     {"code"},
     {"encoder"},
     {"sampler"},
     {"models"},
+    {"weights"},
+    {"hub"},
     {"checkpoints"},
     {"judges"},
     {"methods"},
     {"studies"},
-    {"pages", "bench", "chains", "doctor", "pairing", "scoreboard", "recipes"},
+    {"pages", "bench", "chains", "convert", "direction", "doctor", "edit", "pairing", "scoreboard", "recipes"},
 ]
 BESIDE = {"worlds", "plots", "lesson", "press", "widgets"}  # these import each other at most
 LONGEST = 400  # lines of a library file

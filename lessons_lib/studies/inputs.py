@@ -28,13 +28,19 @@ NAMED = {name: "generator" for name in GENERATORS} | {"clip": "clip", "judge": "
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
 
 
-def model_for(checkpoint: str, device: str, *steps: int) -> Denoiser:
+def model_for(checkpoint: str, device: str, *steps: int, prompt: str | None = None) -> Denoiser:
     """A lesson's model, loaded and asked once, before anything else is computed.
 
+    prompt: what it draws, if it reads texts, as of `load`; None of a lesson that has no such parameter.
     Raises CheckpointError for one that does not load, and ValueError for one that must be told more than a
     lesson tells it (a text, a label), or that has fewer training times than these numbers of steps.
     """
-    model = load(checkpoint, device)
+    model = load(checkpoint, device, prompt or "")
+    if model.prompts is not None and prompt is not None:
+        raise ValueError(
+            f"{checkpoint!r} draws what a text says: give the parameter prompt, such as "
+            "'a portrait of a person'."
+        )
     try:
         check_input(model, torch.zeros(1, *model.shape))
     except ValueError as error:
