@@ -22,6 +22,7 @@ from ..paths import part_of, write_whole
 CELL_LIMIT = 3600  # seconds; a cell that takes longer has hung
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 STATE = "application/vnd.jupyter.widget-state+json"
+DIED = "its kernel died: it was killed, or ran out of memory."
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -141,31 +142,53 @@ def thread_settings(environment: Mapping[str, str], threads: int) -> dict[str, s
     return dict.fromkeys(THREADS, given[0] if given else str(threads))
 
 
-def run(path: Path, out: Path, given: dict, threads: int) -> dict:
-    """Execute one lesson in this (its own) process, and render its page; never raises."""
+def execute(
+    path: Path,
+    running: Path,
+    given: dict,
+    cell_limit: float = CELL_LIMIT,
+    limit: float | None = None,
+) -> tuple[NotebookNode, str]:
+    """Execute a lesson in a kernel of this environment, and keep it in `running` as far as it came.
+
+    cell_limit, limit: seconds, for a cell and for all of it. Whatever it had begun ends with the kernel.
+    Returns the notebook, and what went wrong in it: "" for nothing. Never raises.
+    """
     import papermill
 
-    from .handout import page, title
-    from .kernels import KernelManager
+    from .kernels import Watch
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    os.environ.update(thread_settings(os.environ, threads))  # the kernel inherits them
-    done, failed = out / f"{path.stem}.ipynb", out / f"{path.stem}.failed.ipynb"
-    running, error, start = part_of(done), "", time.perf_counter()
-    for old in (done, failed, out / f"{path.stem}.html"):
-        old.unlink(missing_ok=True)
+    error = ""
     try:
-        papermill.execute_notebook(
-            str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
-            language="python", start_timeout=120, execution_timeout=CELL_LIMIT,
-            extra_arguments=["--log-level=ERROR"], kernel_manager_class=KernelManager,
-        )  # fmt: skip
+        with Watch(limit) as watch:
+            papermill.execute_notebook(
+                str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
+                language="python", start_timeout=120, execution_timeout=cell_limit,
+                extra_arguments=["--log-level=ERROR"], kernel_manager_class=watch.manager,
+            )  # fmt: skip
     except Exception as raised:
-        error = one_line(raised, None)
-    seconds = time.perf_counter() - start
+        in_a_cell = hasattr(raised, "ename") or isinstance(raised, TimeoutError)
+        error = DIED if watch.died() and not in_a_cell else one_line(raised, None)
+    if watch.over:
+        error = f"it took longer than the {limit:g} seconds that a run may take."
     notebook = nbformat.read(running if running.exists() else path, as_version=4)
     if not error and (inside := widget_errors(notebook)):
         error = f"a widget's callback failed: {inside[0]}"
+    return notebook, error
+
+
+def run(path: Path, out: Path, given: dict, threads: int) -> dict:
+    """Execute one lesson in this (its own) process, and render its page; never raises."""
+    from .handout import page, title
+
+    os.environ.update(thread_settings(os.environ, threads))  # the kernel inherits them
+    done, failed = out / f"{path.stem}.ipynb", out / f"{path.stem}.failed.ipynb"
+    running, start = part_of(done), time.perf_counter()
+    for old in (done, failed, out / f"{path.stem}.html"):
+        old.unlink(missing_ok=True)
+    notebook, error = execute(path, running, given)
+    seconds = time.perf_counter() - start
     if running.exists():
         os.replace(running, failed if error else done)
     write_whole(out / f"{path.stem}.html", page(notebook, path.stem))
