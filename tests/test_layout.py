@@ -21,7 +21,8 @@ FLOORS = [
     {"judges"},
     {"methods"},
     {"studies"},
-    {"pages", "bench", "chains", "doctor", "pairing", "scoreboard", "recipes"},
+    {"sweeps"},
+    {"pages", "bench", "chains", "doctor", "pairing", "scoreboard", "sweep", "recipes"},
 ]
 BESIDE = {"worlds", "plots", "lesson", "press", "widgets"}  # these import each other at most
 LONGEST = 400  # lines of a library file

@@ -98,7 +98,7 @@ def span(name: str, text: str) -> list[str]:
 
 
 def from_file(path: Path) -> list[dict[str, list]]:
-    """The grids of a YAML file, each {name: values}. It holds a mapping of names to values, or a list ofthese.
+    """The grids of a YAML file, each {name: values}: it holds a mapping, or a list of them.
 
     Raises ValueError for a file that is missing, is no YAML, or holds something else.
     """
