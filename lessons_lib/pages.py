@@ -16,8 +16,8 @@ from types import SimpleNamespace
 
 import nbformat
 
-from .paths import BUILD, NOTEBOOKS, write_whole
-from .press.runner import assign, cores, defaults_of, run_all
+from .paths import BUILD, write_whole
+from .press.runner import assign, cores, defaults_of, lessons_named, run_all
 
 
 def write_index(out: Path, outcomes: list[dict]) -> None:
@@ -43,25 +43,6 @@ def summary(outcomes: list[dict]) -> str:
         took = f"{o['seconds']:5.1f} s"
         lines.append(f"{o['name']:{width}}  {took:>7}  {memory(o):>9}  {o['error'] or 'ok'}")
     return "\n".join(lines)
-
-
-def lessons_named(names: list[str]) -> list[Path]:
-    """The lessons named, by path or by (the beginning of) their names; all of them for none.
-
-    Raises ValueError for a name of no lesson or of several, and where there are no lessons.
-    """
-    lessons = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    found = []
-    for name in names:
-        matches = [Path(name).resolve()] if Path(name).is_file() else []
-        matches = matches or [p for p in lessons if p.stem.startswith(Path(name).stem)]
-        if len(matches) != 1:
-            there = ", ".join(p.stem for p in lessons)
-            raise ValueError(f"{name!r} names {len(matches)} lessons; there are: {there}.")
-        found += matches
-    if not (found or lessons):
-        raise ValueError(f"There are no lessons in {NOTEBOOKS}.")
-    return list(dict.fromkeys(found)) or lessons
 
 
 def check_named(assigned: Iterable[dict]) -> None:

@@ -23,7 +23,20 @@ FLOORS = [
     {"judges"},
     {"methods"},
     {"studies"},
-    {"pages", "bench", "chains", "convert", "direction", "doctor", "edit", "pairing", "scoreboard", "recipes"},
+    {"sweeps"},
+    {
+        "pages",
+        "bench",
+        "chains",
+        "convert",
+        "direction",
+        "doctor",
+        "edit",
+        "pairing",
+        "scoreboard",
+        "sweep",
+        "recipes",
+    },
 ]
 BESIDE = {"worlds", "plots", "lesson", "press", "widgets"}  # these import each other at most
 LONGEST = 400  # lines of a library file
