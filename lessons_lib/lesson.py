@@ -15,7 +15,7 @@ from torch import Tensor
 from .answers import difference, short
 from .guesses import Guess, compare, predict
 
-__all__ = ["MIME", "Guess", "compare", "exercise", "parameters", "predict", "record"]
+__all__ = ["MIME", "Guess", "compare", "conclude", "exercise", "parameters", "predict", "record"]
 MIME = "application/vnd.lessons-lib.result+json"
 _IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open", "lesson"}
 
