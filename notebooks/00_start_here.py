@@ -259,6 +259,7 @@ for f in painted[:2]:
 moved = (worlds.scenes.mask(painted[0]) != worlds.scenes.mask(painted[1])).double().mean()
 lesson.record("share of the mask that changes", moved);
 
+
 # %% [markdown]
 # One word of the caption changes, and nothing of the mask: the house is painted, not moved. Seed and words
 # go together: with another `seed`, `captions` says the same in another way.
@@ -285,7 +286,11 @@ def library_way_gone(edited, source, truth):
 
 
 blend = torch.lerp(source, smiling, 0.25)
-trio = torch.cat([source, smiling, blend]), source.expand(3, -1, -1, -1), smiling.expand(3, -1, -1, -1)
+trio = (
+    torch.cat([source, smiling, blend]),
+    source.expand(3, -1, -1, -1),
+    smiling.expand(3, -1, -1, -1),
+)
 draw = torch.randn(3, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 hints = [
     "two distances for each picture: edit to truth, and source to truth",
@@ -322,7 +327,9 @@ plots.strips([tried], [""], [f"{k}\n{v:.2f}" for k, v in zip(edits, marks, stric
 
 # %%
 below = [k.replace("\n", " ") for k, v in zip(edits, marks, strict=True) if v < -1e-6]
-lesson.conclude(f"worse than no edit: {', '.join(below) or 'none'}. Most of a smile scores {marks[2]:.2f}.")
+lesson.conclude(
+    f"worse than no edit: {', '.join(below) or 'none'}. Most of a smile scores {marks[2]:.2f}."
+)
 
 # %% [markdown]
 # An edit that changes what nobody asked for is worse than none, however well it smiles. This is what lessons 05

@@ -125,7 +125,9 @@ for count in (20, 200):
     s, middle = Sampler(moons, steps=count).schedule, count // 2
     share = s.sigma(1.0)[middle] ** 2 / (1 - s.a_to[middle])
     shares.append(lesson.record(f"fresh share at mid-way, η = 1, {count} steps", share))
-lesson.conclude(f"with ten times as many steps each replaces {shares[0] / shares[1]:.1f} times less noise.")
+lesson.conclude(
+    f"with ten times as many steps each replaces {shares[0] / shares[1]:.1f} times less noise."
+)
 
 
 # %% [markdown]
@@ -270,7 +272,11 @@ lesson.record("t from which on D_t has less than half of it", max(fades, default
 # **Predict.** With only 10 steps, which η is farthest from the truth?
 
 # %%
-farthest = lesson.predict("Farthest from the truth, 10 steps.", *dict.fromkeys(f"η = {eta:g}" for eta in p.etas), "all alike")
+farthest = lesson.predict(
+    "Farthest from the truth, 10 steps.",
+    *dict.fromkeys(f"η = {eta:g}" for eta in p.etas),
+    "all alike",
+)
 farthest
 
 # %%
@@ -301,7 +307,6 @@ for n in (10, 200):
 lesson.record("largest energy distance of 5 exact sets", floor)
 worst = max(p.etas, key=lambda eta: curves[eta][counts.index(10)])
 lesson.compare(farthest, f"η = {worst:g}");
-
 
 # %% [markdown]
 # All curves fall to about the grey band, so no η is 'the right one'. On the way η = 1 is behind. The more noise
@@ -450,7 +455,9 @@ def arguments(eta, n, steps=20):
     """(a sampler of the library, its code, what `my_sampler` needs of the two)."""
     g = Sampler(moons, steps=steps, eta=eta)
     z, s = g.draw(n, seed=p.seed), g.schedule
-    noise = torch.zeros(steps, *z.x_T.shape) if z.eps is None else z.eps  # η = 0: no noise is needed
+    noise = (
+        torch.zeros(steps, *z.x_T.shape) if z.eps is None else z.eps
+    )  # η = 0: no noise is needed
     return g, z, (moons, z.x_T, noise, s.t, s.a, s.a_to, g.sigma)
 
 
@@ -493,6 +500,7 @@ for ax, eta in zip(axes, (0.0, 0.5, 1.0), strict=True):
     ax.set_title(f"η = {eta:g}, off by {(ends - g.decode(z)).abs().max():.0e}")
 fig
 
+
 # %% [markdown]
 # ### Exercise 5 · spot the error <small>(medium · 5 minutes)</small>
 #
@@ -534,6 +542,7 @@ lesson.exercise(true_eta, by_the_variances, cases, hints);
 for whose, eta in (("ours", 0.5), ("theirs", 0.5**0.5)):
     lesson.record(f"σ from ᾱ = 0.3 to ᾱ' = 0.5 at 'η = 0.5', {whose}", sigma(*step_checked, eta))
 
+
 # %% [markdown]
 # Their 'η = 0.5' is noisier than ours. Ask for the formula before you compare two papers at one η.
 
@@ -543,7 +552,6 @@ for whose, eta in (("ours", 0.5), ("theirs", 0.5**0.5)):
 # Left: eight trajectories. Middle: 500 end points with their energy distance to the truth. Right: the same
 # codes' x_T at η = 0. With few steps the ends are drawn together: x_0's spread is missing. At how many steps
 # does η = 1 catch up?
-
 
 # %%
 def show(eta, steps, seed):

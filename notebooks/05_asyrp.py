@@ -45,7 +45,7 @@ from IPython.display import Markdown
 from numpy import interp
 from torch.utils.flop_counter import FlopCounterMode
 
-from lessons_lib import Sampler, load, plots, worlds
+from lessons_lib import Sampler, plots, worlds
 from lessons_lib.code import Eps, plain, predicted_image
 from lessons_lib.judges import metrics
 from lessons_lib.judges.counterfactual import manifold_distance, readings
