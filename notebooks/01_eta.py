@@ -192,8 +192,8 @@ for eta in p.etas[1:]:
 unrelated = (first - first.roll(1, 0)).norm(dim=1).mean()
 lesson.record("mean distance of unrelated ends, for scale", unrelated)
 lesson.conclude(
-    f"at η = {p.etas[-1]:g} an end is {away:.2f} away from its partner at η = {p.etas[0]:g}. Two unrelated ends "
-    f"are {unrelated:.2f} apart."
+    f"at η = {p.etas[-1]:g} an end is {away:.2f} away from its partner at η = {p.etas[0]:g}. Two "
+    f"unrelated ends are {unrelated:.2f} apart."
 )
 
 # %% [markdown]

@@ -587,8 +587,8 @@ fig
 
 # %%
 lesson.conclude(
-    f"ε replayed, one Δε in both terms moves the image by {s_T:.0f} Δε at η = 0, however many the steps, and by "
-    f"{total[-1]:.0f} Δε in 1,000 steps of η = 1."
+    f"ε replayed, one Δε in both terms moves the image by {s_T:.0f} Δε at η = 0, however many the steps, "
+    f"and by {total[-1]:.0f} Δε in 1,000 steps of η = 1."
 )
 
 # %% [markdown]
@@ -633,8 +633,8 @@ lesson.record("largest relative error of the closed form, 1000 steps", worst)
 lesson.record("move per unit of Δε where s = 0.03", answers[1000][0])
 lesson.record("move per unit of Δε where s = 10", answers[1000][-1])
 lesson.conclude(
-    f"of one Δε, {answers[1000][0]:.2f} is left where the data hardly vary, and where they vary most it has become "
-    f"{answers[1000][-1]:.0f}."
+    f"of one Δε, {answers[1000][0]:.2f} is left where the data hardly vary, and where they vary most it "
+    f"has become {answers[1000][-1]:.0f}."
 )
 
 
