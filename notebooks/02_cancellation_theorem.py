@@ -247,9 +247,7 @@ for n in (40, 50, 1000):
 share = (surviving(linear(1000), 0.0) > 0.05).double().mean()
 lesson.record("share of 1000 steps with more than 5 % surviving, η = 0", share)
 few, many = (surviving(linear(n), 0.0).median() for n in (40, 1000))
-lesson.conclude(
-    f"{many:.1%} of a shift survives a step of 1,000, and {few:.0%} a step of 40, {few / many:.0f} times more."
-)
+lesson.conclude(f"{many:.1%} of a shift survives a step of 1,000, and {few:.0%} a step of 40.")
 
 
 # %% [markdown]
