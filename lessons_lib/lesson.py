@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import math
 import traceback
 from collections import Counter
@@ -11,9 +10,12 @@ from collections.abc import Callable, Mapping
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from .answers import difference, short
+from .guesses import Guess, compare, predict
+
+__all__ = ["MIME", "Guess", "compare", "conclude", "exercise", "parameters", "predict", "record"]
 MIME = "application/vnd.lessons-lib.result+json"
 MAY_BE_EMPTY = {"images", "prompt"}  # of texts: '' is none
 _IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open", "lesson"}
@@ -50,7 +52,17 @@ def record(name: str, value: float | Tensor, note: str = "") -> float:
     if not math.isfinite(value):
         raise ValueError(f"The result {name!r} is {value}: it must be finite.")
     text = f"{name}: {value:.4g}{' ' + note if note else ''}"
-    data = {"name": name, "value": value, "note": note}
+    _show(text, {MIME: {"name": name, "value": value, "note": note}})
+    return value
+
+
+def conclude(text: str) -> None:
+    """Show what a section has found: a sentence, with this run's numbers."""
+    _show(f"In this run: {text}", {"text/markdown": f"**In this run:** {text}"})
+
+
+def _show(text: str, other: dict) -> None:
+    """Text, and in a notebook the same in other formats too."""
     try:
         from IPython import get_ipython
         from IPython.display import display
@@ -59,8 +71,7 @@ def record(name: str, value: float | Tensor, note: str = "") -> float:
     if get_ipython() is None:
         print(text)
     else:
-        display({"text/plain": text, MIME: data}, raw=True)
-    return value
+        display({"text/plain": text} | other, raw=True)
 
 
 def exercise(answer: Callable, oracle: Callable, cases: list[tuple], hints: list[str]) -> bool:
@@ -86,11 +97,11 @@ def exercise(answer: Callable, oracle: Callable, cases: list[tuple], hints: list
             if number == 0 and (got is None or got is ...):
                 print(f"○ {name} returns nothing yet. Write it, then run its cell and this one.")
                 return False
-            fault = _difference(got, oracle(*case))
+            fault = difference(got, oracle(*case))
         if fault:
             hint = hints[min(_failures[name], len(hints) - 1)]
             _failures[name] += 1
-            given = ", ".join(_short(argument, 3) for argument in case)
+            given = ", ".join(short(argument, 3) for argument in case)
             print(f"✗ {name}({given}) {fault}. Hint: {hint}")
             return False
     del _failures[name]
@@ -99,57 +110,6 @@ def exercise(answer: Callable, oracle: Callable, cases: list[tuple], hints: list
 
 
 _failures: Counter[str] = Counter()  # of each exercise since it was last right
-
-
-def _difference(got: object, want: object) -> str:
-    """What is wrong with an answer, as the end of a sentence; empty if it is right."""
-    want = _numbers(want)
-    if got is None or got is ...:
-        return "returns nothing: each way through it has to end in `return`"
-    try:
-        numbers = _numbers(got)
-    except (TypeError, ValueError, RuntimeError):
-        return f"gives {_short(got)}, which is not {_kind(want)}"
-    if _without_leading_ones(numbers.shape) != _without_leading_ones(want.shape):
-        return f"gives {_kind(numbers)}, not {_kind(want)}: look at the shape"
-    numbers = numbers.reshape(want.shape)
-    finite = want[want.isfinite()].abs()
-    scale = finite.max().item() if finite.numel() else 0.0
-    wrong = ~torch.isclose(numbers, want, rtol=1e-4, atol=1e-9 + 1e-6 * scale)
-    if not wrong.any():
-        return ""
-    return _values(numbers, want, wrong) + _rounding(got, numbers, want)
-
-
-def _values(numbers: Tensor, want: Tensor, wrong: Tensor) -> str:
-    """The two tensors themselves if they are short, or where they differ most."""
-    if want.numel() <= 6:
-        return f"gives {_short(numbers)}, not {_short(want)}"
-    apart = torch.where(wrong, (numbers - want).abs(), -1.0).nan_to_num(nan=math.inf)
-    place = tuple(i.item() for i in torch.unravel_index(apart.argmax(), want.shape))
-    return (
-        f"differs in {wrong.sum().item()} of {want.numel()} numbers, most at {list(place)}: "
-        f"it gives {_short(numbers[place])}, not {_short(want[place])}"
-    )
-
-
-def _rounding(got: object, numbers: Tensor, want: Tensor) -> str:
-    """What to say of the dtype, where it is the matter."""
-    dtype = torch.as_tensor(got).dtype if isinstance(got, (Tensor, np.ndarray)) else torch.float64
-    within = 1e-2 * want.abs() if dtype.is_floating_point else torch.ones_like(want)
-    if dtype in (torch.float64, torch.bool) or ((numbers - want).abs() >= within).any():
-        return ""
-    return f": the dtype {str(dtype).removeprefix('torch.')} rounds it, compute in float64"
-
-
-def _numbers(value: object) -> Tensor:
-    """In float64, on the CPU. Raises TypeError, ValueError or RuntimeError for what is no number."""
-    if isinstance(value, (list, tuple)):
-        return torch.stack([_numbers(item) for item in value])
-    tensor = torch.as_tensor(value).detach().cpu()
-    if tensor.is_complex():
-        raise TypeError("complex numbers")
-    return tensor.to(torch.float64)
 
 
 def _copy(value: object) -> object:
@@ -161,10 +121,6 @@ def _copy(value: object) -> object:
     if isinstance(value, Tensor):
         return value.clone()
     return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(itertools.dropwhile(lambda n: n == 1, shape))
 
 
 def _place(error: Exception, answer: Callable) -> str:
@@ -210,20 +166,3 @@ def _check(name: str, value: object, allowed: object) -> None:
         if not number or not low <= value <= high:
             kind = "a whole number" if whole else "a number"
             raise ValueError(f"{name} is {value!r}: give {kind} from {low} to {high}.")
-
-
-def _kind(numbers: Tensor) -> str:
-    return "a single number" if numbers.ndim == 0 else f"a tensor of shape {tuple(numbers.shape)}"
-
-
-def _short(value: object, most: int = 6) -> str:
-    """A few characters for any argument or answer; of a tensor at most so many numbers."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Tensor):
-        if value.numel() > most:
-            return f"a tensor {tuple(value.shape)}"
-        shown = [f"{v + 0:.6g}" for v in value.detach().flatten().tolist()]  # + 0: no minus zero
-        return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
-    text = getattr(value, "__name__", None) or repr(value)
-    return text if len(text) <= 40 else f"a {type(value).__name__}"

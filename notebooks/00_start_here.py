@@ -49,8 +49,14 @@ from lessons_lib.widgets import explore_factors
 # - translation is G⁻¹ by one model, and G by another,
 # - editing changes something on the way from z to x.
 #
-# **Predict.** We decode the same codes twice, with a *stochastic* sampler (η = 1). Same images, or new ones?
-# And we encode pictures that the network has never seen: will they come back?
+# **Predict.** We decode the same codes twice, with a *stochastic* sampler (η = 1). And we encode pictures that
+# the network has never seen: will they come back?
+
+# %%
+same_twice = lesson.predict(
+    "The same codes, decoded twice.", "the same images", "similar images", "new images"
+)
+same_twice
 
 # %%
 model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)
@@ -66,12 +72,13 @@ names = ["x_T, of z", "x = G(z)", "G(z) again", kind, "G(G⁻¹(x))"]
 plots.strips([model.pictures(row) for row in rows], names, [f"{i}" for i in range(p.n_images)])
 
 # %%
-lesson.record("two decodings of one code differ by", (x - rows[2]).abs().max())
-lesson.record("a picture and G(G⁻¹(picture)) differ by", (back - real.to(back)).abs().max());
+twice = lesson.record("two decodings of one code differ by", (x - rows[2]).abs().max())
+lesson.record("a picture and G(G⁻¹(picture)) differ by", (back - real.to(back)).abs().max())
+lesson.compare(same_twice, "the same images" if twice < 1e-3 else "similar images");
 
 # %% [markdown]
-# The same images, exactly, and any picture comes back but for rounding: the fresh noise of a stochastic
-# sampler is part of its code. (Images are from -1 to 1, so differences can be up to 2.)
+# The images are the same, exactly. Every picture comes back, except for rounding. The reason: the fresh noise
+# of a stochastic sampler is part of its code. (Images are from -1 to 1, so a difference can be up to 2.)
 #
 # ## The lessons
 
@@ -79,8 +86,11 @@ lesson.record("a picture and G(G⁻¹(picture)) differ by", (back - real.to(back
 Markdown(zoo.lessons())
 
 # %% [markdown]
-# Each asks you to **predict** before each figure. Do: say it aloud, or write it down. The figure is worth
-# more if it can prove you wrong.
+# Each lesson asks you to **predict** before each figure. Please do. Press a button where there are some, and say
+# it aloud or write it down where there are none. A figure teaches more if it can prove you wrong.
+#
+# Each lesson has exercises that check themselves. One of them is a **capstone**: the figure after it is drawn by
+# the function that you have written (by the library's, until yours is right).
 
 # %% [markdown]
 # ## The worlds
@@ -116,7 +126,13 @@ explore_factors(["faces", "animals", "scenes", "looks"], seed=p.seed, vary="smil
 # You edit a face: 'make her smile'. Was the edit right? With photographs the best you can have is *another*
 # picture of a smiling person. A world draws the **true counterfactual**: the same face, smiling.
 #
-# **Predict.** Of 400 other faces that smile, how near does the nearest come to our smiling face?
+# **Predict.** We search 400 other faces that smile for the one nearest to our smiling face.
+
+# %%
+nearer = lesson.predict(
+    "Which is nearer to the smiling face?", "the nearest of 400 others", "the same face, unedited"
+)
+nearer
 
 # %%
 face = worlds.faces.sample_factors(1, seed=p.seed)
@@ -133,12 +149,13 @@ plots.strips([row], [""], labels)
 changed = ((smiling - source).abs().amax(1) > 1 / 255).double().mean()
 lesson.record("share of the pixels that a smile changes", changed)
 lesson.record("rms distance of the nearest of 400 smiling faces", away.min())
-lesson.record("rms distance of the source itself", metrics.rms(source, smiling));
+lesson.record("rms distance of the source itself", metrics.rms(source, smiling))
+lesson.compare(nearer, nearer.choices[int(away.min() > metrics.rms(source, smiling))]);
 
 # %% [markdown]
-# The difference (grey is none) is a mouth. The nearest other face is farther from the goal than the
-# *unedited* source: held against it, doing nothing would count as the better edit. So lessons on editing
-# hold every edit against the true counterfactual.
+# The difference (grey is none) is a mouth. With photographs the goal would be the nearest other face, and then
+# doing nothing would look better than a perfect smile. So lessons on editing compare every edit with the true
+# counterfactual.
 #
 # It works across kinds, too. One seed is a cat, a dog and a fox in the same pose, fur and light, and one
 # face is also a robot, a zombie, a painting and a clown. Those four are *looks*: the captions know them, but
@@ -245,11 +262,89 @@ for f in painted[:2]:
 moved = (worlds.scenes.mask(painted[0]) != worlds.scenes.mask(painted[1])).double().mean()
 lesson.record("share of the mask that changes", moved);
 
+
 # %% [markdown]
 # One word of the caption changes, and nothing of the mask: the house is painted, not moved. Seed and words
 # go together: with another `seed`, `captions` says the same in another way.
+
+# %% [markdown]
+# ### Exercise 3 · capstone: a judge of edits <small>(medium · 10 minutes)</small>
 #
-# ## The zoo
+# Write the simplest fair judge. It says how much of the way from the source to the true counterfactual an edit
+# has gone: 0 where it is as far from the truth as the source, 1 where it is the truth, below 0 where it is
+# farther away than doing nothing. Distance is the root mean square over all pixels of a picture. Each picture of
+# the batch gets its own number.
+#
+# The figure after it is scored by your function.
+
+# %% tags=["exercise"]
+def way_gone(edited, source, truth):
+    """Share of the way from source to truth, (B,), of edited pictures; all are (B, C, H, W)."""
+    return None
+
+
+# %%
+def library_way_gone(edited, source, truth):
+    return 1 - metrics.rms(edited, truth) / metrics.rms(source, truth)
+
+
+blend = torch.lerp(source, smiling, 0.25)
+trio = (
+    torch.cat([source, smiling, blend]),
+    source.expand(3, -1, -1, -1),
+    smiling.expand(3, -1, -1, -1),
+)
+draw = torch.randn(3, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+hints = [
+    "two distances for each picture: edit to truth, and source to truth",
+    "(edited - truth).square().mean((1, 2, 3)).sqrt() is one of them; take 1 minus their ratio",
+]
+right = lesson.exercise(way_gone, library_way_gone, [tuple(draw), trio], hints)
+judge = way_gone if right else library_way_gone
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>The mean over axes 1, 2 and 3 leaves one number for each picture.</details>
+# <details><summary>Hint 2</summary>1 minus (edit to truth) / (source to truth).</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def way_gone(edited, source, truth):
+#     """Share of the way from source to truth, (B,), of edited pictures; all are (B, C, H, W)."""
+#     left = (edited - truth).square().mean((1, 2, 3)).sqrt()
+#     return 1 - left / (source - truth).square().mean((1, 2, 3)).sqrt()
+# ```
+# </details>
+#
+# **Predict.** Six edits of one face. Which of them will score below 0?
+
+# %%
+changes = ({"smile": 0.15}, {"smile": 0.8}, {"smile": 0.9, "skin": 0.0})
+half, most, pale = (worlds.faces.render(face | v) for v in changes)
+edits = {
+    "no edit": source, "half a smile": half, "most of it": most, "smiling": smiling,
+    "smiling,\nother skin": pale, "nearest\nof 400": worlds.faces.render(nearest),
+}  # fmt: skip
+tried = torch.cat(list(edits.values()))
+marks = judge(tried, source.expand_as(tried), smiling.expand_as(tried)).tolist()
+plots.strips([tried], [""], [f"{k}\n{v:.2f}" for k, v in zip(edits, marks, strict=True)])
+
+# %%
+below = [k.replace("\n", " ") for k, v in zip(edits, marks, strict=True) if v < -1e-6]
+lesson.conclude(
+    f"worse than no edit: {', '.join(below) or 'none'}. Most of a smile scores {marks[2]:.2f}."
+)
+
+# %% [markdown]
+# An edit that changes what nobody asked for is worse than none, however well it smiles. This is what lessons 05
+# to 12 ask of every method. But pixels are a harsh judge of thin shapes. Half a smile is a mouth at a third
+# place: it overlaps with neither end, and so scores near 0. The other lessons therefore also *read* the smile, by
+# the network that the appendix shows.
+#
+# ---
+#
+# The story ends here. What follows is an appendix: the networks, their judges, and your own checkpoint.
+#
+# ## Appendix 1 · the zoo
 #
 # These models come along, each trained by this project on a world; `digits` is exact, a Gaussian on each of
 # 1,797 handwritten digits. On the left are samples as they come, picked by nobody (with this lesson's `steps`,
@@ -281,10 +376,10 @@ Markdown(zoo.figures(generators))
 # is explained next.
 
 # %% [markdown]
-# ## Who judges?
+# ## Appendix 2 · who judges?
 #
 # Nobody can look at a thousand edits. The **critic** is a small network that reads a picture's factors, mask,
-# kind and person. It can be held against the truth, which the world knows.
+# kind and person. We can compare its readings with the truth, which the world knows.
 #
 # **Predict.** Which will it read worst: smile, age, the size of the nose, or the colour of the background?
 
@@ -314,7 +409,7 @@ for name in (ranked[0], ranked[len(ranked) // 2], ranked[-1]):
 # trust it there: an evaluator that reads something badly cannot see an edit spoil it either.
 
 # %% [markdown]
-# ### Exercise 3 · is she wearing glasses? <small>(easy · 4 minutes)</small>
+# ### Exercise 4 · is she wearing glasses? <small>(easy · 4 minutes)</small>
 #
 # Glasses are a yes or no, and the critic's reading is a probability. Turn readings into an accuracy: the
 # share of pictures in which reading and truth are on the same side of one half.
@@ -426,7 +521,7 @@ for label, v in zip(("as read", "nearest"), drawn, strict=True):
 # species or the pattern, which the descent leaves as it is. `recipes.figures` measures both distances; where
 # lessons print manifold distance, it is the critic's, which takes milliseconds.
 #
-# ## Your own checkpoint
+# ## Appendix 3 · your own checkpoint
 #
 # Every lesson takes another model by name, as the parameter `checkpoint`: an embedded one, a folder that
 # diffusers saved, or an id of the Hugging Face hub.

@@ -65,7 +65,13 @@ lesson.record("ᾱ_t, the signal's share", g.schedule.a[step.i]);
 # \;+\;\underbrace{\sigma_t\,\varepsilon_t}_{\text{noise}}$$
 #
 # ε is what the model says, ε_t is drawn. **Predict.** With the ᾱ_t printed above, x_t is still mostly
-# noise. Where will P_t be: in one of the grey clusters, between them, or at x_t itself?
+# noise. Where will P_t be?
+
+# %%
+where_is_P = lesson.predict(
+    "Where is P_t?", "in one of the grey clusters", "between the clusters", "at x_t itself"
+)
+where_is_P
 
 # %%
 P, D, noise = arrows[:, k]
@@ -89,7 +95,8 @@ fig
 away = torch.cdist(step.P[k : k + 1], moons.means).min() / moons.spread[0].sqrt()
 lesson.record("P_t to the nearest cluster's centre, in the cluster's standard deviations", away)
 error = (arrows.sum(0) - step.x_to).abs().max()
-lesson.record("P, D and noise recombine to x_t', error", error);
+lesson.record("P, D and noise recombine to x_t', error", error)
+lesson.compare(where_is_P, where_is_P.choices[int(away > 2)]);
 
 # %% [markdown]
 # ## σ_t(η): how much of the noise is fresh
@@ -115,17 +122,22 @@ axes[1].legend()
 fig
 
 # %%
+shares = []
 for count in (20, 200):
     s, middle = Sampler(moons, steps=count).schedule, count // 2
     share = s.sigma(1.0)[middle] ** 2 / (1 - s.a_to[middle])
-    lesson.record(f"fresh share at mid-way, η = 1, {count} steps", share)
+    shares.append(lesson.record(f"fresh share at mid-way, η = 1, {count} steps", share))
+lesson.conclude(
+    f"with ten times as many steps each replaces {shares[0] / shares[1]:.1f} times less noise."
+)
 
 
 # %% [markdown]
-# Smaller: ten times as many steps, and each replaces nearly ten times less. What stays constant is the
-# *rate* at which noise is replaced, so that η means the same at any number of steps. Next to the image
-# (left ends) this fails: there a single step still replaces most of the noise.
-# (The small spikes are steps of 6 training times among steps of 5.)
+# More steps, and each replaces less. The *rate* at which noise is replaced stays nearly constant, so that η means
+# nearly the same at any number of steps. (Ten times as many steps would replace exactly ten times less each only
+# in the limit: a long step cannot replace more than all of it.) Next to the image, at the left ends, this fails:
+# there a single step still replaces most of the noise. (The small spikes are steps of 6 training times among
+# steps of 5.)
 
 # %% [markdown]
 # ### Exercise 1 · write σ_t(η) <small>(easy · 3 minutes)</small>
@@ -166,7 +178,7 @@ lesson.exercise(my_sigma, sigma, cases, hints);
 # %%
 samplers = {eta: Sampler(moons, steps=p.steps, eta=eta) for eta in p.etas}
 walks = {eta: g.path(g.draw(400, seed=p.seed)) for eta, g in samplers.items()}
-fig, axes = plots.figure(1, len(walks), width=15, height=3.6, squeeze=False)
+fig, axes = plots.figure(1, len(walks), width=12, height=2.9, squeeze=False)
 for ax, (eta, walk) in zip(axes.flat, walks.items(), strict=True):
     plots.density(ax, lambda x: moons.log_density(x, -1))
     ax.scatter(*walk[-1].T, s=2, color=plots.ETAS(eta))
@@ -175,12 +187,16 @@ for ax, (eta, walk) in zip(axes.flat, walks.items(), strict=True):
 fig
 
 # %%
-first = walks[p.etas[0]][-1]
+first, away = walks[p.etas[0]][-1], torch.zeros(())
 for eta in p.etas[1:]:
     away = (walks[eta][-1] - first).norm(dim=1).mean()
     lesson.record(f"mean distance of the ends, η = {eta:g} from η = {p.etas[0]:g}", away)
 unrelated = (first - first.roll(1, 0)).norm(dim=1).mean()
-lesson.record("mean distance of unrelated ends, for scale", unrelated);
+lesson.record("mean distance of unrelated ends, for scale", unrelated)
+lesson.conclude(
+    f"at η = {p.etas[-1]:g} an end is {away:.2f} away from its partner at η = {p.etas[0]:g}. Two "
+    f"unrelated ends are {unrelated:.2f} apart."
+)
 
 # %% [markdown]
 # Not near: at η = 1 an end is about as far from its partner at η = 0 as from anyone else's. x_T alone no
@@ -215,8 +231,8 @@ if p.n_images > 1:
     lesson.record("rms difference of unrelated samples, for scale", apart)
 
 # %% [markdown]
-# A column shares its x_T. Read the numbers against the last one: a small η keeps much of what x_T
-# decided; at η = 1 the change is about as large as the difference of unrelated samples.
+# A column shares its x_T. Compare the numbers with the last one: a small η keeps much of what x_T decided. At
+# η = 1 the change is about as large as the difference of unrelated samples.
 
 # %% [markdown]
 # ### The same step, as images
@@ -233,22 +249,38 @@ parts = ("x", "P", "D", "noise")
 rows = [model.pictures(torch.cat([getattr(s, name) for s in shown])) for name in parts]
 plots.strips(rows, ["x_t", "P_t", "D_t", "σ·noise"], [f"t = {s.t}" for s in shown])
 
+# %%
+strength = torch.stack([s.D.square().mean().sqrt() for s in walk])
+fades = [s.t for s, v in zip(walk, strength, strict=True) if v < strength.max() / 2]
+lesson.record("largest rms of D_t", strength.max())
+lesson.record("t from which on D_t has less than half of it", max(fades, default=0));
+
 # %% [markdown]
-# P_t starts as nearly the average image, the best guess from noise, and gains detail as t falls: layout
-# and colours are there first, fine detail comes last. D_t and the noise fade with the noise level.
+# P_t starts as nearly the average image, the best guess from noise, and gains detail as t falls: layout and
+# colours are there first, fine detail comes last. D_t keeps most of its strength for more than half of the way.
+# Only below the last number's t does it fade.
 
 # %% [markdown]
 # ## Every η has the same marginals – in the limit
 #
 # Given x_0, a step of DDIM leads from the right distribution of x_t to that of x_t' at *every* η (Lemma 1
-# in DDIM's Appendix B). But a sampler does not know x_0 and puts its mean P_t there. What that leaves out,
-# the spread of x_0 around P_t, vanishes only as steps become small.
+# in DDIM's Appendix B). But a sampler does not know x_0 and puts its mean P_t there. It leaves out the spread of
+# x_0 around P_t. That spread is there at any number of steps. The *error* that it causes in a step is what
+# vanishes as steps become small.
 #
 # We can measure it: the **energy distance** of 2,000 samples to 2,000 exact draws is 0 for equal
 # distributions. It is an unbiased estimate, so it scatters around 0 (below it, too); how far it does
 # between exact sets is the grey band. What is below the plot is drawn on its lower edge.
 #
 # **Predict.** With only 10 steps, which η is farthest from the truth?
+
+# %%
+farthest = lesson.predict(
+    "Farthest from the truth, 10 steps.",
+    *dict.fromkeys(f"η = {eta:g}" for eta in p.etas),
+    "all alike",
+)
+farthest
 
 # %%
 exact = moons.sample(2000, seed=p.seed + 1)
@@ -275,13 +307,14 @@ fig
 for n in (10, 200):
     for eta, curve in curves.items():
         lesson.record(f"energy distance, {n} steps, η = {eta:g}", curve[counts.index(n)])
-lesson.record("largest energy distance of 5 exact sets", floor);
-
+lesson.record("largest energy distance of 5 exact sets", floor)
+worst = max(p.etas, key=lambda eta: curves[eta][counts.index(10)])
+lesson.compare(farthest, f"η = {worst:g}");
 
 # %% [markdown]
-# All curves fall to about the grey band, so no η is 'the right one'. On the way η = 1 is behind: the more
-# noise is replaced, the more of x_t' is rebuilt from P_t, and the more of x_0's spread is missing. Small η
-# differ little here. With very few steps all are bad.
+# All curves fall to about the grey band, so no η is 'the right one'. On the way η = 1 is behind. The more noise
+# is replaced, the more of x_t' is rebuilt from P_t, and the more of x_0's spread is missing. Small η differ
+# little here. With very few steps all are bad.
 
 # %% [markdown]
 # ## What the noise corrects
@@ -290,6 +323,11 @@ lesson.record("largest energy distance of 5 exact sets", floor);
 # are plenty (200). Above each panel is its energy distance.
 #
 # **Predict.** Which η forgets the mistake?
+
+# %%
+forgets = lesson.predict("Which sampler forgets the mistake?", "small η", "large η", "none")
+forgets
+
 
 # %%
 def spoiled(eta, offset=1.5, steps=200):
@@ -301,7 +339,7 @@ def spoiled(eta, offset=1.5, steps=200):
 
 # %%
 results = {eta: spoiled(eta) for eta in p.etas}
-fig, axes = plots.figure(1, len(results), width=15, height=3.6, squeeze=False)
+fig, axes = plots.figure(1, len(results), width=12, height=2.9, squeeze=False)
 for ax, (eta, x) in zip(axes.flat, results.items(), strict=True):
     plots.density(ax, lambda x: moons.log_density(x, -1))
     ax.scatter(*x[:400].T, s=5, color=plots.ETAS(eta))
@@ -309,9 +347,13 @@ for ax, (eta, x) in zip(axes.flat, results.items(), strict=True):
 fig
 
 # %%
+distances = []
 for eta in (p.etas[0], p.etas[-1]):
     distance = metrics.energy_distance(results[eta], exact)
-    lesson.record(f"energy distance after a shifted start, η = {eta:g}", distance)
+    distances.append(lesson.record(f"energy distance after a shifted start, η = {eta:g}", distance))
+small, large = distances
+lesson.compare(forgets, "none" if max(small, large) < 2 * min(small, large) else
+               "large η" if large < small else "small η");  # fmt: skip
 
 
 # %% [markdown]
@@ -390,6 +432,122 @@ lesson.exercise(my_step, library_step, cases, hints);
 #     return a_to**0.5 * P + D + sigma * noise
 # ```
 # </details>
+
+# %% [markdown]
+# ### Exercise 4 · capstone: a sampler of your own <small>(hard · 12 minutes)</small>
+#
+# Now all of them: start at x_T, and take the steps one after the other. `eps_of(x, t)` is the model. Everything
+# else has one entry for each step: `noise` (S, B, 2), and t, ᾱ_t, ᾱ_t' and σ_t, (S,). If your `my_step` is right,
+# four lines will do.
+
+# %% tags=["exercise"]
+def my_sampler(eps_of, x_T, noise, t, a, a_to, sigma):
+    """x_0 (B, 2) from x_T (B, 2), by one step for each of t (S,); t.tolist() are whole numbers."""
+    return None
+
+
+# %%
+def library_sampler(eps_of, x_T, noise, t, a, a_to, sigma):
+    x = x_T
+    for i, time in enumerate(t.tolist()):
+        x = library_step(x, eps_of(x, time), noise[i], a[i], a_to[i], sigma[i])
+    return x
+
+
+def arguments(eta, n, steps=20):
+    """(a sampler of the library, its code, what `my_sampler` needs of the two)."""
+    g = Sampler(moons, steps=steps, eta=eta)
+    z, s = g.draw(n, seed=p.seed), g.schedule
+    noise = (
+        torch.zeros(steps, *z.x_T.shape) if z.eps is None else z.eps
+    )  # η = 0: no noise is needed
+    return g, z, (moons, z.x_T, noise, s.t, s.a, s.a_to, g.sigma)
+
+
+# %%
+cases = [arguments(eta, 3, 6)[2] for eta in (0.0, 0.7)]
+hints = [
+    "x = x_T, then a loop over the steps; each makes a new x of the old one",
+    "x = my_step(x, eps_of(x, t[i].item()), noise[i], a[i], a_to[i], sigma[i]) for each i; return x",
+]
+right = lesson.exercise(my_sampler, library_sampler, cases, hints)
+sampler = my_sampler if right else library_sampler
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>`for i in range(len(t)):`, and x is overwritten in each round.</details>
+# <details><summary>Hint 2</summary>The model is asked at the *current* x: `eps_of(x, t[i].item())`.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_sampler(eps_of, x_T, noise, t, a, a_to, sigma):
+#     """x_0 (B, 2) from x_T (B, 2), by one step for each of t (S,); t.tolist() are whole numbers."""
+#     x = x_T
+#     for i, time in enumerate(t.tolist()):
+#         eps = eps_of(x, time)
+#         P = (x - (1 - a[i]) ** 0.5 * eps) / a[i] ** 0.5
+#         D = (1 - a_to[i] - sigma[i] ** 2) ** 0.5 * eps
+#         x = a_to[i] ** 0.5 * P + D + sigma[i] * noise[i]
+#     return x
+# ```
+# </details>
+#
+# 400 codes by this sampler (yours, once it is right), and how far its ends are from the library's:
+
+# %%
+fig, axes = plots.figure(1, 3, width=11, height=3.9)
+for ax, eta in zip(axes, (0.0, 0.5, 1.0), strict=True):
+    g, z, needed = arguments(eta, 400)
+    ends = sampler(*needed)
+    plots.density(ax, lambda x: moons.log_density(x, -1))
+    ax.scatter(*ends.T, s=4, color=plots.ETAS(eta))
+    ax.set_title(f"η = {eta:g}, off by {(ends - g.decode(z)).abs().max():.0e}")
+fig
+
+
+# %% [markdown]
+# ### Exercise 5 · spot the error <small>(medium · 5 minutes)</small>
+#
+# A published sampler takes σ_t² = η · (1-ᾱ')/(1-ᾱ) · (1-ᾱ/ᾱ'): η stands before the *variance*. At η = 0 and at
+# η = 1 it agrees with eq. 16, and between the two it does not. Its authors write 'η = 0.5'. Which η of ours is
+# that in truth?
+
+# %% tags=["exercise"]
+def true_eta(eta):
+    """The η of eq. 16 at which a step has the σ that the published sampler has at `eta`."""
+    return None
+
+
+# %%
+step_checked = torch.tensor([0.3, 0.5], dtype=torch.float64)  # ᾱ and ᾱ'
+
+
+def by_the_variances(eta):
+    variance = eta * sigma(*step_checked, 1.0) ** 2
+    return variance**0.5 / sigma(*step_checked, 1.0)
+
+
+cases = [(torch.tensor(v, dtype=torch.float64),) for v in (0.5, 0.25, 1.0)]
+hints = ["ours has η² before the variance", "η_ours² = η_theirs, so take a root"]
+lesson.exercise(true_eta, by_the_variances, cases, hints);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>Square eq. 16: which power of η stands before the variance?</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def true_eta(eta):
+#     """The η of eq. 16 at which a step has the σ that the published sampler has at `eta`."""
+#     return eta**0.5
+# ```
+# </details>
+
+# %%
+for whose, eta in (("ours", 0.5), ("theirs", 0.5**0.5)):
+    lesson.record(f"σ from ᾱ = 0.3 to ᾱ' = 0.5 at 'η = 0.5', {whose}", sigma(*step_checked, eta))
+
+
+# %% [markdown]
+# Their 'η = 0.5' is noisier than ours. Ask for the formula before you compare two papers at one η.
 
 # %% [markdown]
 # ## Turn the knob

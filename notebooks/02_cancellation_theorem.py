@@ -31,6 +31,8 @@ p = lesson.parameters(
 inputs.check_networks(p)
 
 # %%
+import math
+
 import torch
 
 from lessons_lib import Sampler, load, plots
@@ -83,16 +85,11 @@ def moved(g, step, **where):
 # %%
 g = Sampler(model, steps=10, eta=0.5)
 walk, ten = list(g.trajectory(g.draw(1, seed=p.seed))), g.schedule
-both, in_P = torch.tensor(
-    [[moved(g, q), moved(g, q, in_D=False)] for q in walk], dtype=torch.float64
-).T
-lesson.record(
-    "both: largest |measured move / Δε - κ|", (both - kappa(ten.a, ten.a_to, g.eta)).abs().max()
-)
-lesson.record(
-    "P only: largest |measured move / Δε - coefficient|",
-    (in_P - p_only(ten.a, ten.a_to)).abs().max(),
-);
+moves = [[moved(g, q), moved(g, q, in_D=False)] for q in walk]
+both, in_P = torch.tensor(moves, dtype=torch.float64).T
+off_both, off_P = both - kappa(ten.a, ten.a_to, g.eta), in_P - p_only(ten.a, ten.a_to)
+lesson.record("both: largest |measured move / Δε - κ|", off_both.abs().max())
+lesson.record("P only: largest |measured move / Δε - coefficient|", off_P.abs().max());
 
 
 # %% [markdown]
@@ -117,7 +114,6 @@ hints = [
 ]
 lesson.exercise(my_kappa, kappa, cases, hints);
 
-
 # %% [markdown]
 # <details><summary>Hint 1</summary>What is the factor of ε in D_t, and what in √ᾱ' P_t? Add them, with their signs.</details>
 # <details><summary>Hint 2</summary>The second is -√ᾱ' √(1-ᾱ) / √ᾱ.</details>
@@ -139,6 +135,11 @@ lesson.exercise(my_kappa, kappa, cases, hints);
 # (t = 999) or in the middle?
 
 # %%
+larger = lesson.predict("Where is |κ| larger, at t = 100?", "at η = 0", "at η = 1", "equal at both")
+larger
+
+
+# %%
 def linear(steps, beta_start=1e-4, beta_end=0.02):
     """The schedule of `steps` steps through 1,000 training times with linear β."""
     return Schedule.of(linear_alpha_bar(1000, beta_start, beta_end), even(1000, steps))
@@ -148,16 +149,9 @@ def linear(steps, beta_start=1e-4, beta_end=0.02):
 s = linear(1000)
 fig, (left, right) = plots.figure(1, 2)
 for eta, style in ((0.0, "-"), (1.0, "--")):
-    left.plot(
-        s.t, kappa(s.a, s.a_to, eta), style, color=plots.EDITED, label=f"both: κ, η = {eta:g}"
-    )
-    right.plot(
-        s.t,
-        kappa(s.a, s.a_to, eta).abs(),
-        style,
-        color=plots.EDITED,
-        label=f"both: |κ|, η = {eta:g}",
-    )
+    k, green = kappa(s.a, s.a_to, eta), plots.EDITED
+    left.plot(s.t, k, style, color=green, label=f"both: κ, η = {eta:g}")
+    right.plot(s.t, k.abs(), style, color=green, label=f"both: |κ|, η = {eta:g}")
 right.plot(s.t, p_only(s.a, s.a_to).abs(), color=plots.P, label="P only")
 left.set(xlabel="t", ylabel="coefficient of Δε", title="shifted in both")
 right.set(xlabel="t", yscale="log", title="its magnitude, and P only", ylim=(1e-3, 3))
@@ -168,17 +162,18 @@ fig
 # %%
 for when in (100, 999):
     for eta in (0.0, 1.0):
-        lesson.record(
-            f"κ at t = {when}, η = {eta:g}, 1000 steps", kappa(s.a, s.a_to, eta)[999 - when]
-        )
+        at = kappa(s.a, s.a_to, eta)[999 - when]
+        lesson.record(f"κ at t = {when}, η = {eta:g}, 1000 steps", at)
     lesson.record(f"P only at t = {when}", p_only(s.a, s.a_to)[999 - when])
+at_0, at_1 = (kappa(s.a, s.a_to, eta)[899].abs() for eta in (0.0, 1.0))
+lesson.compare(larger, "at η = 1" if at_1 > at_0 else "at η = 0")
+lesson.conclude(f"at t = 100, |κ| at η = 1 is {at_1 / at_0:.2f} times |κ| at η = 0.")
 
 
 # %% [markdown]
-# κ is of the order of 10⁻² to 10⁻³ all along, and at η = 1 about twice that at η = 0: fresh noise takes
-# some of ε's place in D, so less is left to cancel. In P only, the coefficient is of order 1 wherever
-# there is noise to speak of. At the very last step (t = 0) the curves meet: it ends at the image, D is
-# 0, and nothing is there to cancel.
+# κ is of the order of 10⁻² to 10⁻³ all along. At η = 1 it is about twice that at η = 0: fresh noise takes some of
+# ε's place in D, so less is left to cancel. In P only, the coefficient is of order 1 wherever there is noise to
+# speak of. At the last step (t = 0) the curves meet: the step ends at the image, D is 0, and nothing cancels.
 
 # %% [markdown]
 # ### Exercise 2 · and in D only? <small>(easy · 3 minutes)</small>
@@ -235,23 +230,11 @@ for n, alpha in ((10, 0.35), (40, 0.65), (1000, 1.0)):
     s = linear(n)
     left.plot(s.t + 1, surviving(s, 0.0), color=plots.EDITED, alpha=alpha, label=f"{n} steps")
 for eta, style in ((0.0, "o-"), (1.0, "o--")):
-    right.plot(
-        equal,
-        [r.median() for r in sweep[eta]],
-        style,
-        color=plots.EDITED,
-        label=f"median, η = {eta:g}",
-    )
-    right.plot(
-        equal,
-        [r[0] for r in sweep[eta]],
-        style,
-        color=plots.SOURCE,
-        label=f"at t = 999, η = {eta:g}",
-    )
-left.set(
-    xlabel="t + 1", xscale="log", yscale="log", ylabel="|κ| / |P only|", title="step by step, η = 0"
-)
+    middle, first = ([f(r) for r in sweep[eta]] for f in (torch.median, lambda r: r[0]))
+    right.plot(equal, middle, style, color=plots.EDITED, label=f"median, η = {eta:g}")
+    right.plot(equal, first, style, color=plots.SOURCE, label=f"at t = 999, η = {eta:g}")
+left.set(xlabel="t + 1", ylabel="|κ| / |P only|", title="step by step, η = 0")
+left.set(xscale="log", yscale="log")
 right.set(xlabel="steps", xscale="log", title="against the number of steps")
 left.legend()
 right.legend()
@@ -260,11 +243,12 @@ fig
 # %%
 for n in (40, 50, 1000):
     for eta in (0.0, 1.0):
-        lesson.record(
-            f"median |κ| / |P only|, {n} steps, η = {eta:g}", surviving(linear(n), eta).median()
-        )
+        middle = surviving(linear(n), eta).median()
+        lesson.record(f"median |κ| / |P only|, {n} steps, η = {eta:g}", middle)
 share = (surviving(linear(1000), 0.0) > 0.05).double().mean()
-lesson.record("share of 1000 steps with more than 5 % surviving, η = 0", share);
+lesson.record("share of 1000 steps with more than 5 % surviving, η = 0", share)
+few, many = (surviving(linear(n), 0.0).median() for n in (40, 1000))
+lesson.conclude(f"{many:.1%} of a shift survives a step of 1,000, and {few:.0%} a step of 40.")
 
 
 # %% [markdown]
@@ -318,8 +302,17 @@ lesson.exercise(fewest_steps, scan_from_above, tries, hints);
 # two things, and we try both: **a fresh z** at every step, or **one z**, drawn once for each image and
 # kept.
 #
-# **Predict.** Four edited versions of each image: fresh or one z, in both terms or in P only. Which
-# will still look like the source?
+# **Predict.** Four edited versions of each image: fresh or one z, in both terms or in P only.
+
+# %%
+survives = lesson.predict(
+    "Which will still look like the source?",
+    "a fresh z in both",
+    "one z in both",
+    "both of these",
+    "none",
+)
+survives
 
 # %%
 WHERE = {"source": (0, 0), "both": (1, 1), "P only": (1, 0), "D only": (0, 1)}
@@ -342,15 +335,14 @@ def experiment(like, steps, n, eta=p.eta, scale=p.scale):
 
 
 # %%
-def strip(found, title, rows=4):
-    """A row for each image: the source, then every kind of shift in every place."""
+def strip(found, title, rows=(0, 1, 2, 3)):
+    """A row for each of these images: the source, then every kind of shift in every place."""
     columns = {"source": next(iter(found.values()))["source"]}
     for kind, images in found.items():
         columns |= {f"{kind}\n{where}": images[where] for where in list(WHERE)[1:]}
-    images = torch.stack(list(columns.values()), 1)[:rows]
-    return plots.strips(
-        images.cpu(), [f"image {i}" for i in range(len(images))], list(columns), title
-    )
+    images = torch.stack(list(columns.values()), 1)
+    rows = [i for i in rows if i < len(images)]
+    return plots.strips(images[rows].cpu(), [f"image {i}" for i in rows], list(columns), title)
 
 
 def distances(found, prefix):
@@ -366,25 +358,32 @@ def distances(found, prefix):
 
 # %%
 digits = load("digits")
-found = {n: experiment(digits, n, 8) for n in {1000, *p.counts}}
-strip(found[1000], "digits, 1000 steps")
+found = {n: experiment(digits, n, 64) for n in {1000, *p.counts}}
+source = found[1000]["one z"]["source"]
+moved_by = metrics.rms(found[1000]["fresh z"]["both"], source)
+strip(
+    found[1000], "digits, 1000 steps; the last row: moved most", [0, 1, 2, moved_by.argmax().item()]
+)
 
 # %%
-source = found[1000]["one z"]["source"]
 unrelated = metrics.rms(source, source.roll(1, 0)).mean()
 lesson.record("digits: rms difference of unrelated images, for scale", unrelated)
 distances(found[1000], "digits, 1000 steps")
-same = metrics.rms(found[1000]["fresh z"]["both"], source) < 0.1
-lesson.record(
-    "digits, 1000 steps: share of images that a fresh z in both moves by less than 0.1",
-    same.double().mean(),
-);
+name = "digits, 1000 steps: share of images that {} in both moves by less than 0.1"
+fresh = lesson.record(name.format("a fresh z"), (moved_by < 0.1).double().mean())
+one = (metrics.rms(found[1000]["one z"]["both"], source) < 0.1).double().mean()
+lesson.record(name.format("one z"), one)
+kept = [k for k, v in (("a fresh z in both", fresh), ("one z in both", one)) if v > 0.5]
+lesson.compare(survives, "both of these" if len(kept) > 1 else [*kept, "none"][0])
+lesson.conclude(
+    f"a fresh z in both leaves {fresh:.0%} of 64 digits as they were, one z in both {one:.0%}."
+)
 
 # %% [markdown]
-# A fresh z in both terms: as good as the source, except where x_T happened to lie between two digits
-# and is tipped over to the other. The same z in P only: ruined (and in D only, since the two nearly
-# cancel). So far the theorem. But **one z**, kept over all steps, ruins the image even when it is in
-# both terms, though κ is just as small. Keep that in mind.
+# A fresh z in both terms hardly moves most digits. The others are *tipped over*: their x_T lies between two digits,
+# and a small push decides (the last row shows the one that moved most). The same z in P only ruins every image.
+# So does z in D only, because the two terms nearly cancel. So far the theorem. But **one z**, kept over all
+# steps, moves the image even when it is in both terms, though κ is just as small. Keep that in mind.
 #
 # The same at η = 1, where κ is twice as large, but the sampler's own noise makes it forget:
 
@@ -392,14 +391,15 @@ lesson.record(
 distances(experiment(digits, 1000, 8, eta=1.0), "digits, 1000 steps, η = 1")
 
 # %% [markdown]
-# The trained network:
+# The trained network, with a shift of less than a third of that size. (A full one drives colours to their limits,
+# and then all the ruined pictures look alike.)
 
 # %%
-few = experiment(model, p.few_steps, p.n_images)
+few = experiment(model, p.few_steps, p.n_images, scale=0.3 * p.scale)
 strip(few, f"{p.checkpoint}, {p.few_steps} steps")
 
 # %%
-large = experiment(model, p.steps, p.n_images)
+large = experiment(model, p.steps, p.n_images, scale=0.3 * p.scale)
 strip(large, f"{p.checkpoint}, {p.steps} steps")
 
 # %%
@@ -411,8 +411,8 @@ distances(large, f"{p.steps} steps")
 
 
 # %% [markdown]
-# The same order: fresh z in both moves least, and the more steps the less; one z in both moves much
-# more, and more steps do not help; in P only everything is lost, and the more steps the worse.
+# The same order. A fresh z in both terms moves the image least, and the more steps there are, the less. One z in
+# both terms moves it more, and more steps do not help. In P only everything is lost, and the more steps the worse.
 
 # %% [markdown]
 # ## What many small κ add up to
@@ -429,13 +429,8 @@ steps_tried = sorted(set(p.counts))
 fig, axes = plots.figure(1, 2, sharey=True)
 for ax, kind in zip(axes, ("fresh z", "one z"), strict=True):
     for where, colour in (("P only", plots.P), ("both", plots.EDITED)):
-        ax.plot(
-            steps_tried,
-            [change(n, kind, where) for n in steps_tried],
-            "o-",
-            color=colour,
-            label=where,
-        )
+        values = [change(n, kind, where) for n in steps_tried]
+        ax.plot(steps_tried, values, "o-", color=colour, label=where)
     ax.axhline(unrelated, color=plots.SOURCE, ls=":", label="unrelated images")
     ax.set(xscale="log", yscale="log", xlabel="steps", title=f"digits, {kind}")
 axes[0].set_ylabel("rms change of the image")
@@ -449,12 +444,27 @@ for kind in ("fresh z", "one z"):
         ratio = change(1000, kind, where) / change(low, kind, where)
         lesson.record(f"digits, {kind}, {where}: change at 1000 steps / at {low} steps", ratio)
 
+# %%
+expected = {
+    ("fresh z", "both"): -0.5,
+    ("one z", "both"): 0,
+    ("fresh z", "P only"): 0.5,
+    ("one z", "P only"): 1,
+}
+late = [n for n in steps_tried if n >= min(100, steps_tried[-2])] if len(steps_tried) > 1 else []
+for (kind, where), power in expected.items() if len(late) > 1 else ():
+    ratio = change(late[-1], kind, where) / change(late[0], kind, where)
+    found_power = math.log(ratio) / math.log(late[-1] / late[0])
+    name = f"power of the number of steps from {late[0]} to {late[-1]}, {kind}, {where}"
+    lesson.record(name, found_power, f"(expected {power:g})")
+
 
 # %% [markdown]
-# S steps, each moving by about 1/S. *Fresh* z's point in random directions and add up like a random
-# walk, to √S · 1/S: this goes to nothing. *One* z points the same way every time, and S · 1/S stays
-# what it is. In P only each step moves by about 1, and the sums are about √S and S: they grow
-# without end.
+# S steps, each moving by about 1/S. *Fresh* z's point in random directions and add up like a random walk, to
+# √S · 1/S = S^-½: this goes to nothing. *One* z points the same way every time, and S · 1/S stays what it is. In P
+# only each step moves by about 1, and the sums grow like S^½ and S. The powers above are measured from 100 steps
+# on; with fewer the steps are too long for this count. (A digit that is tipped over moves by a whole digit, which
+# no power describes.)
 #
 # So the small κ does **not** mean that a persistent shift in both terms is without effect. With many
 # steps, shifting ε in both terms is simply sampling with another ε function, and *which* image that
@@ -492,18 +502,11 @@ samplers = [Sampler(m, steps=n, eta=p.eta) for m, n in zip(models, counts_of, st
 drifts = [drift(g, p.n_images) for g in samplers]
 fig, axes = plots.figure(1, 2, sharey=True)
 for ax, name, g, curves in zip(axes, names, samplers, drifts, strict=True):
-    ax.plot(
-        g.schedule.t, curves["ε replayed"], color=plots.SOURCE, label="ε replayed, + one z in both"
-    )
-    ax.plot(
-        g.schedule.t, curves["ε of the model"], color=plots.EDITED, label="ε(x_t) + one z in both"
-    )
-    ax.set(
-        xlabel="t",
-        xlim=(len(g.denoiser.alpha_bar), 0),
-        yscale="log",
-        title=f"{name}, {len(g.schedule)} steps",
-    )
+    t, replayed, answered = g.schedule.t, curves["ε replayed"], curves["ε of the model"]
+    ax.plot(t, replayed, color=plots.SOURCE, label="ε replayed, + one z in both")
+    ax.plot(t, answered, color=plots.EDITED, label="ε(x_t) + one z in both")
+    ax.set(xlabel="t", xlim=(len(g.denoiser.alpha_bar), 0), yscale="log")
+    ax.set_title(f"{name}, {len(g.schedule)} steps")
 axes[0].set_ylabel("rms distance to the source")
 axes[0].legend()
 fig
@@ -517,15 +520,78 @@ lesson.record("the same, measured", -curves["ε replayed"][-1] / size)
 lesson.record("with the model's own answer", curves["ε of the model"][-1] / size)
 s = Sampler(model, steps=len(model.alpha_bar), eta=p.eta).schedule
 walk_length = (kappa(s.a, s.a_to, p.eta).square() / s.a_to).sum().sqrt()
-lesson.record(
-    "√Σ κ²/ᾱ', the same for a fresh z and replayed ε, at every training time", walk_length
-);
+name = "√Σ κ²/ᾱ', the same for a fresh z and replayed ε, at every training time"
+lesson.record(name, walk_length);
+
 
 # %% [markdown]
-# Without feedback the tiny κ's add up to a huge move (grey; at η = 0 it is -s_T, in however many
-# steps). Even a fresh z would move the image by the last number, many times its range. What holds it
-# together is not the cancellation alone but the **denoiser**: after the first shifted step it sees a
-# moved x_t, and *its* ε changes so as to take most of the move out again (green).
+# Without feedback the tiny κ's add up to a huge move (grey; at η = 0 it is -s_T, in however many steps). Even a
+# fresh z would move the image by the last number, many times its range. So the cancellation alone does not hold
+# the image together. The **denoiser** does: after the first shifted step it sees a moved x_t, and *its* ε changes
+# so as to take most of the move out again (green).
+
+# %% [markdown]
+# ### Exercise 4 · capstone: add up a whole trajectory <small>(hard · 10 minutes)</small>
+#
+# Write the sum of the formula above for any schedule and any η: by how many Δε does the final image move, if ε is
+# replayed and one Δε is added in both terms of every step? ᾱ_t and ᾱ_t' are given for all steps, (S,). The figure
+# after it asks your function for eight numbers of steps and three η.
+#
+# **Predict.** At η = 0 the sum does not depend on the number of steps. And at η = 1?
+
+# %% tags=["exercise"]
+def total_move(a, a_to, eta):
+    """The image's move in units of Δε, with its sign: from ᾱ_t and ᾱ_t' of all steps (S,), one number."""
+    return None
+
+
+# %%
+def by_replaying(a, a_to, eta):
+    moved_so_far = torch.zeros((), dtype=torch.float64)  # of x, in units of Δε
+    for level, level_to in zip(a, a_to, strict=True):
+        moved_so_far = (level_to / level).sqrt() * moved_so_far + kappa(level, level_to, eta)
+    return moved_so_far
+
+
+cases = [(s.a, s.a_to, eta) for s in (linear(4), linear(10)) for eta in (0.0, 0.5, 1.0)]
+hints = [
+    "κ_t of every step, each over √ᾱ_t', and their sum",
+    "(kappa(a, a_to, eta) / a_to**0.5).sum(); kappa works on all steps at once",
+]
+right = lesson.exercise(total_move, by_replaying, cases, hints)
+whole_move = total_move if right else by_replaying
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>`kappa(a, a_to, eta)` of tensors (S,) is a tensor (S,).</details>
+# <details><summary>Hint 2</summary>In x/√ᾱ the moves simply add; at the end ᾱ = 1, so x/√ᾱ is the image.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def total_move(a, a_to, eta):
+#     """The image's move in units of Δε, with its sign: from ᾱ_t and ᾱ_t' of all steps (S,), one number."""
+#     return (kappa(a, a_to, eta) / a_to**0.5).sum()
+# ```
+# </details>
+
+# %%
+lengths = [10, 20, 40, 80, 160, 320, 640, 1000]
+fig, ax = plots.figure(width=8)
+for eta in (0.0, 0.5, 1.0):
+    total = [abs(float(whole_move(s.a, s.a_to, eta))) for s in map(linear, lengths)]
+    ax.plot(lengths, total, "o-", color=plots.ETAS(eta), label=f"η = {eta:g}")
+s_T = (1 / linear(10).a[0] - 1).sqrt()
+ax.axhline(s_T, color=plots.SOURCE, ls=":", label="s_T")
+ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="move of the image / Δε"), ax.legend()
+fig
+
+# %%
+lesson.conclude(
+    f"ε replayed, one Δε in both terms moves the image by {s_T:.0f} Δε at η = 0, however many the steps, "
+    f"and by {total[-1]:.0f} Δε in 1,000 steps of η = 1."
+)
+
+# %% [markdown]
+# More noise does not help here, because a replayed ε does not see what the noise has changed.
 #
 # ### What the denoiser removes, and what it keeps
 #
@@ -556,25 +622,24 @@ fig, ax = plots.figure(width=8)
 ax.plot(spreads, exact, color=plots.SOURCE, label="s · asinh(s_T / s)")
 ax.plot(spreads, answers[1000], "o", color=plots.EDITED, label="sampler, 1000 steps")
 ax.plot(spreads, answers[40], "s", color=plots.NOISE, mfc="none", label="sampler, 40 steps")
-ax.set(
-    xscale="log",
-    yscale="log",
-    xlabel="s: how much the data vary in the direction of Δε",
-    ylabel="move per unit of Δε",
-)
-ax.legend()
+ax.set(xscale="log", yscale="log", ylabel="move per unit of Δε")
+ax.set_xlabel("s: how much the data vary in the direction of Δε"), ax.legend()
 fig
 
 # %%
 worst = ((answers[1000] - exact).abs() / exact).max()
 lesson.record("largest relative error of the closed form, 1000 steps", worst)
 lesson.record("move per unit of Δε where s = 0.03", answers[1000][0])
-lesson.record("move per unit of Δε where s = 10", answers[1000][-1]);
+lesson.record("move per unit of Δε where s = 10", answers[1000][-1])
+lesson.conclude(
+    f"of one Δε, {answers[1000][0]:.2f} is left where the data hardly vary, and where they vary most it "
+    f"has become {answers[1000][-1]:.0f}."
+)
 
 
 # %% [markdown]
-# Removed: where the data do not vary, a shift is noise like any other, and the denoiser's job is to
-# take noise out. Where they do vary, the shift is *kept*, and moves the image by several times Δε.
+# Mostly removed: where the data hardly vary, a shift is noise like any other, and the denoiser's job is to take
+# noise out. Where they do vary, the shift is *kept*, and moves the image by many times Δε.
 # White z in pixels points almost entirely into directions of the first kind, the more so the larger the
 # image. A test on the model: z of the same size, but smooth (a random 4×4 picture, enlarged), both at a
 # tenth of the scale.
@@ -607,7 +672,7 @@ lesson.record("change in both: smooth z / white z", by_kind[1] / by_kind[0])
 # both are too much for the denoiser, and their sizes differ less.
 
 # %% [markdown]
-# ### Exercise 4 · spot the error <small>(hard · 8 minutes)</small>
+# ### Exercise 5 · spot the error <small>(hard · 8 minutes)</small>
 #
 # A published note writes DDPM's step (η = 1, t' = t-1) as $\mu = \frac{1}{\sqrt{\alpha_t}}\big(x_t -
 # \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\varepsilon\big)$ and says, in the same paragraph, $\alpha_t =
@@ -679,21 +744,11 @@ lesson.exercise(kappa_of_ddpm, from_the_schedule, times, hints);
 def show(steps, eta, beta_start, beta_end):
     s, fine = linear(steps, beta_start, beta_end), linear(1000, beta_start, beta_end)
     share, (fig, ax) = surviving(s, eta).median(), plots.figure(width=9, height=4.5)
+    in_D, reference = factor_in_D(s.a_to, s.sigma(eta)), kappa(fine.a, fine.a_to, eta).abs()
     ax.plot(s.t, p_only(s.a, s.a_to).abs(), color=plots.P, label="P only")
-    ax.plot(
-        s.t[:-1],
-        factor_in_D(s.a_to, s.sigma(eta))[:-1],
-        color=plots.D,
-        label="D only (opposite sign)",
-    )
+    ax.plot(s.t[:-1], in_D[:-1], color=plots.D, label="D only (opposite sign)")
     ax.plot(s.t, kappa(s.a, s.a_to, eta).abs(), color=plots.EDITED, label="both: |κ|")
-    ax.plot(
-        fine.t,
-        kappa(fine.a, fine.a_to, eta).abs(),
-        ":",
-        color=plots.SOURCE,
-        label="|κ|, 1000 steps",
-    )
+    ax.plot(fine.t, reference, ":", color=plots.SOURCE, label="|κ|, 1000 steps")
     ax.set(xlabel="t", ylabel="|coefficient of Δε|", yscale="log", ylim=(1e-3, 10), xlim=(0, 1000))
     ax.set_title(f"{steps} steps, η = {eta:g}: {share:.1%} of the shift survives (median)")
     ax.legend(ncols=2, loc="upper right")

@@ -30,6 +30,8 @@ p = lesson.parameters(
 inputs.check_networks(p)
 
 # %%
+from itertools import pairwise
+
 import torch
 
 from lessons_lib import Code, Sampler, load, plots
@@ -102,7 +104,6 @@ back = g_digits.decode(g_digits.encode(x_digits, seed=p.seed))
 lesson.record("largest error of any pixel, 12 digits", (back - x_digits).abs().max())
 plots.strips([x_digits, back], ["digit", "decoded"], [])
 
-
 # %% [markdown]
 # ## Why: the induction, with a network that knows nothing
 #
@@ -110,6 +111,13 @@ plots.strips([x_digits, back], ["digit", "decoded"], [])
 # starts at x_T. Nowhere did we use that μ is *good*.
 #
 # **Predict.** What happens if ε is replaced by nonsense?
+
+# %%
+with_nonsense = lesson.predict(
+    "A nonsense network, decode(encode(x)).", "exact all the same", "blurred", "nothing comes back"
+)
+with_nonsense
+
 
 # %%
 class Nonsense:
@@ -125,12 +133,15 @@ class Nonsense:
 fool = Sampler(Nonsense(), steps=p.steps, eta=p.eta)
 back = fool.decode(fool.encode(photos, seed=p.seed))
 z = g.draw(p.n_images, seed=p.seed)
-lesson.record("largest error with a nonsense network", (back - photos).abs().max())
-names = [
+wrong_by = lesson.record("largest error with a nonsense network", (back - photos).abs().max())
+seen = next(i for i, limit in enumerate((1 / 255, 0.5, 99)) if wrong_by < limit)
+lesson.compare(with_nonsense, with_nonsense.choices[seen])
+which = (
     "nonsense:\ndecode(encode(x))",
     "nonsense:\ndecode(random z)",
     "the model:\ndecode(random z)",
-]
+)
+names = list(which)
 plots.strips([back, fool.decode(z), g.decode(z)], names, [])
 
 
@@ -183,16 +194,28 @@ names = ["photograph", "last code\ndropped", "difference\n(stretched)"]
 plots.strips([*shown, difference], names, [])
 
 # %%
-lesson.record("largest error with the last code dropped", (without - x).abs().max())
-lesson.record("largest error with the residual kept", (back - x).abs().max());
+lost = lesson.record("largest error with the last code dropped", (without - x).abs().max())
+kept = lesson.record("largest error with the residual kept", (back - x).abs().max())
+lesson.conclude(
+    f"dropping the last code makes the error {lost / max(kept, 1e-16):.0e} times as large."
+)
 
 # %% [markdown]
-# Hardly visible, but larger by orders of magnitude, and no precision can repair it: it is not rounding.
+# It is hardly visible, but it is not rounding: no precision can repair it.
 
 # %% [markdown]
 # ## float16, float32, float64
 #
 # **Predict.** The state x is kept in 16, 32 or 64 bits. Each step rounds. Do the errors pile up?
+
+# %%
+piled = lesson.predict(
+    "The error after all steps, in units of one rounding.",
+    "below 100",
+    "from 100 to 10,000",
+    "more",
+)
+piled
 
 # %%
 one = own[:1]
@@ -222,22 +245,29 @@ ax.legend()
 fig
 
 # %%
+worsts = []
 for i, name in enumerate(kinds):
-    worst = max(curve[i] for curve in errors.values())
-    lesson.record(f"largest error, state in {name.replace(chr(10), ' ')}", worst)
+    worsts.append(max(curve[i] for curve in errors.values()))
+    lesson.record(f"largest error, state in {name.replace(chr(10), ' ')}", worsts[-1])
+roundings = worsts[0] / torch.finfo(torch.float16).eps
+lesson.compare(piled, piled.choices[(roundings >= 100) + (roundings >= 10_000)])
+lesson.conclude(
+    f"in float16 the error after all steps is {roundings:.0f} roundings of a number near 1."
+)
 
 
 # %% [markdown]
-# Each type leaves little more than its own precision, so nothing piled up. And with a float64 state and a
-# float32 *network*, what is left is the network's: its last digits depend on how many images it is asked
-# about at once, and encoding and decoding do not ask alike. With the network in float64, that is gone, too.
+# Each type leaves little more than its own precision, so the errors do not pile up. With a float64 state and a
+# float32 *network*, what is left is the network's. The last digits of its answer depend on how many images it gets
+# at once, and encoding and decoding call the network with different batch sizes. With the network in float64 this
+# is gone, too.
 #
 # It can be large. A network that predicts ε leaves P the error of its ε times √(1-ᾱ)/√ᾱ, which is 157 at
-# t = 999: an untrained one came back to 4e-4 only, and to 4e-2 with cosine β. So `encode` asks about the noisiest
-# steps once more, in the batches of decoding, until the two P's agree. What was encoded together must then be
-# decoded together. (`faces` predicts v, which magnifies nothing. Its steps agree at once.)
+# t = 999. An untrained one came back to 4e-4 only, and to 4e-2 with cosine β. So `encode` calls the network for the
+# noisiest steps once more, in the batches of decoding, until the two P's agree. What was encoded together must then
+# be decoded together. (`faces` predicts v, which magnifies nothing. Its steps agree at once.)
 #
-# But the codes are no remedy against errors: an error in x_t goes through μ into x_t'. We put one into x_T:
+# But the codes do not repair errors: an error in x_t goes through μ into x_t'. We put one into x_T:
 
 # %%
 def left(network, image, eta):
@@ -310,7 +340,16 @@ strip = [back_and_forth(model, one, *kind) for kind in kinds]
 names = [f"{n} steps" + f",\n{r} iterations" * (r > 0) for n, r in kinds]
 plots.strips([torch.cat([one, *strip])], ["DDIM\ninversion"], ["the image", *names])
 
+# %%
+for called, x in zip(names, strip, strict=True):
+    said = called.replace(chr(10), " ")
+    lesson.record(f"PSNR of DDIM inversion, {said} (dB)", metrics.psnr(x, one).mean())
+
 # %% [markdown]
+# Few steps lose detail, more steps bring it back. Iterations in steps this long can overshoot: then they leave
+# speckles, as they may in the last picture. (Compare its PSNR with that of as many steps without iterations.) A
+# fixed point that is not reached is no solution.
+#
 # The numbers, on the exact model, where no network can be blamed:
 
 # %%
@@ -326,9 +365,9 @@ fig
 
 
 # %% [markdown]
-# More steps help, but slowly. Solving each step (by fixed-point iterations) helps much more, where they
-# converge: here the faster, the smaller the step. The stochastic code needs neither: it is exact at any
-# number of steps, at the price of being S+1 times as large.
+# More steps help, but slowly. Solving each step by fixed-point iterations helps much more, where they converge:
+# the smaller the step, the faster. The stochastic code needs neither. It is exact at any number of steps. Its
+# price: it is S+1 times as large.
 
 # %% [markdown]
 # ### Exercise 2 · where does the chain start? <small>(medium · 5 minutes)</small>
@@ -414,10 +453,10 @@ for name, code in codes.items():
 
 # %% [markdown]
 # At high t the posterior path's codes are like drawn ones: white, of unit variance. Towards the image they
-# grow and show its edges: what the model could not foresee. The independent path's codes are larger, but
-# for the very last, and correlate from step to step with a negative sign: x_t's noise enters one step's
-# code as what was reached, and the next one's as what must be undone. The image's own term, c_P (x_0 -
-# P_t)/σ_t, is the same in both; so at high t what you see is noise, only more of it. (Huberman-Spiegelglas
+# grow and show its edges: what the model could not foresee. The independent path's codes are larger, except the
+# last. They correlate from step to step with a negative sign: x_t's noise enters one step's code as what was
+# reached, and the next one's as what must be undone. The image's own term, c_P (x_0 - P_t)/σ_t, is the same in
+# both. So at high t what you see is noise, only more of it. (Huberman-Spiegelglas
 # et al. find such codes better for editing; this is not measured here.)
 #
 # How much of that term is the model's fault? On an exact model, with images that *are* its samples, none:
@@ -459,6 +498,7 @@ hints = [
 ]
 lesson.exercise(chain_coefficients, right_coefficients, cases, hints);
 
+
 # %% [markdown]
 # <details><summary>Hint 1</summary>Given x_0, x_t has variance 1-ᾱ; so x_t' has c_x²(1-ᾱ) + σ².</details>
 # <details><summary>Hint 2</summary>Then the mean: c_x √ᾱ + c_P = √ᾱ'.</details>
@@ -471,6 +511,86 @@ lesson.exercise(chain_coefficients, right_coefficients, cases, hints);
 #     return torch.stack([c_x, a_to**0.5 - c_x * a**0.5])
 # ```
 # </details>
+
+# %% [markdown]
+# ### Exercise 4 · capstone: write the DPM-Encoder <small>(hard · 12 minutes)</small>
+#
+# Eight lines, and any image comes back. Take the independent path: each noisy version is √ᾱ x + √(1-ᾱ) times a
+# noise of its own. `noise[0]` makes x_T at the level `a[0]`; `noise[i + 1]` makes the end of step i at the level
+# `a_to[i]`; the last step ends at x itself. Return x_T and then, for each step, what its mean leaves to be added:
+# in units of σ, and in units of x in the last step, where σ is 0.
+#
+# The figure after it decodes *your* codes by the library's sampler.
+
+# %% tags=["exercise"]
+def my_encoder(mean, x, noise, a, a_to, sigma):
+    """x_T and the S codes, one tensor (S + 1, *x.shape). mean(x_t, i) is μ of step i; noise is (S, *x.shape);
+    a, a_to and sigma are (S,), the last a_to is 1 and the last sigma 0."""
+    return None
+
+
+# %%
+def library_encoder(mean, x, noise, a, a_to, sigma):
+    levels = [a[0], *a_to[:-1]]
+    chain = [*(noised(x, n, v.item()) for n, v in zip(noise, levels, strict=True)), x]
+    left = [x_to - mean(x_t, i) for i, (x_t, x_to) in enumerate(pairwise(chain))]
+    scaled = [v / (s or 1.0) for v, s in zip(left, sigma.tolist(), strict=True)]
+    return torch.stack([chain[0], *scaled])
+
+
+def needed_for(g, x):
+    gen = torch.Generator().manual_seed(p.seed)
+    noise = torch.randn((len(g.schedule), *x.shape), generator=gen, dtype=torch.float64).to(
+        x.device
+    )
+    return g.mean, x.double(), noise, g.schedule.a, g.schedule.a_to, g.sigma
+
+
+# %%
+cases = [needed_for(Sampler(digits, steps=4, eta=eta), x_digits[:2]) for eta in (1.0, 0.3)]
+hints = [
+    "walk along the chain: keep x_t, make x_t', read off the code, go on from x_t'",
+    "(x_to - mean(x_t, i)) / sigma[i] is a code; x_to is noised at a_to[i], or x itself in the last step",
+]
+right = lesson.exercise(my_encoder, library_encoder, cases, hints)
+encoder = my_encoder if right else library_encoder
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>`a_to[i]` is 1 in the last step, so √ᾱ' x + √(1-ᾱ') noise is x there, but there is
+# no `noise[S]` to multiply by 0.</details>
+# <details><summary>Hint 2</summary>In the last step divide by 1 in place of σ.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_encoder(mean, x, noise, a, a_to, sigma):
+#     """x_T and the S codes, one tensor (S + 1, *x.shape). mean(x_t, i) is μ of step i; noise is (S, *x.shape);
+#     a, a_to and sigma are (S,), the last a_to is 1 and the last sigma 0."""
+#     x_t = a[0] ** 0.5 * x + (1 - a[0]) ** 0.5 * noise[0]
+#     codes, last = [x_t], len(a) - 1
+#     for i in range(len(a)):
+#         x_to = x if i == last else a_to[i] ** 0.5 * x + (1 - a_to[i]) ** 0.5 * noise[i + 1]
+#         left = x_to - mean(x_t, i)
+#         codes.append(left if i == last else left / sigma[i])
+#         x_t = x_to
+#     return torch.stack(codes)
+# ```
+# </details>
+
+# %%
+found = encoder(*needed_for(g, own))
+is_last = torch.arange(p.steps) == p.steps - 1
+back = g.decode(Code(found[0], found[1:], is_last.to(own.device)))
+kept = [1, p.steps // 2, p.steps - 1]
+shades = [v / v.abs().amax((1, 2, 3), True) for v in found[kept]]
+rows = [model.pictures(own), *shades, model.pictures(back)]
+plots.strips(rows, ["x", *(f"code of step {i}" for i in kept), "decoded"], [])
+
+# %%
+off_by = (back - own).abs().max()
+lesson.conclude(f"the largest error of a pixel after encoding and decoding is {off_by:.0e}.")
+
+# %% [markdown]
+# Now you know the whole trick. The codes carry what the model does not: in the last ones you can see the picture.
 
 # %% [markdown]
 # ## Long chains: stream them
@@ -516,7 +636,7 @@ explore(
 # %% [markdown]
 # ## What this does not say
 #
-# - Exact reconstruction holds by construction, for any network, but for rounding, which a bad network can
+# - Exact reconstruction holds by construction, for any network, except for rounding, which a bad network can
 #   enlarge. It is no evidence that a model, a code or an edit is good.
 # - z of a real image is not a sample from N(0, I), above all at low t and small η; a method that assumes so
 #   inherits the error.

@@ -5,7 +5,7 @@
 # and t_boost, why their 0.33 and 1.2 mean nothing for another distance, how to find the thresholds of yours,
 # what a longer interval buys and costs against a stronger edit, and whether boosting helps *here*.
 #
-# 50 minutes. Equations: Asyrp (Kwon et al., ICLR 2023), §4 and eq. 6 (the step); LPIPS is that of Zhang et
+# 60 minutes. Equations: Asyrp (Kwon et al., ICLR 2023), §4 and eq. 6 (the step); LPIPS is that of Zhang et
 # al. (CVPR 2018). Lesson 05 makes the edits that are timed here.
 
 # %% tags=["parameters"]
@@ -55,7 +55,6 @@ who = subjects(g, p.checkpoint, p.attributes, p.n_images, p.seed, images=p.image
 names, truths, colours = list(who.edits), list(who.goals), (plots.EDITED, plots.D, plots.NOISE)
 print(who.said or f"{', '.join(names)}: each has a ground truth.")
 
-
 # %% [markdown]
 # ## Two distances along a path
 #
@@ -69,8 +68,19 @@ print(who.said or f"{', '.join(names)}: each has a ground truth.")
 # **Predict.** Which of the two will be near the image first, P_t or x_t? At which t could you tell *who* it
 # is?
 #
-# (The paths are those of given pictures, walked back from image to noise by DDIM: a code found so is not quite
-# noise. In x_T you will see where a head will be.)
+# (The paths are those of given pictures, walked back from image to noise by DDIM. A code found so is not quite
+# noise: in its x_T you can see where a head will be. The last row begins with true noise.)
+
+# %%
+arrives = lesson.predict(
+    "At which t is P_t half-way to the image?",
+    "above 750",
+    "from 500 to 750",
+    "from 250 to 500",
+    "below 250",
+)
+arrives
+
 
 # %%
 def look(x):
@@ -80,9 +90,13 @@ def look(x):
 path = list(g.trajectory(who.z))
 source = look(path[-1].x_to)
 shown = path[:: max(1, len(path) // 9)]
-rows = [torch.cat([look(v[:1]) for v in (*seen, path[-1].x_to)])
-        for seen in ([s.x for s in shown], [s.P for s in shown])]  # fmt: skip
-plots.strips(rows, ["x_t", "P_t"], [*(f"t = {s.t}" for s in shown), "x_0"])
+free = list(g.trajectory(g.draw(1, p.seed)))
+rows = [[s.x for s in shown], [s.P for s in shown], [free[s.i].x for s in shown]]
+ends_with = [path[-1].x_to, path[-1].x_to, free[-1].x_to]
+rows = [
+    torch.cat([look(v[:1]) for v in (*row, x_0)]) for row, x_0 in zip(rows, ends_with, strict=True)
+]
+plots.strips(rows, ["x_t", "P_t", "x_t from\ntrue noise"], [*(f"t = {s.t}" for s in shown), "x_0"])
 
 # %% [markdown]
 # Our d is the *perceptual distance (critic)*: LPIPS's formula on the features of the network that reads
@@ -100,14 +114,18 @@ ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
 fig
 
 # %%
+half = {}
 for curve, values in (("P_t", c.P), ("x_t", c.x)):
-    half = c.t[values <= values[0] / 2].max()
-    lesson.record(f"t where {curve} has come half of its way", half)
+    half[curve] = int(c.t[values <= values[0] / 2].max())
+    lesson.record(f"t where {curve} has come half of its way", half[curve])
+part = half["P_t"] / len(model.alpha_bar)
+lesson.compare(arrives, arrives.choices[(part <= 0.75) + (part < 0.5) + (part < 0.25)])
+lesson.conclude(f"P_t is half-way at t = {half['P_t']}, and x_t at t = {half['x_t']}.")
 
 
 # %% [markdown]
 # P_t arrives long before x_t. In between lies a long stretch in which little of the *unedited* picture is still
-# to be decided, while noise can still be re-drawn. The paper infers that an edit can do little there; below we
+# to be decided, while noise can still be drawn anew. The paper infers that an edit can do little there. Below we
 # measure whether that is so. Hence **three phases**:
 #
 # | times | step | why |
@@ -204,21 +222,39 @@ for name, curve in measured.items():
     by_the_rule(intervals.t_boost, curve, intervals.BOOST, f"t_boost at 1.2, {name}")
 
 # %% [markdown]
-# 'Critic' and '2 × critic' are the same measurement, as metres and feet are; a rule that gives two answers
-# for them cannot be a rule about pictures. 0.33 and 1.2 have a unit: *LPIPS with AlexNet, on photographs*. δ
-# has one, too: it is a cosine of the paper's text encoder.
+# 'Critic' and '2 × critic' are the same measurement, as metres and feet are. A rule that gives two answers for them
+# cannot be a rule about pictures. 0.33 and 1.2 have a unit: *LPIPS with AlexNet, on photographs*. δ has one, too: it
+# is a cosine of the paper's text encoder.
+#
+# δ also depends on how the *source* is said. The paper's source is neutral: 'face' → 'smiling face'. Our directions
+# were trained from the opposite: 'a frowning person' → 'a smiling person'. We try both.
+#
+# **Predict.** From which source is δ larger: the neutral one, or the opposite?
 
 # %%
+deltas = {}
 for name in truths:
     ((_, d),) = who.edits[name].terms
-    delta = intervals.texts_apart(clip, d.card["source"][0], d.card["target"][0])
-    lesson.record(f"δ by our encoder, {name}", delta)
-    by_the_rule(intervals.t_edit, c, intervals.EDIT - delta, f"t_edit at 0.33 - δ, {name}")
+    for kind, said in (("neutral", "a person"), ("opposite", d.card["source"][0])):
+        delta = intervals.texts_apart(clip, said, d.card["target"][0])
+        deltas[kind, name] = lesson.record(f"δ by our encoder, {kind} source, {name}", delta)
+
+# %%
+for (kind, name), delta in deltas.items():
+    by_the_rule(
+        intervals.t_edit, c, intervals.EDIT - delta, f"t_edit at 0.33 - δ, {kind} source, {name}"
+    )
+if deltas:
+    mean = {k: sum(v for (kind, _), v in deltas.items() if kind == k) / len(truths)
+            for k in ("neutral", "opposite")}  # fmt: skip
+    lesson.conclude(
+        f"δ is {mean['neutral']:.2f} from neutral sources and {mean['opposite']:.2f} from opposites."
+    )
 
 # %% [markdown]
-# A small encoder puts opposites far apart. Where δ takes most of the 0.33, or all of it, the rule asks for an
-# 'interval' of nearly every step, or of all. Note these times; next we ask the edits themselves where an interval may
-# end.
+# From opposites δ takes all of the 0.33, and the rule asks for an edit in every step. From neutral sources something is
+# left, and the rule gives a time. So use the rule with sources like the paper's. Note these times. Next we ask the
+# edits themselves where an interval may end.
 
 # %% [markdown]
 # ## Thresholds for our distance, by what an edit achieves
@@ -303,8 +339,8 @@ for name in truths:
 
 
 # %% [markdown]
-# **Predict.** The paper uses one number for all attributes. Take the threshold from *other* attributes: does
-# it serve this one?
+# **Predict.** The paper uses one number for all attributes. Take the threshold from *other* attributes: is the
+# interval long enough for this one?
 
 # %%
 def taken_over(name):
@@ -318,17 +354,26 @@ def taken_over(name):
 if len(found) > 1:
     for name in found:
         t, part = taken_over(name)
-        verdict = "serves" if part >= p.share else "does not serve"
+        verdict = "long enough" if part >= p.share else "too short"
         verdict = verdict if t <= firsts[name] else "an empty interval"
         lesson.record(f"share of the best success at t = {t}, {name}", part, f"({verdict})")
 
+# %%
+if len(fits) > 1:
+    by_delta = sorted(fits, key=lambda k: -deltas["neutral", k])  # the longest interval first
+    by_edits = sorted(fits, key=fits.get)
+    agree = "agree" if by_delta == by_edits else "do not agree"
+    lesson.conclude(
+        f"from the longest interval to the shortest, δ says {', '.join(by_delta)}, and the edits say "
+        f"{', '.join(by_edits)}: the two orders {agree}."
+    )
+
 
 # %% [markdown]
-# Where it says 'does not serve', or leaves an empty interval, one threshold for all attributes is too blunt for
-# these edits. ('Serves' says that the interval is long enough, not that it is as short as it might be.) δ is
-# there to correct this: hold the order of the three δ above, the largest asking for the longest interval,
-# against the order of the three t_edit found here. (When an edit is done is not the attribute's alone: under a
-# high price of change, an f_t that is trained through the whole interval may do its work where it costs least.)
+# Where an interval is too short or empty, one threshold for all attributes is too blunt for these edits. ('Long
+# enough' does not say that it could not be shorter.) δ is there to correct this, if the two orders agree. When an edit
+# is done depends on its training, too: under a high price of change, an f_t that is trained through the whole interval
+# may do its work where it costs least.
 
 # %% [markdown]
 # ### Exercise 2 · the shortest sufficient interval <small>(medium · 5 minutes)</small>
@@ -447,15 +492,22 @@ if len(equal) > 1:
     drifts = {t: drift for t, _, drift, _ in equal}
     best = min(drifts, key=drifts.get)
     lesson.record("t_edit with the least drift at equal success", best, f"(of {list(drifts)})")
-    lesson.record("most drift / least drift at equal success", max(drifts.values()) / drifts[best])
+    dearer = max(drifts.values()) / drifts[best]
+    lesson.record("most drift / least drift at equal success", dearer)
     cells = torch.stack([table["achieved"].flatten(), table["drift"].flatten()])
-    lesson.record("correlation of success and drift over all cells", cells.corrcoef()[0, 1])
+    paid = lesson.record("correlation of success and drift over all cells", cells.corrcoef()[0, 1])
+    word = (
+        "length and strength are nearly the same knob" if dearer < 1.3 else "the interval matters"
+    )
+    price = "success is paid for with drift" if paid > 0.7 else "success and drift go apart"
+    lesson.conclude(
+        f"at equal success the worst t_edit drifts {dearer:.2f} times as much: {word}; {price}."
+    )
 
 # %% [markdown]
-# The ratio says how much the choice matters once the strength may be chosen with it: near 1, length and
-# strength are nearly the same knob; well above 1, the interval is worth finding. The correlation says how
-# dearly success is paid for: near 1, whatever reaches more also changes more of the rest, and a threshold is
-# a price limit, not a law. (The drift of strength 0, in the first row, is the critic's own.)
+# The ratio compares intervals whose strength was chosen to reach the same success. Where success is paid for with
+# drift, whatever reaches more also changes more of the rest, and a threshold is a limit of the price, not a law. (The
+# drift of strength 0, in the first row, is the critic's own.)
 
 # %% [markdown]
 # ## The third phase: quality boosting
@@ -548,9 +600,9 @@ for which, values in gains.items():
 # %% [markdown]
 # An unedited picture of the world has nothing to be repaired: fresh noise can only replace it by the network's
 # own idea of a picture, whose quality is that of its samples. An edited one may have left the world already,
-# and then there is less to lose. See whether the two curves are far enough apart to say so. The words in
-# brackets are computed from the intervals; 'undecided' means that these few pictures cannot say. And η = 1 with
-# few steps is coarse itself (lesson 01): `-p steps 50` is the fairer test.
+# and then there is less to lose. The words in brackets are computed from the intervals; 'undecided' means that
+# these few pictures cannot say. And η = 1 with few steps is coarse itself (lesson 01): `-p steps 50` is the
+# fairer test.
 
 # %% [markdown]
 # ### Exercise 3 · three phases in one line of σ <small>(medium · 5 minutes)</small>
@@ -587,6 +639,122 @@ lesson.exercise(
 #     return sigma * (t <= t_boost)
 # ```
 # </details>
+
+# %% [markdown]
+# ### Exercise 4 · capstone: the whole process <small>(hard · 10 minutes)</small>
+#
+# Write the three phases as one loop. `edited`, `kept` and `noisy` are steps: each takes (x, i) and gives the x after
+# step i of the schedule, whose times are `times`. The edit acts while first ≥ t ≥ t_edit, the noise from t_boost on
+# (t_boost ≥ t), and every other step is plain (`kept`). Where both would act, the edit goes first: take `edited`.
+#
+# The comparison after it is walked by your loop.
+
+# %% tags=["exercise"]
+def three_phases(x, times, first, t_edit, t_boost, edited, kept, noisy):
+    """The image, from x where the first of `times` (whole numbers, falling) begins."""
+    return None
+
+
+# %%
+def library_phases(x, times, first, t_edit, t_boost, edited, kept, noisy):
+    for i, t in enumerate(times):
+        step = edited if t_edit <= t <= first else noisy if t <= t_boost else kept
+        x = step(x, i)
+    return x
+
+
+toy = (lambda x, i: 2 * x + i, lambda x, i: x - 0.5, lambda x, i: 0.9 * x + 0.1 * i)
+start_x = torch.tensor([1.0, -0.3], dtype=torch.float64)
+clock = [900, 750, 500, 300, 200, 100, 0]
+cases = [(start_x, clock, *v, *toy) for v in ((750, 300, 100), (900, 500, 300), (600, 100, 200))]
+hints = [
+    "for each i, t: decide which of the three steps it is, and apply it to x",
+    "edited if first >= t >= t_edit, else noisy if t <= t_boost, else kept; all ends are included",
+]
+right = lesson.exercise(three_phases, library_phases, cases, hints)
+process = three_phases if right else library_phases
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>`for i, t in enumerate(times):` and x is overwritten in each round.</details>
+# <details><summary>Hint 2</summary>Before `first` the steps are plain, too.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def three_phases(x, times, first, t_edit, t_boost, edited, kept, noisy):
+#     """The image, from x where the first of `times` (whole numbers, falling) begins."""
+#     for i, t in enumerate(times):
+#         if first >= t >= t_edit:
+#             x = edited(x, i)
+#         elif t <= t_boost:
+#             x = noisy(x, i)
+#         else:
+#             x = kept(x, i)
+#     return x
+# ```
+# </details>
+#
+# Now a real example, on sixteen faces at least: the first attribute, with the interval of its card and a boost from
+# about t = 105.
+#
+# **Predict.** Is the boosted edit a better picture than the edit alone? And still the same person?
+
+# %%
+boosts_well = lesson.predict(
+    "Quality of the boosted edit, against the edit alone.", "better", "worse", "undecided"
+)
+boosts_well
+
+# %%
+name, n_many = names[0], max(16, p.n_images)
+many = subjects(g, p.checkpoint, name, n_many, p.seed)
+((_, d),) = many.edits[name].terms
+begun, z_many = from_first(g, many.z, d.first)
+visited = begun.schedule.t.tolist()
+boost_at = min(
+    (t for t in visited if t > 0), key=lambda t: abs(t - 105 * len(model.alpha_bar) / 1000)
+)
+noises = Boosted(begun, boost_at)
+z_noisy = noises.with_noise(z_many, p.seed)
+edit_step = lambda x, i: begun.step(x, i, None, many.edits[name]).x_to  # noqa: E731
+plain_step = lambda x, i: begun.step(x, i).x_to  # noqa: E731
+noisy_step = lambda x, i: noises.step(x, i, z_noisy.noise).x_to  # noqa: E731
+
+# %%
+with torch.no_grad():
+    ways = {
+        label: look(process(z_many.x_T, visited, *when, edit_step, plain_step, noisy_step))
+        for label, when in {
+            "no edit": (-1, 0, -1), "edit to the end": (d.first, 0, -1),
+            "edit, then plain": (d.first, d.last, -1), "three phases": (d.first, d.last, boost_at),
+        }.items()
+    }  # fmt: skip
+plots.strips([v[:8] for v in ways.values()], list(ways), [], f"{name}, t_boost = {boost_at}")
+
+# %%
+measured_by = {"identity": lambda v: metrics.identity_similarity(v, ways["no edit"], critic)}
+if name in many.goals:
+    measured_by["quality, dB"] = lambda v: manifold_distance(v, model.world, critic)
+    measured_by["achieved"] = lambda v: scores(v, many, name, critic, distance).achieved
+for what, measure in measured_by.items():
+    for label, v in ways.items():
+        lesson.record(f"{label}: {what}, mean of {n_many}", measure(v).nanmean())
+
+# %%
+two, three = ways["edit, then plain"], ways["three phases"]
+if "quality, dB" in measured_by:
+    measure = measured_by["quality, dB"]
+    gain = metrics.bootstrap(measure(three) - measure(two), p.seed)
+    word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "undecided"
+    lesson.compare(boosts_well, word)
+    price = (measured_by["identity"](three) - measured_by["identity"](two)).mean()
+    lesson.conclude(
+        f"boosting changes quality by {gain.mean:+.2f} dB ({gain.low:+.2f} to {gain.high:+.2f}): {word}. "
+        f"Identity changes by {price:+.2f}."
+    )
+
+
+# %% [markdown]
+# This is the trade of the third phase: texture may get better, and the person is drawn anew a little.
 
 # %% [markdown]
 # ## Early is coarse, late is fine
@@ -680,11 +848,13 @@ lesson.record("coarse share of the change, first window", kind[0])
 lesson.record("coarse share of the change, last window", kind[-1])
 verdict = "confirmed" if kind[0] > kind[-1] else "not confirmed here"
 print(f"Early is coarser than late: {verdict}, by a factor of {kind[0] / kind[-1]:.2f}.")
+if len(kind) > 1:
+    finer = "finer" if kind[-1] < kind[-2] else "not finer"
+    lesson.conclude(f"the last window's change is {finer} than that of the window before it.")
 
 # %% [markdown]
-# Look at the last window once more. An edit that acts until the end has no steps after it in which the network
-# could draw what it began, and its change may be a smear: is it finer than that of the window before? Ending an
-# interval early is also a way to have the network tidy up.
+# An edit that acts until the end has no steps after it in which the network could draw what it began. Its change may
+# be a smear. Ending an interval early is also a way to let the network tidy up.
 
 # %% [markdown]
 # ## The two knobs
@@ -726,5 +896,5 @@ explore(
 #   its best interval; to the eye it was a smear, for no step came after it to draw what it began.
 # - The critic also judges pictures that no longer look like any of the world, and there its readings are
 #   guesses: low quality and high success in one cell is a warning, not a success.
-# - Real LPIPS needs its own weights; where they are, the rule above runs on it, and its numbers may be held
-#   against the papers' (t_edit 513 for *smiling* and t_boost 167 on CelebA-HQ).
+# - Real LPIPS needs its own weights. Where they are, the rule above runs on it, and you can compare its numbers with
+#   the papers' (t_edit 513 for *smiling* and t_boost 167 on CelebA-HQ).

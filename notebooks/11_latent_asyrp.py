@@ -204,7 +204,9 @@ def _rolled(skips):
 listened = {name: heard(g, who.z, who.cond)}
 if truth:
     pixels = Sampler(load("faces", p.device), steps=p.steps)
-    both = [k for k in who.goals if k in edit_names()] or ["old"]  # of these `faces` has a direction, too
+    both = [k for k in who.goals if k in edit_names()] or [
+        "old"
+    ]  # of these `faces` has a direction, too
     same = subjects(pixels, "faces", ", ".join(both), p.n_images, p.seed)
     listened["faces"] = heard(pixels, same.z)
 

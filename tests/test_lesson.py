@@ -129,9 +129,16 @@ def test_infinity_zero_and_whole_numbers_are_equal_to_themselves_only(value, cap
     [
         (lambda x: None, "○ double returns nothing yet."),
         (lambda x: ..., "○ double returns nothing yet."),
-        (lambda x: -2 * x, "gives [-2, -4, -6, -1, 0, 2], not [2, 4, 6, 1, 0, -2]."),
-        (lambda x: (2 * x).mean(0), "a tensor of shape (3,), not a tensor of shape (2, 3): look at"),
+        (lambda x: -2 * x, "-1, 0, 2], not [2, 4, 6, 1, 0, -2]: the sign is the other way"),
+        (lambda x: (2 * x).mean(0), "(3,), not a tensor of shape (2, 3): it is the mean over the batch"),
         (lambda x: 2 * x[..., None], "a tensor of shape (2, 3, 1), not a tensor of shape (2, 3):"),
+        (lambda x: (2 * x).T, "(3, 2), not a tensor of shape (2, 3): the first two axes are exchanged"),
+        (lambda x: 3 * x, "a factor is missing or too many, all are 1.5 times what is right."),
+        (lambda x: 2 * x + 1, "all are +1 away from what is right."),
+        (lambda x: (2 * x).square(), "a square root is missing."),
+        (lambda x: (2 * x).flip(0), "it is in the reverse order."),
+        (lambda x: 1 - 2 * x, "it is one minus the right number."),
+        (lambda x: 1 / (2 * x), "it is upside down, one over the right number."),
         (lambda x: (2 * x).sum(), "gives a single number, not a tensor of shape (2, 3):"),
         (lambda x: (2.4 * x).long(), "the dtype int64 rounds it, compute in float64."),
         (lambda x: x * math.nan, "gives [nan, nan,"),
@@ -191,6 +198,39 @@ def test_what_is_no_function_is_said(capsys):
     assert "✗ float(1) stops with TypeError: 'float' object is not callable" in (
         capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize(
+    ("factor", "said_of_it"), [(2.0, "2 times"), (0.5, "0.5 times"), (1.7, "")]
+)
+def test_one_number_tells_only_of_simple_factors(factor, said_of_it, capsys):
+    out = said(lambda x: factor * x, capsys, torch.tensor(0.3), lambda x: x)
+    assert ("a factor is missing" in out) == bool(said_of_it) and said_of_it in out
+
+
+# ---------------------------------------------------------------- guesses
+
+
+def test_a_guess_is_shown_beside_the_result(capsys):
+    guess = lesson.predict("Are they dogs?", "yes", "no")
+    assert guess.value is None and lesson.compare(guess, "yes") is None
+    assert "In this run: yes. (No guess was given.)" in capsys.readouterr().out
+    guess.buttons.value = "no"
+    assert lesson.compare(guess, "yes") is False
+    assert "In this run: yes. (✗ you guessed: no)" in capsys.readouterr().out
+    assert lesson.compare(guess, "no") is True and "✓" in capsys.readouterr().out
+
+
+def test_a_cell_that_is_run_again_keeps_its_guess():
+    lesson.predict("Again?", "yes", "no").buttons.value = "no"
+    assert lesson.predict("Again?", "yes", "no").value == "no"
+    assert lesson.predict("Again?", "yes", "no", "perhaps").value is None
+
+
+def test_a_page_without_widgets_shows_the_question():
+    bundle = lesson.predict("Is 1 < 2?", "yes", "no")._repr_mimebundle_()
+    assert "Is 1 &lt; 2?" in bundle["text/html"] and "yes · no" in bundle["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
 # ---------------------------------------------------------------- explorers

@@ -9,6 +9,7 @@ import math
 import re
 import runpy
 from pathlib import Path
+from statistics import median
 
 import jupytext
 import numpy as np
@@ -18,6 +19,14 @@ import torch
 TESTS = Path(__file__).resolve().parent
 NOTEBOOKS = sorted((TESTS.parent / "notebooks").glob("[0-9]*.py"))
 ANSWERS = {path.stem: runpy.run_path(path)["ANSWERS"] for path in (TESTS / "answers").glob("*.py")}
+WORDS = {  # what the check says of an answer, where its mistake in the table has this name
+    "the sign alone": "the sign is the other way round",
+    "the batch axis lost": "batch axis",
+    "a factor missing": "a factor is missing",
+    "the order reversed": "in the reverse order",
+    "a root missing": "a square root is missing",
+    "upside down": "upside down",
+}
 FEW = "\nsteps, n_images = 5, 2\n"  # instead of the parameters' defaults
 SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```", re.DOTALL)
 
@@ -150,6 +159,7 @@ def test_exercise(name, cells, stub, capsys):
     hints = set()
     for mistake, answer in wrong.items():
         line = said(answer)
+        assert WORDS.get(mistake, "") in line, f"{mistake}: {line}"
         assert line.startswith("✗ ") and line.count("\n") == 1 and " stops" not in line, mistake
         hints.add(line.partition(" Hint: ")[2])
     assert len(hints) >= 2, "the second failure shows the second hint"
@@ -169,7 +179,52 @@ def test_a_solution_differs_from_its_stub_only_in_the_gap(name, cells, stub):
     assert head(cells[stub].source) == head(solution_of(cells, stub))
 
 
-def test_every_lesson_has_two_to_four_exercises():
-    for path in NOTEBOOKS:
-        tagged = [c for c in jupytext.read(path).cells if "exercise" in c.metadata.get("tags", ())]
-        assert 2 <= len(tagged) <= 4, path.stem
+def of_lesson(found):
+    """By lesson: what `found` gives for its cells."""
+    return {path.stem: found(jupytext.read(path).cells) for path in NOTEBOOKS}
+
+
+def test_every_lesson_has_three_to_five_exercises():
+    counts = of_lesson(lambda cells: sum("exercise" in c.metadata.get("tags", ()) for c in cells))
+    assert {n: k for n, k in counts.items() if not 3 <= k <= 5} == {}
+    assert sum(counts.values()) >= 48
+
+
+def capstone_is_used(cells):
+    """Whether the one capstone's function, or the library's in its place, draws what comes after it."""
+    (at,) = [i for i, c in enumerate(cells) if re.search(r"^### .*capstone", c.source, re.M)]
+    check = check_of(cells, next(i for i in range(at, at + 3) if cells[i].cell_type == "code"))
+    (used,) = [
+        n
+        for n in ast.parse(cells[check].source).body
+        if isinstance(getattr(n, "value", 0), ast.IfExp)
+    ]
+    later = ast.parse("\n".join(c.source for c in cells[check + 1 :] if c.cell_type == "code"))
+    return used.targets[0].id in needed(later.body)
+
+
+def test_the_capstone_of_a_lesson_draws_a_figure_after_it():
+    assert [name for name, used in of_lesson(capstone_is_used).items() if not used] == []
+
+
+LONGEST, MEDIAN = 25, 10  # lines of a code cell, and of half of a lesson's
+
+
+def lengths(cells):
+    return [len(c.source.splitlines()) for c in cells if c.cell_type == "code"]
+
+
+def test_code_cells_are_short():
+    found = of_lesson(lengths)
+    assert {n: max(v) for n, v in found.items() if max(v) > LONGEST} == {}
+    assert {n: median(v) for n, v in found.items() if median(v) > MEDIAN} == {}
+    assert median([k for v in found.values() for k in v]) <= 8
+
+
+def test_every_guess_is_compared():
+    def open_ends(cells):
+        code = "\n".join(c.source for c in cells if c.cell_type == "code")
+        asked = re.findall(r"^(\w+) = lesson\.predict\(", code, re.M)
+        return [name for name in asked if not re.search(rf"lesson\.compare\(\s*{name},", code)]
+
+    assert {n: v for n, v in of_lesson(open_ends).items() if v} == {}

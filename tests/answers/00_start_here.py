@@ -43,4 +43,19 @@ ANSWERS = {
             "not averaged": "((read > 0.5) == (true > 0.5)).double()",
         },
     },
+    "way_gone": {
+        "right": [
+            "def far(x):\n    return (x - truth).flatten(1).norm(dim=1)\nreturn (far(source) - far(edited)) / far(source)",
+            "1 - metrics.rms(edited, truth) / metrics.rms(source, truth)",
+            "[1 - ((e - t) ** 2).mean().item() ** 0.5 / ((s - t) ** 2).mean().item() ** 0.5"
+            " for e, s, t in zip(edited, source, truth)]",
+        ],
+        "wrong": {
+            "the way that is left": "metrics.rms(edited, truth) / metrics.rms(source, truth)",
+            "no root": "1 - (edited - truth).square().mean((1, 2, 3)) / (source - truth).square().mean((1, 2, 3))",
+            "the batch axis lost": "(1 - metrics.rms(edited, truth) / metrics.rms(source, truth)).mean()",
+            "the sign alone": "metrics.rms(edited, truth) / metrics.rms(source, truth) - 1",
+            "from the source": "metrics.rms(edited, source) / metrics.rms(source, truth)",
+        },
+    },
 }

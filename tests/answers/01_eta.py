@@ -47,4 +47,32 @@ ANSWERS = {
             "one number": "((a_to / a) ** 0.5 * (x - (1 - a) ** 0.5 * eps) + (1 - a_to - sigma**2) ** 0.5 * eps + sigma * noise).mean()",
         },
     },
+    "my_sampler": {
+        "right": [
+            "for i in range(len(t)):\n    x_T = library_step(x_T, eps_of(x_T, int(t[i])), noise[i], a[i], a_to[i], sigma[i])\n"
+            "return x_T",
+            "x = x_T\nfor time, n, *levels in zip(t.tolist(), noise, a, a_to, sigma):\n"
+            "    x = library_step(x, eps_of(x, time), n, *levels)\nreturn x.numpy()",
+        ],
+        "wrong": {
+            "always asked at x_T": "x = x_T\nfor i in range(len(t)):\n"
+            "    x = library_step(x, eps_of(x_T, int(t[i])), noise[i], a[i], a_to[i], sigma[i])\nreturn x",
+            "one step": "library_step(x_T, eps_of(x_T, int(t[0])), noise[0], a[0], a_to[0], sigma[0])",
+            "no noise": "x = x_T\nfor i in range(len(t)):\n"
+            "    x = library_step(x, eps_of(x, int(t[i])), noise[i], a[i], a_to[i], 0 * sigma[i])\nreturn x",
+            "all states": "x = [x_T]\nfor i in range(len(t)):\n"
+            "    x.append(library_step(x[-1], eps_of(x[-1], int(t[i])), noise[i], a[i], a_to[i], sigma[i]))\nreturn x",
+            "the batch axis lost": "x = x_T\nfor i in range(len(t)):\n"
+            "    x = library_step(x, eps_of(x, int(t[i])), noise[i], a[i], a_to[i], sigma[i])\nreturn x.mean(0)",
+        },
+    },
+    "true_eta": {
+        "right": ["torch.sqrt(eta)", "float(eta) ** 0.5"],
+        "wrong": {
+            "a root missing": "eta",
+            "the square": "eta**2",
+            "the sign alone": "-(eta**0.5)",
+            "upside down": "eta ** -0.5",
+        },
+    },
 }

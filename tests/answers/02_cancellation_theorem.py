@@ -7,7 +7,7 @@ ANSWERS = {
             "D = (1 - a_to - sigma(a, a_to, eta) ** 2) ** 0.5\nreturn (D - (a_to / a - a_to) ** 0.5).float()",
         ],
         "wrong": {
-            "the sign": "(a_to * (1 - a) / a) ** 0.5 - (1 - a_to - sigma(a, a_to, eta) ** 2) ** 0.5",
+            "the sign alone": "(a_to * (1 - a) / a) ** 0.5 - (1 - a_to - sigma(a, a_to, eta) ** 2) ** 0.5",
             "no σ": "(1 - a_to) ** 0.5 - (a_to * (1 - a) / a) ** 0.5",
             "σ not squared": "(1 - a_to - sigma(a, a_to, eta)).abs() ** 0.5 - (a_to * (1 - a) / a) ** 0.5",
             "added": "(1 - a_to - sigma(a, a_to, eta) ** 2) ** 0.5 + (a_to * (1 - a) / a) ** 0.5",
@@ -25,7 +25,7 @@ ANSWERS = {
             "the variance": "1 - a_to - sigma(a, a_to, eta) ** 2",
             "no σ": "(1 - a_to) ** 0.5",
             "κ": "kappa(a, a_to, eta)",
-            "the sign": "-((1 - a_to - sigma(a, a_to, eta) ** 2) ** 0.5)",
+            "the sign alone": "-((1 - a_to - sigma(a, a_to, eta) ** 2) ** 0.5)",
             "ᾱ of t": "(1 - a - sigma(a, a_to, eta) ** 2) ** 0.5",
         },
     },
@@ -49,12 +49,26 @@ ANSWERS = {
             "a = 1.0\nfor b in betas[: t + 1].tolist():\n    a *= 1 - b\nreturn -b / ((1 - b) * (1 - a)) ** 0.5",
         ],
         "wrong": {
-            "the sign": "betas[t] / ((1 - betas[t]) * (1 - torch.cumprod(1 - betas, 0)[t])) ** 0.5",
+            "the sign alone": "betas[t] / ((1 - betas[t]) * (1 - torch.cumprod(1 - betas, 0)[t])) ** 0.5",
             "the product before t": "-betas[t] / ((1 - betas[t]) * (1 - torch.cumprod(1 - betas, 0)[t - 1])) ** 0.5",
             "the product in front": "a = torch.cumprod(1 - betas, 0)[t]\nreturn -betas[t] / (a * (1 - a)) ** 0.5",
             "no root": "-betas[t] / ((1 - betas[t]) * (1 - torch.cumprod(1 - betas, 0)[t]))",
             "no product": "-betas[t] / ((1 - betas[t]) * betas[t]) ** 0.5",
             "all times": "-betas / ((1 - betas) * (1 - torch.cumprod(1 - betas, 0))) ** 0.5",
+        },
+    },
+    "total_move": {
+        "right": [
+            "sum(kappa(b, c, eta) / c**0.5 for b, c in zip(a, a_to))",
+            "x = 0.0\nfor b, c in zip(a, a_to):\n    x = (c / b) ** 0.5 * x + kappa(b, c, eta)\nreturn x",
+        ],
+        "wrong": {
+            "√ᾱ' forgotten": "kappa(a, a_to, eta).sum()",
+            "√ᾱ of t": "(kappa(a, a_to, eta) / a**0.5).sum()",
+            "no root": "(kappa(a, a_to, eta) / a_to).sum()",
+            "the sign alone": "-(kappa(a, a_to, eta) / a_to**0.5).sum()",
+            "not added up": "kappa(a, a_to, eta) / a_to**0.5",
+            "a random walk": "-(kappa(a, a_to, eta) ** 2 / a_to).sum() ** 0.5",
         },
     },
 }

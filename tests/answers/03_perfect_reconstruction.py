@@ -43,4 +43,32 @@ ANSWERS = {
             "c_x alone": "((1 - a_to - sigma**2) / (1 - a)) ** 0.5",
         },
     },
+    "my_encoder": {
+        "right": [
+            "library_encoder(mean, x, noise, a, a_to, sigma).numpy()",
+            "x_t = a[0] ** 0.5 * x + (1 - a[0]) ** 0.5 * noise[0]\ncodes, last = [x_t], len(a) - 1\n"
+            "for i in range(len(a)):\n    x_to = x if i == last else a_to[i] ** 0.5 * x + (1 - a_to[i]) ** 0.5 * noise[i + 1]\n"
+            "    left = x_to - mean(x_t, i)\n    codes.append(left if i == last else left / sigma[i])\n    x_t = x_to\nreturn codes",
+        ],
+        "wrong": {
+            "x_T at the next level": "x_t = a_to[0] ** 0.5 * x + (1 - a_to[0]) ** 0.5 * noise[0]\ncodes, last = [x_t], len(a) - 1\n"
+            "for i in range(len(a)):\n    x_to = x if i == last else a_to[i] ** 0.5 * x + (1 - a_to[i]) ** 0.5 * noise[i + 1]\n"
+            "    left = x_to - mean(x_t, i)\n    codes.append(left if i == last else left / sigma[i])\n    x_t = x_to\nreturn torch.stack(codes)",
+            "the first noise twice": "x_t = a[0] ** 0.5 * x + (1 - a[0]) ** 0.5 * noise[0]\ncodes, last = [x_t], len(a) - 1\n"
+            "for i in range(len(a)):\n    x_to = x if i == last else a_to[i] ** 0.5 * x + (1 - a_to[i]) ** 0.5 * noise[i]\n"
+            "    left = x_to - mean(x_t, i)\n    codes.append(left if i == last else left / sigma[i])\n    x_t = x_to\nreturn torch.stack(codes)",
+            "σ forgotten": "x_t = a[0] ** 0.5 * x + (1 - a[0]) ** 0.5 * noise[0]\ncodes, last = [x_t], len(a) - 1\n"
+            "for i in range(len(a)):\n    x_to = x if i == last else a_to[i] ** 0.5 * x + (1 - a_to[i]) ** 0.5 * noise[i + 1]\n"
+            "    left = x_to - mean(x_t, i)\n    codes.append(left)\n    x_t = x_to\nreturn torch.stack(codes)",
+            "not on from x_t'": "x_t = a[0] ** 0.5 * x + (1 - a[0]) ** 0.5 * noise[0]\ncodes, last = [x_t], len(a) - 1\n"
+            "for i in range(len(a)):\n    x_to = x if i == last else a_to[i] ** 0.5 * x + (1 - a_to[i]) ** 0.5 * noise[i + 1]\n"
+            "    left = x_to - mean(x_t, i)\n    codes.append(left if i == last else left / sigma[i])\n    x_t = x_t\nreturn torch.stack(codes)",
+            "the last code left out": "x_t = a[0] ** 0.5 * x + (1 - a[0]) ** 0.5 * noise[0]\ncodes, last = [x_t], len(a) - 1\n"
+            "for i in range(len(a)):\n    x_to = x if i == last else a_to[i] ** 0.5 * x + (1 - a_to[i]) ** 0.5 * noise[i + 1]\n"
+            "    left = x_to - mean(x_t, i)\n    codes.append(left if i == last else left / sigma[i])\n    x_t = x_to\nreturn torch.stack(codes[:-1])",
+            "the last code dropped": "x_t = a[0] ** 0.5 * x + (1 - a[0]) ** 0.5 * noise[0]\ncodes, last = [x_t], len(a) - 1\n"
+            "for i in range(len(a)):\n    x_to = x if i == last else a_to[i] ** 0.5 * x + (1 - a_to[i]) ** 0.5 * noise[i + 1]\n"
+            "    left = x_to - mean(x_t, i)\n    codes.append(0 * left if i == last else left / sigma[i])\n    x_t = x_to\nreturn torch.stack(codes)",
+        },
+    },
 }

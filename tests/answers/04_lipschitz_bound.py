@@ -44,4 +44,26 @@ ANSWERS = {
             "a vector": "for _ in range(rounds):\n    v = J.T @ (J @ v)\n    v = v / v.norm()\nreturn J @ v",
         },
     },
+    "my_proved_bound": {
+        "right": [
+            "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D_c**2 / 4)\nB = [torch.zeros(())]\n"
+            "for k, s in zip(K, c_P * g * D):\n    B.append(k * B[-1] + s)\nreturn torch.stack(B)",
+            "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D_c**2 / 4)\nB = [torch.zeros(())]\n"
+            "for k, s in zip(K, c_P * g * D):\n    B.append(k * B[-1] + s)\nreturn [float(v) for v in B]",
+        ],
+        "wrong": {
+            "K + 1": "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D_c**2 / 4)\nB = [torch.zeros(())]\n"
+            "for k, s in zip(K, c_P * g * D):\n    B.append((k + 1) * B[-1] + s)\nreturn torch.stack(B)",
+            "D_c²/2": "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D_c**2 / 2)\nB = [torch.zeros(())]\n"
+            "for k, s in zip(K, c_P * g * D):\n    B.append(k * B[-1] + s)\nreturn torch.stack(B)",
+            "no width": "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * g**2 * D_c**2 / 4\nB = [torch.zeros(())]\n"
+            "for k, s in zip(K, c_P * g * D):\n    B.append(k * B[-1] + s)\nreturn torch.stack(B)",
+            "S without g": "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D_c**2 / 4)\nB = [torch.zeros(())]\n"
+            "for k, s in zip(K, c_P * D):\n    B.append(k * B[-1] + s)\nreturn torch.stack(B)",
+            "the last one only": "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D_c**2 / 4)\nB = [torch.zeros(())]\n"
+            "for k, s in zip(K, c_P * g * D):\n    B.append(k * B[-1] + s)\nreturn B[-1]",
+            "D in both": "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D**2 / 4)\nB = [torch.zeros(())]\n"
+            "for k, s in zip(K, c_P * g * D):\n    B.append(k * B[-1] + s)\nreturn torch.stack(B)",
+        },
+    },
 }

@@ -45,4 +45,18 @@ ANSWERS = {
             "only the phase": "sigma[t <= t_boost]",
         },
     },
+    "three_phases": {
+        "right": [
+            "for i, t in enumerate(times):\n    step = edited if t_edit <= t <= first else noisy if t <= t_boost else kept\n    x = step(x, i)\nreturn x",
+            "for i, t in enumerate(times):\n    step = edited if t_edit <= t <= first else noisy if t <= t_boost else kept\n    x = step(x, i)\nreturn x.numpy()",
+        ],
+        "wrong": {
+            "an end left out": "for i, t in enumerate(times):\n    step = edited if t_edit < t <= first else noisy if t <= t_boost else kept\n    x = step(x, i)\nreturn x",
+            "from T on": "for i, t in enumerate(times):\n    step = edited if t_edit <= t else noisy if t <= t_boost else kept\n    x = step(x, i)\nreturn x",
+            "no third phase": "for i, t in enumerate(times):\n    step = edited if t_edit <= t <= first else kept\n    x = step(x, i)\nreturn x",
+            "noise first": "for i, t in enumerate(times):\n    step = noisy if t <= t_boost else edited if t_edit <= t <= first else kept\n    x = step(x, i)\nreturn x",
+            "noise after t_boost only": "for i, t in enumerate(times):\n    step = edited if t_edit <= t <= first else noisy if t < t_boost else kept\n    x = step(x, i)\nreturn x",
+            "always from the start": "for i, t in enumerate(times):\n    step = edited if t_edit <= t <= first else noisy if t <= t_boost else kept\n    y = step(x, i)\nreturn y",
+        },
+    },
 }
