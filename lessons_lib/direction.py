@@ -25,7 +25,6 @@ from .judges.evaluators import load_clip
 from .methods.asyrp import Asyrp, has_card, save_edit
 from .methods.public_edits import read_public_edit
 from .methods.training import source_paths
-from .recipes.directions import learn
 from .sampler import Sampler
 from .schedule import of_thousand
 from .studies.attributes import (
@@ -38,6 +37,7 @@ from .studies.attributes import (
     cond_of,
 )
 from .studies.inputs import own_pictures, with_bottleneck
+from .studies.learning import learn
 
 SHOWN = 4  # images in the strip
 

@@ -172,6 +172,7 @@ if p.stranger:
     lesson.record("PSNR to the true dogs (dB), by the stranger", metrics.psnr(strange, truth).mean())
     lesson.record("PSNR between the two networks' dogs (dB)", metrics.psnr(strange, dog).mean())
 
+
 # %% [markdown]
 # A stranger decodes the cat's code to a dog, if the first number is near 1. Whether it is *the same* dog is
 # another question. What the two have in common was in the code and in the noise; what they have not, one network
