@@ -24,6 +24,9 @@ images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.j
 eta = 0.1
 starts = [300, 600]  # T_es: where the encoder may stop, beside its first time
 strong = 2.0  # guidance, where there is any
+trials = 0  # of a search like the paper's, over these; 0 chooses among what is there already
+skips = [15, 20, 25, 30, 40, 50]  # first steps that the encoder leaves out
+scales = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0]  # guidance of the decoder
 source_text = "a grey cat with green eyes"  # your own pair
 target_text = "a grey dog with green eyes"
 
@@ -33,7 +36,8 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(4, 1000),
-    n_images=(2, 150), eta=(0.001, 1.0), starts=(1, 998, None), strong=(1.1, 20.0), source_text=str,
+    n_images=(2, 150), eta=(0.001, 1.0), starts=(1, 998, None), strong=(1.1, 20.0),
+    trials=(0, 1000), skips=(0, 999, None), scales=(1.0, 20.0, None), source_text=str,
     target_text=str, images=str,
 )  # fmt: skip
 inputs.check_networks(p)
@@ -67,7 +71,7 @@ from lessons_lib.methods.editing import (
 from lessons_lib.models.mixture import digits
 from lessons_lib.schedule import Schedule, noised, of_thousand
 from lessons_lib.streams import Streams
-from lessons_lib.studies.text import reached, readable_cases, taken_in_turn
+from lessons_lib.studies.text import reached, readable_cases, searched, taken_in_turn
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
 
@@ -577,6 +581,9 @@ for name in LOOKS:
 
 # %%
 candidates = [images for key, images in frames.items() if key[0] == "CycleDiffusion"]
+if p.trials:
+    grid = p.skips, p.scales, p.trials
+    candidates = searched(model, x, (source_texts, target_texts), p.steps, p.eta, *grid, p.seed)
 
 
 def moved(encoder):
