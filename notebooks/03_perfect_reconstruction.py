@@ -474,7 +474,7 @@ for count in (20, 1000):
 # are not noise may tell of an unusual image, of a poor model, or only of large steps.
 
 # %% [markdown]
-# ### Exercise 3 · the chain's two factors <small>(harder · 8 minutes)</small>
+# ### Exercise 3 · the chain's two factors <small>(hard · 8 minutes)</small>
 #
 # The posterior path's next state is x_t' = c_x x_t + c_P x_0 + σ n. Write c_x and c_P so that, given x_0, it
 # has the right mean √ᾱ' x_0 and the right variance 1-ᾱ'. Given are ᾱ, ᾱ' and σ.

@@ -28,6 +28,7 @@ FLOORS = [
         "pages",
         "bench",
         "chains",
+        "classroom",
         "convert",
         "direction",
         "doctor",
