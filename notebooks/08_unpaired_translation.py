@@ -52,7 +52,7 @@ from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.judges.tables import forest, metrics_of, report, verdict
 from lessons_lib.methods.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
 from lessons_lib.methods.egsde import egsde
-from lessons_lib.methods.translators import load_domains, load_translator
+from lessons_lib.methods.translators import load_domains, load_translator, translated
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import of_thousand
 from lessons_lib.scoreboard import optional
@@ -549,7 +549,7 @@ if domains is not None:
     edits["EGSDE"] = egsde(x, later, domains.features, low, 8.0, 2.0, p.seed)
 cut = optional(load_translator, f"cut-{cats_world}-{dogs_world}", p.device)
 if cut is not None:
-    edits["CUT"] = cut(x.float())
+    edits["CUT"] = translated(cut, x)
 
 # %%
 shown = {"x": x} | edits | {"true dog": truth}

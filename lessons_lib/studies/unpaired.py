@@ -12,6 +12,7 @@ from ..judges.counterfactual import known_world, manifold_distance, readings
 from ..judges.evaluators import KINDS, Critic
 from ..methods.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
 from ..methods.egsde import egsde
+from ..methods.translators import translated
 from ..paths import held_out_seed
 from ..sampler import Sampler
 from ..schedule import of_thousand
@@ -150,7 +151,7 @@ def translations(
     if domains is not None:
         found["EGSDE"] = {f"start {t}": pull(t) for t in middle}
     if cut is not None:
-        found["CUT"] = {"one for each pair": lambda x, seed: cut(x.float())}
+        found["CUT"] = {"one for each pair": lambda x, seed: translated(cut, x)}
     return found
 
 
