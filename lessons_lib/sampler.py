@@ -13,6 +13,7 @@ from .checks import check_denoiser, check_input, checked_answer, whole
 from .code import Code, Edit, Eps, Step, plain
 from .denoisers import Denoiser, predict
 from .encoder import Path, encode, posterior
+from .estimate import check_batch, check_code, timed
 from .schedule import Schedule, even, factor_in_D
 from .streams import Seed, Streams
 
@@ -102,6 +103,8 @@ class Sampler:
         """
         if not whole(n, 1):
             raise ValueError(f"n is {n!r}: draw a whole number of codes, at least 1.")
+        if self.eta > 0:
+            check_code(self.denoiser, n, len(self.schedule), self.dtype, copies=3)
         streams, styled = Streams(seed, n), getattr(self.denoiser, "style_shape", None)
 
         def normal(*shape: int) -> Tensor:
@@ -145,14 +148,14 @@ class Sampler:
 
     def encode(
         self, x: Tensor, seed: Seed = 0, cond: Tensor | None = None, path: Path = posterior,
-        at_once: int = 64,
+        at_once: int | None = None,
     ) -> Code:  # fmt: skip
         """A code with decode(z) = x, by the DPM-Encoder (Wu & De la Torre 2023, eq. 5).
 
         x: (B, *shape), in [-1, 1] for image models.
         seed: each image draws from its own stream (see `streams`), whatever its company.
         path: `encoder.posterior`, or `encoder.independent`.
-        at_once: how many images go through the network in one pass (memory against speed).
+        at_once: how many images go through the network in one pass, by default what its memory allows.
         Raises ValueError for what is no such image, seed or condition.
         """
         return encode(self, x, seed, path, cond, at_once)
@@ -164,8 +167,9 @@ class Sampler:
         check_input(self.denoiser, z.x_T, cond=cond)
         if not callable(edit):
             raise ValueError(f"edit is a {type(edit).__name__}: give a function, or nothing.")
-        x = z.x_T.to(self.denoiser.device, self.dtype)
-        yield from self.walk(x, z.noise, 0, edit, self.told(z, cond))
+        x, cond = z.x_T.to(self.denoiser.device, self.dtype), self.told(z, cond)
+        check_batch(self.denoiser, len(x), cond)
+        yield from self.walk(x, z.noise, 0, edit, cond)
 
     def walk(
         self,
@@ -184,7 +188,7 @@ class Sampler:
         noise: what each step adds, as of `Code.noise`; None is nothing.
         after: what the next step starts from, if not from the last one's x_to.
         """
-        for i in range(first, len(self.schedule)):
+        for i in timed(range(first, len(self.schedule)), len(self.schedule) - first):
             step = self.step(x, i, noise, edit, cond)
             checked_answer(step.x_to)
             yield step

@@ -13,7 +13,7 @@ FLOORS = [
     {"paths", "checks", "_torchvision", "worlds", "plots", "lesson", "press"},
     {"widgets", "schedule", "cards", "streams", "pictures"},
     {"denoisers"},
-    {"code"},
+    {"code", "estimate"},
     {"encoder"},
     {"sampler"},
     {"models"},
@@ -23,7 +23,18 @@ FLOORS = [
     {"judges"},
     {"methods"},
     {"studies"},
-    {"pages", "bench", "chains", "convert", "direction", "doctor", "edit", "pairing", "scoreboard", "recipes"},
+    {
+        "pages",
+        "bench",
+        "chains",
+        "convert",
+        "direction",
+        "doctor",
+        "edit",
+        "pairing",
+        "scoreboard",
+        "recipes",
+    },
 ]
 BESIDE = {"worlds", "plots", "lesson", "press", "widgets"}  # these import each other at most
 LONGEST = 400  # lines of a library file

@@ -15,6 +15,7 @@ from ..checks import check_input
 from ..code import Code
 from ..denoisers import Denoiser
 from ..encoder import invert
+from ..estimate import announce
 from ..models.mixture import GaussianMixture
 from ..paths import held_out_seed
 from ..pictures import files_of, read_pictures
@@ -49,6 +50,7 @@ def model_for(checkpoint: str, device: str, *steps: int, prompt: str | None = No
         ) from None
     for count in steps:
         even(len(model.alpha_bar), count)
+    announce(model, str(checkpoint), *steps)
     return model
 
 
@@ -64,6 +66,7 @@ def with_bottleneck(checkpoint: str, device: str, latent: bool = False) -> Denoi
             f"This lesson edits the bottleneck h of a network of {wanted[0]}, and {checkpoint!r} is none: "
             f"give one that is, such as {wanted[1]!r}."
         )
+    announce(model, str(checkpoint))
     return model
 
 
