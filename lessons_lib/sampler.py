@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import check_denoiser, check_input, checked_answer, whole
+from .checks import check_denoiser, check_input, checked_answer, precise, precision, whole
 from .code import Code, Edit, Eps, Step, plain
 from .denoisers import Denoiser, predict
 from .encoder import Path, encode, posterior
@@ -36,8 +36,8 @@ class Sampler:
     steps: how many of the denoiser's training times are visited, evenly spaced from the last to 0.
     eta: 0 (DDIM) to 1 (DDPM).
     schedule: instead of `steps`, any list of pairs.
-    dtype: of the state x. The default float64 keeps reconstruction exact; the network is called in
-        its own precision.
+    dtype: of the state x. The default float64 keeps reconstruction exact (float32 on mps, which has no more);
+        the network is called in its own precision.
     t_boost: only the steps at and below this time are stochastic (see `intervals`); None is all.
     sigma: (S,), what that comes to: σ_t(η), or 0.
 
@@ -50,11 +50,12 @@ class Sampler:
         steps: int = 50,
         eta: float = 0.0,
         schedule: Schedule | None = None,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
         t_boost: int | None = None,
     ):
         check_denoiser(denoiser)
-        self.denoiser, self.eta, self.dtype, self.t_boost = denoiser, eta, dtype, t_boost
+        self.denoiser, self.eta, self.t_boost = denoiser, eta, t_boost
+        self.dtype = precision(denoiser.device) if dtype is None else dtype
         table = denoiser.alpha_bar
         self.schedule = schedule or Schedule.of(table, even(len(table), steps))
         self._settle()
@@ -68,6 +69,8 @@ class Sampler:
             raise ValueError(f"dtype is {self.dtype!r}: give one such as torch.float32.")
         if not self.dtype.is_floating_point:
             raise ValueError(f"dtype is {self.dtype}: the state needs a floating-point one.")
+        if self.dtype.itemsize > precision(self.denoiser.device).itemsize:
+            raise ValueError(f"dtype is {self.dtype}, which mps does not have: give torch.float32.")
         self.sigma = self.schedule.sigma(self.eta)
         if self.t_boost is not None:
             if not whole(self.t_boost, float("-inf")):
@@ -259,7 +262,7 @@ class Sampler:
             return sigma
         if callable(own):
             # ᾱ in float64, as for one step: 1-ᾱ cancels in less.
-            own = own(*(_each(v, i, like.double()) for v in (s.a, s.a_to)), self.eta)
+            own = own(*(_each(v, i, precise(like)) for v in (s.a, s.a_to)), self.eta)
         return torch.where(sigma > 0, own, sigma)
 
     def check_code(self, z: Code) -> None:

@@ -27,6 +27,7 @@ import torch
 from lessons_lib import worlds  # noqa: F401  imported before the processes part
 from lessons_lib.judges import metrics  # noqa: F401
 from lessons_lib.paths import NOTEBOOKS
+from pretend import Pretend
 from published import LAYOUTS
 
 LIMIT = 600  # seconds of one lesson
@@ -79,17 +80,18 @@ def cells_of(number: str) -> tuple[str, list[str]]:
     return tagged, [c.source for c in cells if c.source != tagged]
 
 
-def run(number: str, checkpoint: Path, family: str) -> Outcome:
-    """Run a lesson in this process, its parameters first, cell by cell."""
+def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
+    """Run a lesson in this process, its parameters first, cell by cell; on a pretend device, if one is named."""
     tagged, cells = cells_of(number)
     space, start = {"__name__": "__main__", "display": lambda *_, **__: None}, time.perf_counter()
     exec(tagged, space)
     own = {k: v for k, v in space.items() if not k.startswith("_") and k != "display"}
-    space |= parameters(number, checkpoint, family, own)
+    space |= parameters(number, checkpoint, family, own) | {"device": device}
+    there = contextlib.nullcontext() if device == "cpu" else Pretend(device)
     space.pop("display")
     try:
         for source in cells:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with contextlib.redirect_stdout(io.StringIO()), there:
                 exec(compile(source, f"lesson {number}", "exec"), space)
             plt.close("all")
     except Exception as error:
@@ -114,7 +116,7 @@ def judged(error: Exception) -> tuple[str, str]:
     )
 
 
-def apart(number: str, checkpoint: Path, family: str) -> Outcome:
+def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
     """`run` in a process of its own, which may die or hang without harm."""
     read, write = os.pipe()
     child = os.fork()
@@ -123,7 +125,7 @@ def apart(number: str, checkpoint: Path, family: str) -> Outcome:
         os.nice(10)
         torch.set_num_threads(1)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            outcome = run(number, checkpoint, family)
+            outcome = run(number, checkpoint, family, device)
         os.write(write, json.dumps(outcome).encode())
         os._exit(0)
     os.close(write)
@@ -156,6 +158,7 @@ def table(found: dict[tuple[str, str], Outcome], families, lessons) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lessons", default="", help="such as 01,05; by default all")
+    parser.add_argument("--device", default="cpu", help="cuda or mps: a pretend one (`pretend`)")
     parser.add_argument("--families", default="", help="parts of their names; by default all")
     args = parser.parse_args()
     matplotlib.use("Agg")
@@ -172,7 +175,7 @@ def main() -> int:
             folder = Path(home) / family.replace("/", "--").replace(" ", "-").replace(",", "")
             LAYOUTS[family](folder)
             for number in lessons:
-                outcome = found[family, number] = apart(number, folder, family)
+                outcome = found[family, number] = apart(number, folder, family, args.device)
                 print(f"{family}, {number}: {outcome.kind} in {outcome.seconds:.0f} s. {outcome.text}",
                       file=sys.stderr, flush=True)  # fmt: skip
             said = {k: o._replace(text=o.text.replace(str(folder), family)) for k, o in found.items()
