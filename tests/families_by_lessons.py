@@ -81,7 +81,7 @@ def cells_of(number: str) -> tuple[str, list[str]]:
 
 
 def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
-    """Run a lesson in this process, its parameters first, cell by cell; on a pretend device, if one is named."""
+    """Run a lesson in this process, cell by cell; on a pretend device, if one is named."""
     tagged, cells = cells_of(number)
     space, start = {"__name__": "__main__", "display": lambda *_, **__: None}, time.perf_counter()
     exec(tagged, space)

@@ -125,6 +125,6 @@ def test_rivals_and_guidance(device):
     x = images().to(device, g.dtype)
     assert editing.ddib(x, g.with_eta(0.0), g.with_eta(0.0)).device == device
     bright = energies.of(lambda x: x.flatten(1).square().sum(1))
-    assert guidance.sample(g, bright, 1.0, 2, 4, burn_in=0).images.device == device
+    assert guidance.sample(g, bright, 1.0, 2, 4, burn_in=0).z.x_T.device == device
     assert metrics.psnr(x, x + 0.1).device == device
     assert metrics.rms(x, x).device == device

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..cards import CheckpointError, has_card, kind_of
 from ..checkpoints import EXACT, checked_device, find, load
-from ..checks import check_input
+from ..checks import check_input, precision
 from ..code import Code
 from ..denoisers import Denoiser
 from ..encoder import invert
@@ -145,7 +145,8 @@ def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
 
 
 def kinds(denoiser: Denoiser, n: int, seed: int, images: str = "") -> dict[str, Tensor]:
-    """`n` of a model's x of each kind, by what they are, (n, *shape) float64; the model's own kind first.
+    """`n` of a model's x of each kind, by what they are, (n, *shape), the model's own kind first; on its
+    device, in the `precision` of that.
 
     images: pictures of one's own, as of `read_pictures`; they come before all others.
 
@@ -162,4 +163,5 @@ def kinds(denoiser: Denoiser, n: int, seed: int, images: str = "") -> dict[str, 
     if denoiser.world is not None:
         drawn = WORLDS[denoiser.world].sample(n, held_out_seed("lessons", seed), shape[-1])
         found = {f"held-out {denoiser.world}": drawn.image.double()} | found
-    return {name: denoiser.latents(x) for name, x in (own | found).items()}
+    where = denoiser.device, precision(denoiser.device)
+    return {name: denoiser.latents(x.to(*where)) for name, x in (own | found).items()}
