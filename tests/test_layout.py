@@ -13,7 +13,7 @@ FLOORS = [
     {"paths", "checks", "_torchvision", "worlds", "plots", "lesson", "answers", "guesses", "press"},
     {"widgets", "schedule", "cards", "streams", "pictures"},
     {"denoisers"},
-    {"code"},
+    {"code", "estimate"},
     {"encoder"},
     {"sampler"},
     {"models"},
