@@ -615,7 +615,8 @@ for e, (K, estimate, distance) in curves.items():
         f"estimated curve / measured at the image, η = {e:g}", estimate[-1] / distance[-1]
     )
     below = (estimate < distance * (1 - 1e-6))[1:].sum()
-    lesson.record(f"steps of {p.steps} at which the curve is below the distance, η = {e:g}", below)
+    called = f"steps at which the curve is below the distance, η = {e:g}"
+    lesson.record(called, below, f"(of {p.steps})")
 
 # %% [markdown]
 # The last number of each block is the point. Where it is not 0, the 'bound' is simply wrong there: the K_t that went into it

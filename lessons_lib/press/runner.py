@@ -201,7 +201,14 @@ def execute(
         error = DIED if watch.died() and not in_a_cell else one_line(raised, None)
     if watch.over:
         error = f"it took longer than the {limit:g} seconds that a run may take."
-    notebook = nbformat.read(running if running.exists() else path, as_version=4)
+    try:
+        notebook = nbformat.read(running, as_version=4)
+    except (OSError, ValueError):  # it never began, or the disk was full
+        running.unlink(missing_ok=True)
+        notebook, error = (
+            nbformat.read(path, as_version=4),
+            error or "its notebook was not written.",
+        )
     if not error and (inside := widget_errors(notebook)):
         error = f"a widget's callback failed: {inside[0]}"
     return notebook, error
