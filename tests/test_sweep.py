@@ -362,7 +362,7 @@ def test_nothing_leads_outside_the_folder(tmp_path):
 def shown(terminal):
     said = io.StringIO()
     table = board.Board(4, 1, 1, lambda: 2)
-    table.console = Console(file=said, force_terminal=terminal, width=90)
+    table.console = Console(file=said, force_terminal=terminal, width=90, color_system=None)
     return table, said
 
 

@@ -193,7 +193,7 @@ def execute(
         with Watch(limit) as watch:
             papermill.execute_notebook(
                 str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
-                language="python", start_timeout=120, execution_timeout=cell_limit,
+                kernel_name="python3", language="python", start_timeout=120, execution_timeout=cell_limit,
                 extra_arguments=["--log-level=ERROR"], kernel_manager_class=watch.manager,
             )  # fmt: skip
     except Exception as raised:
