@@ -345,11 +345,11 @@ def strip(found, title, rows=(0, 1, 2, 3)):
     return plots.strips(images[rows].cpu(), [f"image {i}" for i in rows], list(columns), title)
 
 
-def distances(found, prefix):
+def distances(found, prefix, note=""):
     for kind, images in found.items():
         for where in ("both", "P only", "D only"):
             change = metrics.rms(images[where], images["source"]).mean()
-            lesson.record(f"{prefix}: rms change, {kind}, {where}", change)
+            lesson.record(f"{prefix}: rms change, {kind}, {where}", change, note)
 
 
 # %% [markdown]
@@ -406,8 +406,8 @@ strip(large, f"{p.checkpoint}, {p.steps} steps")
 source = large["one z"]["source"]
 apart = metrics.rms(source, source.roll(1, 0)).mean() if p.n_images > 1 else torch.zeros(())
 lesson.record("rms difference of unrelated images, for scale", apart)
-distances(few, f"{p.few_steps} steps")
-distances(large, f"{p.steps} steps")
+distances(few, "few steps", f"({p.few_steps} steps)")
+distances(large, "many steps", f"({p.steps} steps)")
 
 
 # %% [markdown]
@@ -442,7 +442,8 @@ low = min(steps_tried)
 for kind in ("fresh z", "one z"):
     for where in ("both", "P only"):
         ratio = change(1000, kind, where) / change(low, kind, where)
-        lesson.record(f"digits, {kind}, {where}: change at 1000 steps / at {low} steps", ratio)
+        called = f"digits, {kind}, {where}: change at 1000 steps / at the fewest"
+        lesson.record(called, ratio, f"({low} steps)")
 
 # %%
 expected = {
@@ -661,7 +662,8 @@ shaped = {kind: compare(g, z, lambda t, delta=delta: delta) for kind, delta in k
 strip(shaped, f"{p.checkpoint}, {p.few_steps} steps, one z")
 
 # %%
-distances(shaped, f"one z, {p.few_steps} steps")
+by_name = dict(zip(("white z", "smooth z"), shaped.values(), strict=True))
+distances(by_name, "one z, few steps", f"({p.few_steps} steps, {0.1 * p.scale:g} of it)")
 by_kind = [metrics.rms(images["both"], images["source"]).mean() for images in shaped.values()]
 lesson.record("change in both: smooth z / white z", by_kind[1] / by_kind[0])
 
@@ -791,4 +793,5 @@ for kind, images in large.items():
     both, alone = (
         metrics.rms(images[where], images["source"]).mean() for where in ("both", "P only")
     )
-    lesson.record(f"{kind}, {p.steps} steps: change in both / change in P only", both / alone)
+    called = f"{kind}, many steps: change in both / change in P only"
+    lesson.record(called, both / alone, f"({p.steps} steps)")

@@ -446,10 +446,11 @@ fig
 # %%
 middle = p.steps // 2
 for name, code in codes.items():
-    lesson.record(f"{name}: std of the code at t = {t[middle]}", code.eps[middle].std())
-    lesson.record(f"{name}: std of the code at t = {t[-1]}", code.eps[-2].std())
+    at = f"(t = {t[middle]})"
+    lesson.record(f"{name}: std of the code at mid-way", code.eps[middle].std(), at)
+    lesson.record(f"{name}: std of the last code", code.eps[-2].std(), f"(t = {t[-1]})")
     correlation = metrics.step_correlation(code.eps)[middle]
-    lesson.record(f"{name}: correlation with the next step at t = {t[middle]}", correlation)
+    lesson.record(f"{name}: correlation with the next step at mid-way", correlation, at)
 
 # %% [markdown]
 # At high t the posterior path's codes are like drawn ones: white, of unit variance. Towards the image they

@@ -649,7 +649,8 @@ frames = {what: torch.nn.functional.normalize(v.flatten(1).cpu().double(), dim=1
           for what, v in (("principal", pcs), ("singular", svs))}  # fmt: skip
 for what, axes in frames.items():
     for name, v in zip(names, trained, strict=True):
-        lesson.record(f"share of Δh in {len(axes)} {what} directions, {name}", projected(v, axes))
+        note = f"({len(axes)} directions)"
+        lesson.record(f"share of Δh in the {what} directions, {name}", projected(v, axes), note)
 lesson.record("a random direction's share, expected", p.components / middle.h[0].numel());
 
 # %% [markdown]
