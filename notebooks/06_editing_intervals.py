@@ -246,7 +246,7 @@ if deltas:
     mean = {k: sum(v for (kind, _), v in deltas.items() if kind == k) / len(truths)
             for k in ("neutral", "opposite")}  # fmt: skip
     lesson.conclude(
-        f"δ is {mean['neutral']:.2f} from neutral sources and {mean['opposite']:.2f} from opposites."
+        f"δ is {mean['neutral']:.2f} from neutral sources, {mean['opposite']:.2f} from opposites."
     )
 
 # %% [markdown]

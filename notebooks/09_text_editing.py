@@ -70,7 +70,7 @@ from lessons_lib.studies.text import reached, readable_cases, taken_in_turn
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
 
-torch.set_grad_enabled(False)
+torch.set_grad_enabled(False);
 
 # %% [markdown]
 # ## A picture, two sentences, and the right answer
@@ -100,7 +100,7 @@ truth = torch.cat([case.counterfactual(size) for case in cases]).to(p.device)
 source_texts, target_texts = ([getattr(c, s) for c in cases] for s in ("source", "target"))
 lesson.record("cases of the benchmark", len(benchmark))
 lesson.record("of which with words that this model refuses", len(benchmark) - len(known))
-lesson.record("cases used below, each counted in every mean", len(cases))
+lesson.record("cases used below, each counted in every mean", len(cases));
 
 # %%
 for case in cases[:8]:
@@ -121,7 +121,7 @@ plots.strips(rows, ["x", "x, codec", "true edit", "true edit, codec"], [c.kind f
 
 # %%
 lesson.record("x through the codec, PSNR to x (dB)", metrics.psnr(through, x).mean())
-lesson.record("x, PSNR to the true edit (dB)", metrics.psnr(x, truth).mean())
+lesson.record("x, PSNR to the true edit (dB)", metrics.psnr(x, truth).mean());
 
 
 # %% [markdown]
@@ -162,7 +162,7 @@ points = [
 ]
 steps_checked = [(*points, 0.1), (*points[::-1], 0.7)]
 hints = ["ε first, then the target's mean plus σ ε", "ε is (x_to - mean_source) / sigma"]
-lesson.exercise(edited_step, right_edited_step, steps_checked, hints)
+lesson.exercise(edited_step, right_edited_step, steps_checked, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>ε = (x_to - mean_source) / sigma.</details>
@@ -218,7 +218,7 @@ half = (apart.mean(1) >= apart.mean(1)[-1] / 2).int().argmax()
 arrived = source.schedule.t_to[half].clamp_min(0)
 lesson.record("t at which the chains are half as far apart as at the end", arrived)
 same = text_edit(model, x[:2], source_texts[:2], source_texts[:2], p.seed, steps=p.steps)
-lesson.record("equal texts: largest difference to the codec's x", (same - through[:2]).abs().max())
+lesson.record("equal texts: largest difference to the codec's x", (same - through[:2]).abs().max());
 
 # %% [markdown]
 # ## The four kinds of edit
@@ -282,7 +282,7 @@ hints = [
     "differences first, then their cosine",
     "with a = image_after - image and b = text_after - text it is a·b / (‖a‖ ‖b‖)",
 ]
-lesson.exercise(directional, right_directional, directions_checked, hints)
+lesson.exercise(directional, right_directional, directions_checked, hints);
 
 
 # %% [markdown]
@@ -588,7 +588,7 @@ lesson.record("S_D-CLIP, mean over all settings", chosen.reported.mean())
 lesson.record("S_D-CLIP, best of them chosen by another encoder", chosen.score.mean())
 lesson.record("S_D-CLIP, best of them chosen by itself", chosen.reported.amax(0).mean())
 kept = metrics.psnr(chosen.image, truth).mean()
-lesson.record("PSNR to the true edit (dB), best chosen by another encoder", kept)
+lesson.record("PSNR to the true edit (dB), best chosen by another encoder", kept);
 
 
 # %% [markdown]
@@ -629,7 +629,7 @@ changed = (truth - x).abs().mean(1, True)
 changed = torch.nn.functional.interpolate(changed, seen.shape[-2:], mode="area").flatten(1)
 share = (changed * seen.to(changed).flatten(1)).sum(1) / changed.sum(1)
 lesson.record("mean of the maps where the true edit changes something", share.mean())
-lesson.record("mean of the maps everywhere", seen.mean())
+lesson.record("mean of the maps everywhere", seen.mean());
 
 
 # %% [markdown]
@@ -661,7 +661,7 @@ hints = [
     "a weighted sum of the two, by is_new",
     "is_new stands before the target's maps, 1 - is_new before the source's",
 ]
-lesson.exercise(mixed_maps, right_mixed_maps, maps_checked, hints)
+lesson.exercise(mixed_maps, right_mixed_maps, maps_checked, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>(words,) broadcasts against (places, words).</details>
@@ -793,7 +793,7 @@ for whose, level in (
         f"bug 1, noise in x_T at T_es = 850, {whose}",
         noised(many, noise, level.item()).std(0).mean(),
     )
-lesson.record("√(1 - ᾱ) there", (1 - started.schedule.a[0]).sqrt())
+lesson.record("√(1 - ᾱ) there", (1 - started.schedule.a[0]).sqrt());
 
 # %% [markdown]
 # **Bug 2: the last code is dropped**, because σ = 0 there and one cannot divide by it. With it goes the
@@ -882,7 +882,7 @@ lost = theirs(to_the_image, few[:1], texts[0][:1], texts[0][:1], 1.5)
 found_back = ours(few[:1], texts[0][:1], texts[0][:1], 1.5, last=1.0)
 lesson.record("bug 5, share of values that are NaN, theirs", lost.isnan().double().mean())
 lesson.record("bug 5, share of values that are NaN, ours", found_back.isnan().double().mean())
-lesson.record("bug 5, error of the reconstruction, ours", (found_back - few[:1]).abs().max())
+lesson.record("bug 5, error of the reconstruction, ours", (found_back - few[:1]).abs().max());
 
 # %% [markdown]
 # **Bug 6: at η = 0 every code is infinite, and dropped.** The step adds no noise at η = 0, so what is left

@@ -47,7 +47,7 @@ from lessons_lib.studies import exact, guided
 from lessons_lib.studies.text import judges
 from lessons_lib.widgets import choice, explore, slider
 
-torch.set_grad_enabled(False)
+torch.set_grad_enabled(False);
 
 
 # %% [markdown]

@@ -46,7 +46,7 @@ from lessons_lib.studies import unpaired
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
 
-torch.set_grad_enabled(False)
+torch.set_grad_enabled(False);
 
 # %% [markdown]
 # ## What is on the table
@@ -517,7 +517,7 @@ size = model.picture_shape[-1]
 cases = by_text.pictured(by_text.taken_in_turn(known, p.n_images), size, p.device)
 lesson.record(
     "cases of the benchmark that this model can read", len(known), f"of {len(triplets())}"
-)
+);
 
 # %%
 text = boards.get("text", {"rows": {}})
