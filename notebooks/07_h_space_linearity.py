@@ -370,6 +370,7 @@ h_noise *= length / h_noise.flatten(1).norm(dim=1).view(
 eps_noise = torch.randn((p.n_images, *model.shape), generator=gen).to(model.device)
 
 
+# %%
 def by_h(scale):
     """The pictures with h shifted by scale (B,) times random directions, in P, within the interval."""
 
