@@ -497,8 +497,8 @@ if len(tables) == 2:
 # ## The table
 #
 # **S_dir**: the cosine of eq. 7 for the final pictures, by an encoder that did not train. **KID** (like FID, but fair
-# for few pictures; smaller is nearer; here in thousandths of the squared distance of the critic's features, so 'no edit' is the
-# row to compare with): to pictures of other people, *as they are* and *as they should become*. **ID**:
+# for few pictures; smaller is nearer; a squared kernel distance of the critic's features, which has no unit: compare it with the
+# rows *no edit* and *true edit*): to pictures of other people, *as they are* and *as they should become*. **ID**:
 # the critic's identity, edited against unedited. **SC**: the mean intersection over union of the masks that the critic
 # reads from the two. Then what only a
 # drawn world knows: **achieved** (share of the wanted change; for a look, the critic's probability of that kind of
