@@ -18,7 +18,7 @@ from .paths import whole, write_whole
 
 CARD = "card.json"
 FORMAT = 1  # of cards
-TEXT_WEIGHTS = OWN_WEIGHTS = "model.safetensors"
+OWN_WEIGHTS = "model.safetensors"
 # The kinds of checkpoint that are no denoiser, by their card, and what loads them.
 LOADERS = {
     "critic": "judges.evaluators.load_critic",
@@ -154,12 +154,20 @@ def no_load(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(f"{path} does not load: {shorten(reason, 300).rstrip('.:')}.")
 
 
+def remedy(path: Path, otherwise: str) -> str:
+    """What to do about a missing file: of a download that was cut off, connect."""
+    cached = "snapshots" in path.parts and any(p.startswith("models--") for p in path.parts)
+    return "connect once, so that the hub's cache gets it" if cached else otherwise
+
+
 def read_json(path: Path) -> dict:
     """The JSON object in a file. Raises CheckpointError where there is none, or none that can be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing: give a folder that has it.") from None
+        raise CheckpointError(
+            f"{path} is missing: {remedy(path, 'give a folder that has it')}."
+        ) from None
     except (OSError, ValueError) as error:  # also bytes that are no text
         raise CheckpointError(f"{path} cannot be read: {error}.") from None
     if not isinstance(content, dict):

@@ -1,13 +1,13 @@
 """`load(name)`: an embedded model, a folder, or a hub id, all behind the ε contract.
 
 A folder is as diffusers saves it: `unet/` and `scheduler/` in a pipeline's folder, or `config.json`
-and `scheduler_config.json` at its root. Weights are safetensors only. An embedded model also has a
-card: the number of its format, recipe, figures, and the SHA-256 of each of its files, checked at
-each load. A card may name another checkpoint as its `network`, and a `label`: it is that network with
-its label fixed, as `cats` is `animals` with the label 1. Networks of our own classes lie beside a card
-as `config.json` and `model.safetensors`.
+and `scheduler_config.json` at its root. Weights are safetensors, or `.bin` (see `weights`). An embedded
+model also has a card: the number of its format, recipe, figures, and the SHA-256 of each of its files,
+checked at each load. A card may name another checkpoint as its `network`, and a `label`: it is that
+network with its label fixed, as `cats` is `animals` with the label 1. Networks of our own classes lie
+beside a card as `config.json` and `model.safetensors`.
 
-A latent model also has `vae/` (or `vqvae/`), one that text conditions `text_encoder/` and
+A latent model also has `vae/` (or `vqvae/`), one that text conditions `text_encoder/` (or `bert/`) and
 `tokenizer/`: Stable Diffusion's layout. What else lies there (a safety checker) is not read.
 """
 
@@ -25,8 +25,6 @@ from torch import nn
 
 from .cards import (
     LOADERS,
-    OWN_WEIGHTS,
-    TEXT_WEIGHTS,
     CheckpointError,
     card,
     card_if_any,
@@ -36,10 +34,12 @@ from .cards import (
     kind_of,
     no_load,
     read_json,
+    remedy,
     verify,
     with_weights,
 )
-from .denoisers import Denoiser
+from .denoisers import Denoiser, Fixed, Guided
+from .hub import download, split
 from .models.families import member
 from .models.latent import Codec, Prompts
 from .models.mixture import GaussianMixture, digits, two_moons_of_gaussians
@@ -47,31 +47,12 @@ from .models.noise import noise_schedule
 from .models.trial import check_runs
 from .models.unet import UNet
 from .paths import EMBEDDED
+from .weights import network
 
 EXACT: dict[str, Callable[[], GaussianMixture]] = {
     "digits": digits,
     "moons": two_moons_of_gaussians,
 }
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-SHARDS = "diffusion_pytorch_model-*-of-*.safetensors"  # beside an index, which is a .json
-CLASSES = {
-    "UNet2DModel": "diffusers.models.unets.unet_2d",
-    "UNet2DConditionModel": "diffusers.models.unets.unet_2d_condition",
-    "AutoencoderKL": "diffusers.models.autoencoders.autoencoder_kl",
-    "VQModel": "diffusers.models.autoencoders.vq_model",
-    "CLIPTextModel": "transformers.models.clip.modeling_clip",
-}
-WORDS = ("tokenizer.json", "vocab.json", "merges.txt", "special_tokens_map.json")  # a tokenizer's
-# What is asked of the hub: whole-precision safetensors of the parts that are read, and texts.
-FROM_THE_HUB = [
-    "*config.json",
-    "model_index.json",
-    *(f"{part}{name}" for part in ("", "unet/", "vae/", "vqvae/") for name in (WEIGHTS, SHARDS)),
-    "*.safetensors.index.json",
-    f"text_encoder/{TEXT_WEIGHTS}",
-    *(f"{part}{name}" for part in ("", "tokenizer/") for name in WORDS),
-    OWN_WEIGHTS,  # of a CLIP, as transformers saves one
-]
 
 
 def names() -> list[str]:
@@ -79,11 +60,18 @@ def names() -> list[str]:
     return sorted(EXACT) + [n for n in carded(EMBEDDED) if kind_of(EMBEDDED / n) == "generator"]
 
 
-def load(name: str | Path, device: str = "cpu") -> Denoiser:
+def load(
+    name: str | Path, device: str = "cpu", prompt: str = "", guidance: float = 1.0,
+    variant: str | None = None,
+) -> Denoiser:  # fmt: skip
     """The denoiser called `name`, in float32 on `device`.
 
     name: an embedded model (see `names()`), a folder that diffusers saved, or a hub id such as
-        'google/ddpm-ema-celebahq-256', which is downloaded once and then found in the hub's cache.
+        'google/ddpm-ema-celebahq-256', which is downloaded once and then found in the hub's cache;
+        'id@revision' is one of its branches, tags or commits.
+    prompt: of a model that reads texts, the one text of all its images, as `with_prompt`; its guidance is 1
+        for none.
+    variant: of the saved precisions the one to read, such as 'fp16'; by default the whole one.
 
     A latent model's x is a latent: its `codec` goes between images and latents, and its `prompts`
     makes the `cond` of texts; both are None where they do not apply.
@@ -103,10 +91,34 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
     Raises CheckpointError, in one sentence, for an unknown name, a missing or corrupt file, a class
     that is not supported (a scheduler without ᾱ, such as flow matching's), or a hub that cannot be reached.
     """
+    model = _loaded(name, device, variant)
+    if not prompt and guidance != 1:
+        raise ValueError(
+            f"guidance is {guidance!r}, but there is no prompt to guide towards: give one."
+        )
+    return with_prompt(model, prompt, guidance) if prompt else model
+
+
+def with_prompt(model: Denoiser, prompt: str, guidance: float = 1.0) -> Denoiser:
+    """The model with a text fixed, so that it draws by itself and takes no `cond` any more.
+
+    guidance: the scale of classifier-free guidance towards the text, as `Guided`; 1 is none, and costs half.
+    Raises ValueError for a model that reads no text, and for a text or a scale that it does not take.
+    """
+    if not isinstance(prompt, str):
+        raise ValueError(f"prompt is {prompt!r}: give a text.")
+    if model.prompts is None:
+        raise ValueError(f"prompt is {prompt!r}, but this model reads no text: leave prompt out.")
+    with torch.no_grad():
+        cond, empty = model.prompts([prompt]), model.prompts.empty
+    return Fixed(model if guidance == 1 else Guided(model, guidance, empty), cond)
+
+
+def _loaded(name: str | Path, device: str, variant: str | None) -> Denoiser:
     where = checked_device(device)
     if str(name) in EXACT:
         return EXACT[str(name)]()  # on the CPU, in float64, wherever the rest is
-    folder = find(name)
+    folder = find(name, variant)
     if kind_of(folder) in LOADERS:
         raise CheckpointError(
             f"{str(name)!r} is no denoiser: load it with "
@@ -116,7 +128,7 @@ def load(name: str | Path, device: str = "cpu") -> Denoiser:
     if own:
         verify(folder)
     if "network" not in own:
-        model = _unet(folder).to(where)
+        model = _unet(folder, variant).to(where)
         if not own:
             with said_of(folder):
                 check_runs(model)
@@ -167,8 +179,8 @@ def checked_device(device: str) -> torch.device:
     return wanted
 
 
-def find(name: str | Path) -> Path:
-    """The folder of a checkpoint, downloaded if it is a hub id.
+def find(name: str | Path, variant: str | None = None) -> Path:
+    """The folder of a checkpoint, downloaded if it is a hub id; of this saved precision, if one is named.
 
     Raises CheckpointError for what names none: an unknown name, a file, an id that the hub does not give.
     """
@@ -185,10 +197,12 @@ def find(name: str | Path) -> Path:
         return path
     if path.is_file():
         raise CheckpointError(
-            f"{path} is a file: give the folder that holds it and its config.json."
+            f"{path} is a file: give the folder that holds it and its config.json, or make one of the "
+            "authors' own weights by `python -m lessons_lib.convert`."
         )
-    if text.count("/") == 1 and not text.startswith((".", "/", "~")) and not path.parent.is_dir():
-        return _download(text)
+    hub_id, _ = split(text)
+    if hub_id.count("/") == 1 and text[0] not in "./~" and not Path(hub_id).parent.is_dir():
+        return download(text, _known(), variant)
     if "/" in text or "\\" in text:
         raise CheckpointError(
             f"There is no model {text!r}, because there is no folder {path.absolute()}: give {_known()}."
@@ -227,30 +241,9 @@ def _known() -> str:
     return f"one of {', '.join(names())}, a folder, or a hub id such as google/ddpm-cifar10-32"
 
 
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=FROM_THE_HUB))
-    except RepositoryNotFoundError:
-        raise CheckpointError(
-            f"There is no folder {hub_id!r} in {Path.cwd()}, and the hub has no model of this name, or it "
-            f"is private: check the name, or give {_known()}."
-        ) from None
-    except Exception as error:  # the hub's client raises many kinds when it is offline
-        # A cache that lacks files: the loaders say which of those that they read.
-        if kept := getattr(error, "snapshot_path", None):
-            return Path(kept)
-        raise CheckpointError(
-            f"There is no folder {hub_id!r} in {Path.cwd()}, and as a hub id it is neither in the hub's "
-            f"cache nor can the hub be reached ({type(error).__name__}): connect once, or give {_known()}."
-        ) from None
-
-
-def _unet(folder: Path) -> UNet:
+def _unet(folder: Path, variant: str | None = None) -> UNet:
     home = folder / "unet" if (folder / "unet").is_dir() else folder
-    net = _network(home, "UNet2DModel", "UNet2DConditionModel")
+    net = network(home, "UNet2DModel", "UNet2DConditionModel", variant=variant)
     noise = noise_schedule(folder)
     own = card_if_any(folder)
     recipe = own.get("recipe", {})
@@ -259,17 +252,17 @@ def _unet(folder: Path) -> UNet:
     with said_of(folder):
         model = UNet(net, noise.alpha_bar, noise.prediction, *inside, zero_is_none=none)
     model.world = own.get("world")
-    model.codec = _codec(folder, model)
-    model.prompts = _prompts(folder, model)
+    model.codec = _codec(folder, model, variant)
+    model.prompts = _prompts(folder, model, variant)
     return model
 
 
-def _codec(folder: Path, model: UNet) -> Codec | None:
+def _codec(folder: Path, model: UNet, variant: str | None) -> Codec | None:
     homes = [folder / part for part in ("vae", "vqvae") if (folder / part).is_dir()]
     if not homes and model.text_width is None:
         return None
     home = homes[0] if homes else folder / "vae"
-    net = _network(home, "AutoencoderKL", "VQModel")
+    net = network(home, "AutoencoderKL", "VQModel", variant=variant)
     # The latents of a VQModel have about unit variance by themselves, and older files of one give no
     # scale; diffusers' default, 0.18215, belongs to Stable Diffusion's AutoencoderKL.
     scale = read_json(home / "config.json").get("scaling_factor")
@@ -284,18 +277,20 @@ def _codec(folder: Path, model: UNet) -> Codec | None:
     return codec
 
 
-def _prompts(folder: Path, model: UNet) -> Prompts | None:
+def _prompts(folder: Path, model: UNet, variant: str | None) -> Prompts | None:
     if model.text_width is None:
         return None
-    net = _network(folder / "text_encoder", "CLIPTextModel")
+    home = folder / ("bert" if (folder / "bert").is_dir() else "text_encoder")
+    net = network(home, "CLIPTextModel", "LDMBertModel", variant=variant)
     if net.config.hidden_size != model.text_width:
         raise CheckpointError(
             f"{folder} does not load: its denoiser takes text embeddings of width {model.text_width}, "
-            f"but those of text_encoder/ have {net.config.hidden_size}."
+            f"but those of {home.name}/ have {net.config.hidden_size}."
         )
-    tokenizer = _tokenizer(folder / "tokenizer")
+    own = type(net).__name__ == "LDMBertModel"
+    tokenizer = _tokenizer(folder / "tokenizer", "BertTokenizer" if own else "CLIPTokenizer")
     with said_of(folder):
-        return Prompts(tokenizer, net)
+        return Prompts(tokenizer, net, net.config.max_position_embeddings if own else None)
 
 
 @contextmanager
@@ -307,81 +302,29 @@ def said_of(folder: Path) -> Iterator[None]:
         raise CheckpointError(f"{folder} does not load: {str(error).rstrip('.')}.") from None
 
 
-def _tokenizer(home: Path):
+# Of each class of tokenizer, where transformers has it, and the files either of which is its vocabulary.
+TOKENIZERS = {
+    "CLIPTokenizer": ("transformers.models.clip.tokenization_clip", ("vocab.json", "merges.txt")),
+    "BertTokenizer": ("transformers.models.bert.tokenization_bert", ("vocab.txt",)),
+}
+
+
+def _tokenizer(home: Path, wanted: str):
     named = read_json(home / "tokenizer_config.json").get("tokenizer_class")
-    if named not in ("CLIPTokenizer", "CLIPTokenizerFast"):
+    if named not in (wanted, f"{wanted}Fast"):
         raise CheckpointError(
-            f"{home} holds a {named or 'tokenizer of no named class'}: this loads CLIPTokenizer only."
+            f"{home} holds a {named or 'tokenizer of no named class'}: this loads {wanted} only."
         )
+    module, words = TOKENIZERS[wanted]
     one = (home / "tokenizer.json").is_file()
-    if not one and not all((home / name).is_file() for name in ("vocab.json", "merges.txt")):
+    if not one and not all((home / name).is_file() for name in words):
+        path, one_of = home / words[0], " and ".join(words)
         raise CheckpointError(
-            f"{home} has no vocabulary: it needs tokenizer.json, or vocab.json and merges.txt."
+            f"{home} has no vocabulary: {remedy(path, f'it needs tokenizer.json, or {one_of}')}."
         )
     from . import _torchvision  # noqa: F401
 
-    from transformers.models.clip.tokenization_clip import CLIPTokenizer  # isort: skip
-
     try:
-        return CLIPTokenizer.from_pretrained(home, local_files_only=True)
+        return getattr(import_module(module), wanted).from_pretrained(home, local_files_only=True)
     except Exception as error:
         raise no_load(home, error) from None
-
-
-def _network(home: Path, *allowed: str):
-    """The network in a folder, in float32, if it is of one of these classes and whole."""
-    config = read_json(home / "config.json")
-    named = config.get("_class_name") or next(iter(config.get("architectures") or ()), None)
-    if named not in allowed:
-        raise CheckpointError(
-            f"{home} holds a {named or 'model of no named class'}: this loads {' or '.join(allowed)} only."
-        )
-    path = home / (TEXT_WEIGHTS if named == "CLIPTextModel" else WEIGHTS)
-    variant = _variant(path)
-    from . import _torchvision  # noqa: F401
-
-    network = getattr(import_module(CLASSES[named]), named)
-    try:
-        with no_progress_bar():
-            net, loaded = network.from_pretrained(
-                home, use_safetensors=True, local_files_only=True, output_loading_info=True,
-                variant=variant,
-            )  # fmt: skip
-    except Exception as error:
-        raise no_load(path, error) from None
-    missing = loaded["missing_keys"]
-    if missing:  # the libraries would go on with random numbers in their place
-        raise CheckpointError(
-            f"{path} lacks {len(missing)} of the network's tensors ({sorted(missing)[0]}, …): "
-            "it and config.json are not of one model."
-        )
-    return net.float()
-
-
-def _variant(path: Path) -> str | None:
-    """Which of the saved precisions to read, such as 'fp16'; None where there is the whole one, in one file
-    or in shards. Raises CheckpointError where there is none."""
-    if path.is_file() or path.with_suffix(".safetensors.index.json").is_file():
-        return None
-    single = {p.name.split(".")[1] for p in path.parent.glob(f"{path.stem}.*.safetensors")}
-    sharded = {p.name.split(".")[-2] for p in path.parent.glob(f"{path.name}.index.*.json")}
-    found = sorted(single | sharded)
-    if not found:
-        raise CheckpointError(f"{path} is missing: weights must be safetensors.")
-    return found[0]
-
-
-@contextmanager
-def no_progress_bar() -> Iterator[None]:
-    """No bar by transformers or diffusers for a load of a second, in a notebook least of all."""
-    from diffusers.utils import logging as of_diffusers
-    from transformers.utils import logging as of_transformers
-
-    shown = [one for one in (of_transformers, of_diffusers) if one.is_progress_bar_enabled()]
-    for one in shown:
-        one.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for one in shown:
-            one.enable_progress_bar()

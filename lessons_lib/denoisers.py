@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .checks import check_input
+from .checks import check_input, for_each
 
 if TYPE_CHECKING:
     from .models.latent import Codec, Prompts
@@ -212,6 +212,11 @@ class Guided(Denoiser):
     def device(self) -> torch.device:
         return self.denoiser.device
 
+    def to(self, *where) -> Guided:
+        """Move or convert the denoiser, in place; returns self."""
+        self.denoiser.to(*where)
+        return self
+
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
         asked = self._passes(x, t, cond)
         eps = self.denoiser(*asked)
@@ -272,3 +277,46 @@ class Guided(Denoiser):
     def _guide(self, eps: Tensor) -> Tensor:
         without, given = eps.chunk(2)
         return without + self.scale * (given - without)
+
+
+class Fixed(Denoiser):
+    """A denoiser under one condition for all images, so that it draws by itself: it is called without cond.
+
+    denoiser: which takes it; a `Guided` one is guided towards it. cond: (1, …).
+    One that splits still does.
+    """
+
+    def __init__(self, denoiser: Denoiser, cond: Tensor):
+        self.denoiser, self.cond = denoiser, cond
+        self.bring_along(denoiser)
+        self.prompts, self.text_width, self.labels, self.needs_label = None, None, (), False
+        if hasattr(denoiser, "encode"):
+            self.encode, self.decode = self._encode, denoiser.decode
+
+    @property
+    def device(self) -> torch.device:
+        return self.denoiser.device
+
+    def to(self, *where) -> Fixed:
+        """Move or convert the denoiser and its condition, in place; returns self."""
+        self.denoiser.to(*where)
+        self.cond = self.cond.to(*where)
+        return self
+
+    def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:
+        return self.denoiser(x, t, self._for(x, cond))
+
+    def predict(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Predicted:
+        """ε, h and σ under its condition."""
+        return predict(self.denoiser, x, t, self._for(x, cond))
+
+    def _encode(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None):
+        """The pass up to h."""
+        return self.denoiser.encode(x, t, self._for(x, cond))
+
+    def _for(self, x: Tensor, cond: Tensor | None) -> Tensor:
+        if cond is not None:
+            raise ValueError(
+                "cond was given, but what this model draws was fixed when it was loaded."
+            )
+        return for_each(self.cond, len(x))

@@ -17,6 +17,7 @@ from .guesses import Guess, compare, predict
 
 __all__ = ["MIME", "Guess", "compare", "conclude", "exercise", "parameters", "predict", "record"]
 MIME = "application/vnd.lessons-lib.result+json"
+MAY_BE_EMPTY = {"images", "prompt", "stranger"}  # of texts: '' is none
 _IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open", "lesson"}
 
 
@@ -149,7 +150,7 @@ def _check(name: str, value: object, allowed: object) -> None:
                 f"{name} is {value!r}: it must be one of {', '.join(map(str, allowed))}."
             )
     elif allowed in (str, bool):
-        if not isinstance(value, allowed) or value == "":
+        if not isinstance(value, allowed) or (value == "" and name not in MAY_BE_EMPTY):
             raise ValueError(
                 f"{name} is {value!r}: give {'text' if allowed is str else 'True or False'}."
             )

@@ -16,25 +16,26 @@ from types import SimpleNamespace
 
 import nbformat
 
-from .paths import BUILD, NOTEBOOKS, write_whole
-from .press.runner import assign, cores, defaults_of, run_all
+from .paths import BUILD, write_whole
+from .press.runner import assign, cores, defaults_of, lessons_named, run_all
 
 
 def write_index(out: Path, outcomes: list[dict]) -> None:
     """Bring the manifest of the last run of each lesson up to date, and the index over it."""
-    from .press.handout import index
+    from .press.site import Section, write_site
 
     manifest = out / "lessons.json"
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
     known |= {o["name"]: o for o in outcomes}
     known = {n: o for n, o in sorted(known.items()) if (out / f"{n}.html").exists()}
     write_whole(manifest, json.dumps(known, indent=1))
-    write_whole(out / "index.html", index(list(known.values())))
+    sections = {n: [Section(*s) for s in o.get("sections", ())] for n, o in known.items()}
+    write_site(out, list(known.values()), sections)
 
 
 def summary(outcomes: list[dict]) -> str:
     """The outcomes, a line each."""
-    from .press.handout import memory
+    from .press.site import memory
 
     width = max(len(o["name"]) for o in outcomes)
     lines = [f"{'lesson':{width}}  {'time':>7}  {'memory':>9}  run"]
@@ -42,25 +43,6 @@ def summary(outcomes: list[dict]) -> str:
         took = f"{o['seconds']:5.1f} s"
         lines.append(f"{o['name']:{width}}  {took:>7}  {memory(o):>9}  {o['error'] or 'ok'}")
     return "\n".join(lines)
-
-
-def lessons_named(names: list[str]) -> list[Path]:
-    """The lessons named, by path or by (the beginning of) their names; all of them for none.
-
-    Raises ValueError for a name of no lesson or of several, and where there are no lessons.
-    """
-    lessons = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    found = []
-    for name in names:
-        matches = [Path(name).resolve()] if Path(name).is_file() else []
-        matches = matches or [p for p in lessons if p.stem.startswith(Path(name).stem)]
-        if len(matches) != 1:
-            there = ", ".join(p.stem for p in lessons)
-            raise ValueError(f"{name!r} names {len(matches)} lessons; there are: {there}.")
-        found += matches
-    if not (found or lessons):
-        raise ValueError(f"There are no lessons in {NOTEBOOKS}.")
-    return list(dict.fromkeys(found)) or lessons
 
 
 def check_named(assigned: Iterable[dict]) -> None:

@@ -87,7 +87,37 @@ def show_figures() -> None:
 
     shell = get_ipython()
     if shell is not None:
-        shell.display_formatter.formatters["image/png"].for_type(Figure, png)
+        formatter = shell.display_formatter.formatters["image/png"]
+        formatter.for_type(Figure, lambda fig: (png(fig), {"alt": described(fig)}))
+
+
+def described(fig: Figure) -> str:
+    """What a figure shows, in words, for who cannot see it: its titles, axes, rows, columns and curves."""
+    title = fig.get_suptitle()
+    pictures = [ax for ax in fig.axes if ax.images and not ax.xaxis.get_label_text()]
+    charts = [ax for ax in fig.axes if ax not in pictures and ax.has_data()]
+    said = [title] if title else []
+    if pictures:
+        rows = _told(ax.yaxis.get_label_text() for ax in pictures)
+        columns = _told(ax.get_title() for ax in pictures)
+        said.append(f"{len(pictures)} pictures")
+        said += [f"rows: {rows}"] if rows else []
+        said += [f"columns: {columns}"] if columns else []
+    for ax in charts:
+        across, up = ax.xaxis.get_label_text(), ax.yaxis.get_label_text()
+        what = " over ".join(name for name in (up, across) if name)
+        curves = _told(line.get_label() for line in (*ax.lines, *ax.collections, *ax.containers))
+        parts = (ax.get_title(), what, curves and f"showing {curves}")
+        said.append("chart " + ", ".join(part for part in parts if part))
+    return ". ".join(" ".join(part.split()) for part in said) or "a figure without words"
+
+
+def _told(names) -> str:
+    """Names in their order, once each, without those that matplotlib made up."""
+    kept = dict.fromkeys(
+        " ".join(str(n).split()) for n in names if n and not str(n).startswith("_")
+    )
+    return ", ".join(k for k in kept if k)
 
 
 def pixels(image: Tensor) -> np.ndarray:

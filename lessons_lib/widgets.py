@@ -10,6 +10,7 @@ import base64
 import html
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -23,6 +24,7 @@ from . import plots
 from .plots import png
 from .worlds import WORLDS, Factor
 
+QUICK = 0.15  # seconds: what is drawn in less follows a slider as it moves
 MASK_COLOURS = matplotlib.color_sequences["tab20"]
 OPEN: list[Explorer] = []  # every explorer of this kernel, for `try_all`
 
@@ -46,13 +48,17 @@ def choice(values: list, value, label: str = "") -> ipywidgets.Widget:
 class Explorer(ipywidgets.VBox):
     """Controls above a picture. The newest move wins; what was drawn once is kept.
 
+    Every frame that is newer than the one shown is shown, so that a picture moves with a dragged slider.
+
     `error` is the text of the last failure, or "" if the last draw went well.
     """
 
     def __init__(self, draw: Callable[..., Figure], controls: dict[str, ipywidgets.Widget]):
         self.draw, self.controls = draw, controls
+        start = time.perf_counter()
         self.frames = {self._key(): png(draw(**self._values()))}
-        self.error, self._newest, self._lock = "", 0, threading.Lock()
+        self._live = time.perf_counter() - start < QUICK
+        self.error, self._newest, self._shown, self._lock = "", 0, 0, threading.Lock()
         self._worker = ThreadPoolExecutor(1)
         self._last: Future | None = None
         self.message = ipywidgets.HTML()
@@ -72,6 +78,8 @@ class Explorer(ipywidgets.VBox):
         for name, control in controls.items():
             control.description = control.description or name.replace("_", " ")
             control.style.description_width = "initial"
+            if hasattr(control, "continuous_update"):
+                control.continuous_update = self._live
             control.observe(self._moved, "value")
 
     def _values(self) -> dict:
@@ -85,7 +93,7 @@ class Explorer(ipywidgets.VBox):
             self._newest += 1
             mine, key, values = self._newest, self._key(), self._values()
         if key in self.frames:
-            self._show(key)
+            self._show(mine, key)
             return
         self.message.value = "<i>computing …</i>"
         self._last = self._worker.submit(self._compute, mine, key, values)
@@ -96,20 +104,30 @@ class Explorer(ipywidgets.VBox):
         try:
             self.frames[key] = png(self.draw(**values))
         except Exception as error:
+            if mine != self._newest:
+                return
             self.error = f"{type(error).__name__}: {error}"
             self.message.value = f"<b style='color:#D55E00'>{html.escape(self.error)}</b>"
             return
-        if mine == self._newest:
-            self._show(key)
+        self._show(mine, key)
 
-    def _show(self, key: tuple) -> None:
-        self.error, self.message.value = "", ""
-        self.picture.value = self.frames[key]
+    def _show(self, mine: int, key: tuple) -> None:
+        """Show a frame that is newer than the one shown; a newer one may be on its way."""
+        with self._lock:
+            if mine < self._shown:
+                return
+            self._shown, self.picture.value = mine, self.frames[key]
+            if mine == self._newest:
+                self.error, self.message.value = "", ""
 
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        """The widget, and beside it the picture for pages where no widget runs."""
+    def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
+        """The widget, and beside it the picture for pages where no widget runs, with what it shows."""
         bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle | {"image/png": base64.b64encode(self.picture.value).decode()}
+        named = ", ".join(f"{name} = {value}" for name, value in self._values().items())
+        alt = {"alt": f"a picture with controls, at {named}", "controls": list(self._values())}
+        return bundle | {"image/png": base64.b64encode(self.picture.value).decode()}, {
+            "image/png": alt
+        }
 
 
 def explore(draw: Callable[..., Figure], **controls: ipywidgets.Widget) -> Explorer:

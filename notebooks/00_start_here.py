@@ -9,18 +9,21 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 20
 n_images = 6
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 
 # %%
 from lessons_lib import lesson
 from lessons_lib.studies import inputs
 
 p = lesson.parameters(
-    globals(), checkpoint=str, device=str, seed=(0, 999_000), steps=(2, 1000), n_images=(1, 6)
-)
+    globals(), checkpoint=str, prompt=str, images=str, device=str, seed=(0, 999_000), steps=(2, 1000),
+    n_images=(1, 6),
+)  # fmt: skip
 inputs.check_networks(p)
 
 # %%
@@ -56,11 +59,11 @@ same_twice = lesson.predict(
 same_twice
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)
 g = Sampler(model, steps=p.steps, eta=1.0)
 z = g.draw(p.n_images, seed=p.seed)  # random codes
 x = g.decode(z)  # G
-kind, real = next(iter(inputs.kinds(model, p.n_images, p.seed).items()))
+kind, real = next(iter(inputs.kinds(model, p.n_images, p.seed, p.images).items()))
 back = g.decode(g.encode(real, seed=p.seed))  # G⁻¹, then G
 
 # %%

@@ -10,10 +10,12 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 50
 n_images = 6
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 etas = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 # %%
@@ -22,7 +24,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), n_images=(1, 64),
-    etas=(0.0, 1.0, None),
+    prompt=str, etas=(0.0, 1.0, None), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -35,7 +37,7 @@ from lessons_lib.judges import metrics
 from lessons_lib.schedule import factor_in_D, mean_coefficients, sigma
 from lessons_lib.widgets import explore, slider
 
-model = inputs.model_for(p.checkpoint, p.device, p.steps)  # shown after two exact ones
+model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)  # shown after two exact ones
 
 # %% [markdown]
 # ## A model with nothing to learn
@@ -216,7 +218,8 @@ plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range
 rows = []
 for eta in p.etas:
     g = Sampler(model, steps=p.steps, eta=eta)
-    rows.append(model.pictures(g.decode(g.draw(p.n_images, seed=p.seed))))
+    z = inputs.draw_or_invert(g, p.images, p.n_images, p.seed)
+    rows.append(model.pictures(g.decode(z)))
 plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range(p.n_images)])
 
 # %%

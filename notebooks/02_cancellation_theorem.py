@@ -10,6 +10,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 80  # many; 1000 takes twelve times as long
@@ -25,7 +26,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), few_steps=(2, 1000),
-    n_images=(1, 64), eta=(0.0, 1.0), scale=(0.001, 10.0), counts=(2, 1000, None),
+    prompt=str, n_images=(1, 64), eta=(0.0, 1.0), scale=(0.001, 10.0), counts=(2, 1000, None),
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -64,7 +65,7 @@ from lessons_lib.widgets import choice, explore, slider
 # Does a real sampler agree? We shift one step of the model, in each place, and divide the move by Δε.
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps, p.few_steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, p.few_steps, prompt=p.prompt)
 
 
 def noise(like, n, seed):

@@ -10,12 +10,14 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 50
 sweep_steps = 16  # of the experiments that are repeated over η, precision, …
 eta = 1.0
 n_images = 4
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 
 # %%
 from lessons_lib import lesson
@@ -23,7 +25,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), sweep_steps=(4, 1000),
-    eta=(0.001, 1.0), n_images=(1, 6),
+    prompt=str, eta=(0.001, 1.0), n_images=(1, 6), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -49,7 +51,7 @@ from lessons_lib.widgets import choice, explore, slider
 # **Predict.** How many numbers does z have, for an image of C·H·W pixels and S steps?
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps, p.sweep_steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, p.sweep_steps, prompt=p.prompt)
 g = Sampler(model, steps=p.steps, eta=p.eta)
 z = g.draw(1, seed=p.seed)
 lesson.record("numbers in an image", g.decode(z).numel())
@@ -72,9 +74,8 @@ lesson.record("numbers in its code", z.x_T.numel() + z.eps.numel());
 # that kind. How well will it give them back?
 
 # %%
-pictures = inputs.kinds(
-    model, p.n_images, p.seed
-)  # by what they are; of some models photographs only
+# By what they are; of some models photographs only.
+pictures = inputs.kinds(model, p.n_images, p.seed, p.images)
 own, photos = next(iter(pictures.values())), pictures["photographs"]
 
 # %%
@@ -226,9 +227,9 @@ def error(network, dtype, eta):
     return (back.double() - one).abs().max().item()
 
 
-double = load(p.checkpoint, p.device)
-if hasattr(double, "net"):  # an exact model computes in float64 anyway
-    double.net.double()
+double = inputs.model_for(p.checkpoint, p.device, prompt=p.prompt)
+if hasattr(double, "to"):  # an exact model computes in float64 anyway
+    double.to(torch.float64)
 kinds = {
     "float16": (model, torch.float16), "float32": (model, torch.float32),
     "float64": (model, torch.float64), "float64,\nnetwork too": (double, torch.float64),
@@ -473,7 +474,7 @@ for count in (20, 1000):
 # are not noise may tell of an unusual image, of a poor model, or only of large steps.
 
 # %% [markdown]
-# ### Exercise 3 · the chain's two factors <small>(harder · 8 minutes)</small>
+# ### Exercise 3 · the chain's two factors <small>(hard · 8 minutes)</small>
 #
 # The posterior path's next state is x_t' = c_x x_t + c_P x_0 + σ n. Write c_x and c_P so that, given x_0, it
 # has the right mean √ᾱ' x_0 and the right variance 1-ᾱ'. Given are ᾱ, ᾱ' and σ.

@@ -16,6 +16,7 @@ device = "cpu"
 seed = 0
 steps = 10
 n_images = 4
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 attributes = "smiling, old, glasses"  # trained directions, or folders of them, with commas between
 looks = "zombie"  # trained directions towards what the network has never seen
 learn = "smiling"  # the one that is trained here, and compared with its rivals
@@ -33,7 +34,7 @@ from lessons_lib.studies import inputs
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(1, 64), attributes=str, looks=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000),
-    rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998),
+    rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -65,7 +66,7 @@ name = p.checkpoint
 model = inputs.with_bottleneck(name, p.device)
 clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
 g = Sampler(model, steps=p.steps)
-who = subjects(g, name, p.attributes, p.n_images, p.seed)
+who = subjects(g, name, p.attributes, p.n_images, p.seed, images=p.images)
 truth = p.learn in who.goals
 first, last = (of_thousand(t, len(model.alpha_bar)) for t in (p.first, p.last))
 print(who.said or "Every edit here has a true counterfactual.")

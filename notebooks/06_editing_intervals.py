@@ -10,13 +10,17 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 20
 n_images = 4
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 attributes = (
     "old, smiling, glasses"  # directions, or folders of them; the first one is looked at most
 )
+t_edit = 0  # where the edit of the three phases ends, in times of 1,000; 0: where its card says
+t_boost = 105  # and where their noise begins
 share = 0.9  # of the best success, which an interval must reach to be called sufficient
 
 # %%
@@ -25,7 +29,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
-    attributes=str, share=(0.1, 1.0),
+    prompt=str, attributes=str, t_edit=(0, 999), t_boost=(0, 999), share=(0.1, 1.0), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -41,15 +45,16 @@ from lessons_lib.judges.evaluators import load_clip, load_critic
 from lessons_lib.methods import intervals
 from lessons_lib.methods.intervals import Boosted, at_each_end
 from lessons_lib.methods.training import from_first
+from lessons_lib.schedule import of_thousand
 from lessons_lib.studies.subjects import scores, subjects
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)
 critic, clip = load_critic(device=p.device), load_clip()
 g = Sampler(model, p.steps)
-who = subjects(g, p.checkpoint, p.attributes, p.n_images, p.seed)
+who = subjects(g, p.checkpoint, p.attributes, p.n_images, p.seed, images=p.images)
 names, truths, colours = list(who.edits), list(who.goals), (plots.EDITED, plots.D, plots.NOISE)
 print(who.said or f"{', '.join(names)}: each has a ground truth.")
 
@@ -691,8 +696,8 @@ process = three_phases if right else library_phases
 # ```
 # </details>
 #
-# Now a real example, on sixteen faces at least: the first attribute, with the interval of its card and a boost from
-# about t = 105.
+# Now a real example, on sixteen faces at least: the first attribute, with the interval of its card (or your
+# `t_edit`) and a boost from the step next to `t_boost`.
 #
 # **Predict.** Is the boosted edit a better picture than the edit alone? And still the same person?
 
@@ -704,13 +709,13 @@ boosts_well
 
 # %%
 name, n_many = names[0], max(16, p.n_images)
-many = subjects(g, p.checkpoint, name, n_many, p.seed)
+many = subjects(g, p.checkpoint, name, n_many, p.seed, images=p.images)
 ((_, d),) = many.edits[name].terms
 begun, z_many = from_first(g, many.z, d.first)
-visited = begun.schedule.t.tolist()
-boost_at = min(
-    (t for t in visited if t > 0), key=lambda t: abs(t - 105 * len(model.alpha_bar) / 1000)
-)
+n_many, visited = len(z_many), begun.schedule.t.tolist()
+edit_end, wanted = (of_thousand(t, len(model.alpha_bar)) for t in (p.t_edit, p.t_boost))
+edit_end = edit_end or d.last
+boost_at = min((t for t in visited if t > 0), key=lambda t: abs(t - wanted))
 noises = Boosted(begun, boost_at)
 z_noisy = noises.with_noise(z_many, p.seed)
 edit_step = lambda x, i: begun.step(x, i, None, many.edits[name]).x_to  # noqa: E731
@@ -723,7 +728,8 @@ with torch.no_grad():
         label: look(process(z_many.x_T, visited, *when, edit_step, plain_step, noisy_step))
         for label, when in {
             "no edit": (-1, 0, -1), "edit to the end": (d.first, 0, -1),
-            "edit, then plain": (d.first, d.last, -1), "three phases": (d.first, d.last, boost_at),
+            "edit, then plain": (d.first, edit_end, -1),
+            "three phases": (d.first, edit_end, boost_at),
         }.items()
     }  # fmt: skip
 plots.strips([v[:8] for v in ways.values()], list(ways), [], f"{name}, t_boost = {boost_at}")

@@ -11,10 +11,12 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 20
 n_images = 4
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 attributes = "smiling, old, glasses"  # two or three directions, or folders of them
 components = 3  # how many directions are found without training, each way
 full = 0.8  # a claim's number from which it is called confirmed,
@@ -27,8 +29,8 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
-    attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
-    straight=(0.0, 1.0),
+    prompt=str, attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
+    straight=(0.0, 1.0), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -50,10 +52,10 @@ from lessons_lib.widgets import choice, explore, slider
 from lessons_lib.worlds import WORLDS
 
 # %%
-model = inputs.model_for(p.checkpoint, p.device, p.steps)
+model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)
 critic = load_critic(device=p.device)
 whole = Sampler(model, p.steps)
-who = subjects(whole, p.checkpoint, p.attributes, p.n_images, p.seed)
+who = subjects(whole, p.checkpoint, p.attributes, p.n_images, p.seed, images=p.images)
 names = list(who.edits)
 print(who.said or f"{', '.join(names)}: each has a ground truth.")
 

@@ -20,9 +20,13 @@ device = "cpu"
 seed = 0
 steps = 10
 n_images = 8  # of the 150 of the benchmark
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 eta = 0.1
 starts = [300, 600]  # T_es: where the encoder may stop, beside its first time
 strong = 2.0  # guidance, where there is any
+trials = 0  # of a search like the paper's, over these; 0 chooses among what is there already
+skips = [15, 20, 25, 30, 40, 50]  # first steps that the encoder leaves out
+scales = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0]  # guidance of the decoder
 source_text = "a grey cat with green eyes"  # your own pair
 target_text = "a grey dog with green eyes"
 
@@ -32,8 +36,9 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(4, 1000),
-    n_images=(2, 150), eta=(0.001, 1.0), starts=(1, 998, None), strong=(1.1, 20.0), source_text=str,
-    target_text=str,
+    n_images=(2, 150), eta=(0.001, 1.0), starts=(1, 998, None), strong=(1.1, 20.0),
+    trials=(0, 1000), skips=(0, 999, None), scales=(1.0, 20.0, None), source_text=str,
+    target_text=str, images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -57,7 +62,7 @@ from lessons_lib.methods.attention import controlled, refine_words, reweigh_word
 from lessons_lib.models.mixture import digits
 from lessons_lib.schedule import Schedule, noised, of_thousand
 from lessons_lib.streams import Streams
-from lessons_lib.studies.text import reached, readable_cases, taken_in_turn
+from lessons_lib.studies.text import reached, readable_cases, searched, taken_in_turn
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
 
@@ -645,6 +650,9 @@ for name in LOOKS:
 
 # %%
 candidates = [images for key, images in frames.items() if key[0] == "CycleDiffusion"]
+if p.trials:
+    grid = p.skips, p.scales, p.trials
+    candidates = searched(model, x, (source_texts, target_texts), p.steps, p.eta, *grid, p.seed)
 
 
 def moved(encoder):
@@ -997,7 +1005,7 @@ plots.strips([torch.stack(shown)], [""], ["x", "theirs", "ours"])
 # %% [markdown]
 # ## Your own pair
 #
-# `source_text` and `target_text` are parameters. The picture is a held-out one: of those whose captions
+# `source_text` and `target_text` are parameters. The picture is the first of your `images`, or a held-out one: of those whose captions
 # have most of your source text's pairs of neighbouring words, the one that the encoder `clip` finds most
 # like it. Look whether your text is *true* of it: Algorithm 1 takes that for granted. The true edit is not
 # known here: you judge.
@@ -1028,7 +1036,7 @@ def most_like(text, n=400, few=8):
 
 
 # %%
-own = most_like(p.source_text)
+own = inputs.own_pictures(p.images, model, 1) if p.images else most_like(p.source_text)
 own_edits = {
     (w, t): editing.text_edit(
         model, own, *own_texts, p.seed, steps=p.steps, eta=p.eta, source_scale=w[0],

@@ -17,8 +17,11 @@ device = "cpu"
 seed = 0
 steps = 4  # of G, in the live chain
 n_images = 4  # chains that run live
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 rounds = 16  # of the live chain
 weight = 1000.0  # λ
+paper_rule = False  # the live chain by the paper's Langevin, in place of pCN with accept/reject
+step = 0.3  # of the live chain: h of pCN, or σ of the paper's rule, which takes 0.05
 text = "a smiling person"
 
 # %%
@@ -27,7 +30,8 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(2, 1000),
-    n_images=(2, 64), rounds=(4, 10_000), weight=(0.0, 1e6), text=str,
+    n_images=(2, 64), rounds=(4, 10_000), weight=(0.0, 1e6), paper_rule=bool,
+    step=(0.001, 3.9), text=str, images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -468,8 +472,9 @@ lesson.conclude(
 g = guided.family(p.checkpoint, p.device, p.steps)
 by = judges(p.device, p.clip, p.judge)
 before = guided.unguided(g, p.n_images, p.seed)
+how = {"rule": langevin if p.paper_rule else pcn_langevin, "step": p.step}
 live = guided.chain(
-    g, by.clip, p.text, p.weight, p.n_images, p.rounds, burn_in=p.rounds // 2, seed=p.seed
+    g, by.clip, p.text, p.weight, p.n_images, p.rounds, burn_in=p.rounds // 2, seed=p.seed, **how
 )
 
 # %%
@@ -478,7 +483,8 @@ plots.strips([before, guided.drawn(live)], ["unguided", f"λ = {p.weight:g}"], [
 # %%
 lesson.record("E at the start, mean of the chains", live.of("energy")[0].mean())
 lesson.record("E at the end", live.of("energy")[-1].mean())
-lesson.record("accepted after burn-in", live.of("accepted")[p.rounds // 2 :].mean())
+if not p.paper_rule:  # which takes every move
+    lesson.record("accepted after burn-in", live.of("accepted")[p.rounds // 2 :].mean())
 lesson.record("‖z‖²/d at the end", guided.norm(live).mean())
 lesson.record("cosine by the judge, before", metrics.s_clip(before, p.text, by.judge).mean())
 lesson.record(
@@ -726,6 +732,23 @@ lesson.record("share on the upper moon, chains", mean, f"[{low:.3g}, {high:.3g}]
 # %% [markdown]
 # Both answers are found: the code was started in both. How *many* chains are on each moon is the hard part. A
 # chain has to cross a region of high energy to change sides, and few do in 40 rounds.
+
+# %% [markdown]
+# ### A picture of your own
+#
+# With `images`: the left half of your first picture is known, and the chain looks for codes whose pictures
+# agree with it. What the model has never seen it cannot complete.
+
+# %%
+if p.images:
+    mine = inputs.own_pictures(p.images, g.sampler.denoiser, 1)
+    left = torch.zeros(mine.shape[-2:], device=mine.device)
+    left[:, : mine.shape[-1] // 2] = 1
+    agrees = inpainting(mine, left)
+    brief = {"rounds": p.rounds, "burn_in": p.rounds // 2, "seed": p.seed, "cond": g.cond}
+    found = guided.drawn(sample(g.sampler, agrees, 20.0, p.n_images, **brief))
+    plots.strips([torch.cat([mine, left * mine, found])], [""], ["x", "known"] + ["completed"] * len(found))
+    lesson.record("own picture: ½‖known · (completed - x)‖²", agrees(found, p.seed).mean())
 
 # %% [markdown]
 # ## Against the rivals

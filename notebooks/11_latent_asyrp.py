@@ -18,6 +18,7 @@ device = "cpu"
 seed = 0
 steps = 10
 n_images = 4
+images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 attributes = "old, tanned, smiling, zombie, robot"  # directions; the last two are looks never seen
 learn = "tanned"  # the one that is trained here
 n_train = 8  # pictures to train on
@@ -35,7 +36,7 @@ from lessons_lib.studies import inputs
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(2, 64), attributes=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000), rounds=(1, 1000),
-    first=(1, 999), last=(0, 998), guidance=(1.1, 20.0), prompt=str,
+    first=(1, 999), last=(0, 998), guidance=(1.1, 20.0), prompt=str, images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -64,7 +65,7 @@ name = p.checkpoint
 model = inputs.with_bottleneck(name, p.device, latent=True)
 clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
 g = Sampler(model, steps=p.steps)
-who = subjects(g, name, p.attributes, p.n_images, p.seed, p.prompt)
+who = subjects(g, name, p.attributes, p.n_images, p.seed, p.prompt, p.images)
 truth, names = bool(who.goals), list(who.edits)
 print(who.said if not truth else f"Directions: {', '.join(names)}.")
 

@@ -29,6 +29,7 @@ from lessons_lib import (
     Sampler,
     bench,
     chains,
+    convert,
     lesson,
     load,
     pages,
@@ -204,6 +205,13 @@ PICTURES = {
 }  # fmt: skip
 
 
+def coded(folder):
+    """A network whose `.bin` would run something."""
+    tiny_net().save_pretrained(folder)
+    (folder / "diffusion_pytorch_model.safetensors").unlink()
+    torch.save({"a": Path}, folder / "diffusion_pytorch_model.bin")
+
+
 def in_folder(make, use):
     """A case that needs a folder: make(folder) fills it, use(folder) is the mistake."""
 
@@ -298,6 +306,9 @@ FILES = {
     "a name of nothing": (lambda: load(""), ["empty"]),
     "a number for a model": (lambda: load(3), ["3"]),
     "a device that is none": (lambda: load("faces", "gpu"), ["'gpu'"]),
+    "a variant that is none": (lambda: load(SMILE.parent.parent / "checkpoints" / "faces", variant="fp16"), ["no variant 'fp16'"]),
+    "a file of the authors": (in_folder(lambda f: (f / "x.pt").touch(), lambda f: load(f / "x.pt")), ["is a file", "lessons_lib.convert"]),
+    "weights that are code": (in_folder(coded, load), ["could run code"]),
     "a critic as a generator": (lambda: load("critic"), ["critic", "load_critic"]),
     "a generator as a critic": (lambda: load_critic("faces"), ["generator", "load"]),
     "a critic as a clip": (lambda: load_clip("critic"), ["critic"]),
@@ -455,6 +466,10 @@ COMMANDS = {
     "directions: no rounds": (command(directions.main, "smiling", "--rounds", "0"), ["rounds"]),
     "directions: no pictures to test": (command(directions.main, "smiling", "--test-images", "0"), ["--test-images"]),
     "directions: measure what is not there": (command(directions.main, "clown", "--measure"), ["clown"]),
+    "convert: no such file": (command(convert.main, "nothing.pt", "--out", "/tmp/nowhere", "--size", "256"), ["no file", "nothing.pt"]),
+    "convert: no size": (command(convert.main, "nothing.pt", "--out", "/tmp/nowhere"), ["--size"]),
+    "convert: a file of words": (command(convert.main, __file__, "--out", "/tmp/nowhere", "--size", "256"), ["mistakes.py", "does not load"]),
+    "convert: over another folder": (command(convert.main, __file__, "--out", "/tmp", "--size", "256"), ["there already"]),
     "scoreboard: no such table": (command(scoreboard.main, "text", "texts"), ["texts"]),
     "scoreboard: one image": (command(scoreboard.main, "--images", "1"), ["2 images"]),
     "scoreboard: no steps": (command(scoreboard.main, "--steps", "0"), ["1000 steps"]),

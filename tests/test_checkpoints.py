@@ -13,10 +13,10 @@ from torch.testing import assert_close
 
 from lessons_lib import Sampler, checkpoints, load
 from lessons_lib.cards import CheckpointError
-from lessons_lib.checkpoints import WEIGHTS
 from lessons_lib.models.noise import noise_schedule
 from lessons_lib.recipes.pixel import scheduler
 from lessons_lib.schedule import linear_alpha_bar, scaled_linear_alpha_bar
+from lessons_lib.weights import WEIGHTS
 from small import randn, tiny_net, write_card
 
 
@@ -281,7 +281,7 @@ def truncate(folder):
     (folder / "card.json").unlink()
 
 
-def only_bin(folder):
+def only_named_bin(folder):
     (folder / "unet" / WEIGHTS).rename(folder / "unet" / "diffusion_pytorch_model.bin")
     unshuffled_card(folder)
 
@@ -311,7 +311,7 @@ BROKEN = {
         lambda f: ((f / "unet" / "config.json").unlink(), (f / "card.json").unlink()),
         ["config.json", "missing"],
     ),
-    ".bin only": (only_bin, ["safetensors"]),
+    "safetensors named .bin": (only_named_bin, ["does not load", "diffusion_pytorch_model.bin"]),
     "wrong class": (edit("unet/config.json", _class_name="VQModel"), ["VQModel", "UNet2DModel"]),
     "no class": (edit("unet/config.json", _class_name=None), ["no named class"]),
     "a tensor gone": (drop_a_tensor, ["lacks 1 ", "conv_out.bias"]),
@@ -359,40 +359,6 @@ def test_an_unknown_name_is_one_sentence(name, words):
     message = str(raised.value)
     assert all(word in message for word in words), message
     assert "\n" not in message and message.endswith("."), message
-
-
-UNREAD = ["safety_checker/config.json", "feature_extractor/preprocessor_config.json"]
-
-
-@pytest.fixture
-def cached(tmp_path, monkeypatch):
-    """The hub's cache without a network: a checkpoint, but not all that the hub has of it."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    home, commit = tmp_path / "models--some-body--tiny", "0" * 40
-    folder = home / "snapshots" / commit
-    tiny_net().save_pretrained(folder / "unet")
-    scheduler().save_pretrained(folder / "scheduler")
-    there = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    files = {name: {"size": 1, "blob_id": "0" * 40} for name in (*there, *UNREAD)}
-    for name, content in (
-        ("refs/main", commit),
-        (f"trees/{commit}.json", json.dumps({"format_version": 1, "files": files})),
-    ):
-        (home / name).parent.mkdir()
-        (home / name).write_text(content)
-    return folder
-
-
-def test_offline_a_cache_needs_only_what_is_read(cached):
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    with pytest.raises(LocalEntryNotFoundError):  # the hub's own client asks for all
-        snapshot_download("some-body/tiny", allow_patterns=checkpoints.FROM_THE_HUB)
-    assert load("some-body/tiny").shape == (3, 8, 8)
-    (cached / "unet" / WEIGHTS).unlink()
-    with pytest.raises(CheckpointError, match=WEIGHTS):
-        load("some-body/tiny")
 
 
 @pytest.mark.parametrize("name", ["digits", "moons"])

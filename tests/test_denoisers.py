@@ -6,10 +6,21 @@ from hypothesis import strategies as st
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.testing import assert_close
 
-from lessons_lib.denoisers import predict
+from lessons_lib import Sampler, load
+from lessons_lib.denoisers import Guided, fingerprint, predict
 from lessons_lib.models.mixture import GaussianMixture, digits, two_moons_of_gaussians
 from lessons_lib.models.unet import UNet
-from small import ALPHA_BAR, mixture, randn, tiny_net, tiny_unet
+from lessons_lib.studies.inputs import model_for
+from small import (
+    ALPHA_BAR,
+    PROMPTS,
+    mixture,
+    randn,
+    says_in_a_sentence,
+    tiny_net,
+    tiny_pipeline,
+    tiny_unet,
+)
 
 NETS = {
     "plain": {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2},
@@ -252,3 +263,57 @@ def test_the_digits_are_scikit_learns():
     # At almost no noise the posterior mean of a digit is that digit: the nearest is far away.
     x = m.means[:5].view(5, 1, 8, 8)
     assert_close(m.posterior_mean(x * m.alpha_bar[0].sqrt(), 0), x, rtol=0, atol=1e-6)
+
+
+# ---------------------------------------------------------------- a condition that is fixed
+
+
+def texted(folder):
+    tiny_pipeline(folder, half=False)
+    return load(folder)
+
+
+@torch.no_grad()
+def test_a_text_that_is_fixed_is_that_text_as_cond(tmp_path):
+    model = texted(tmp_path)
+    fixed, guided = (load(tmp_path, prompt=PROMPTS[0], guidance=s) for s in (1.0, 3.0))
+    cond, x = model.prompts(PROMPTS[:1]), randn(2, 4, 8, 8)
+    delta = randn(1, 16, 4, 4).float()
+    for ours, theirs in ((fixed, model), (guided, Guided(model, 3.0, model.prompts.empty))):
+        want = theirs(x, 300, cond.expand(2, -1, -1))
+        assert_close(ours(x, 300), want)
+        b, c = ours.encode(x, 300), theirs.encode(x, 300, cond.expand(2, -1, -1))
+        assert torch.equal(b.h, c.h)
+        assert torch.equal(ours.decode(b, delta), theirs.decode(c, delta))
+        assert ours.prompts is None and ours.text_width is None and ours.codec is not None
+    assert not torch.allclose(fixed(x, 300), guided(x, 300))
+
+
+def test_a_fixed_text_is_a_model_of_its_own(tmp_path):
+    texted(tmp_path)
+    first, again, other = (load(tmp_path, prompt=PROMPTS[i]) for i in (0, 0, 1))
+    assert fingerprint(first) == fingerprint(again) != fingerprint(other)
+    g = Sampler(first, 4, eta=1.0)
+    x = g.decode(g.draw(2, 0)).clamp(-1, 1)
+    assert_close(g.decode(g.encode(x, 1)), x, rtol=0, atol=1e-5)
+    exact = Sampler(first.to(torch.float64), 4, eta=1.0)
+    assert_close(exact.decode(exact.encode(x, 1)), x, rtol=0, atol=1e-12)
+
+
+def test_what_cannot_be_fixed_is_one_sentence(tmp_path):
+    texted(tmp_path)
+    fixed = load(tmp_path, prompt=PROMPTS[0])
+    x, cond = randn(2, 4, 8, 8), randn(1, 8, 12)
+    says_in_a_sentence(lambda: fixed(x, 3, cond), ["cond was given", "fixed"], 300)
+    says_in_a_sentence(lambda: load("moons", prompt="a cat"), ["'a cat'", "reads no text"], 300)
+    says_in_a_sentence(lambda: load(tmp_path, prompt=3), ["prompt is 3", "text"], 300)
+    says_in_a_sentence(lambda: load(tmp_path, guidance=3.0), ["guidance is 3.0", "prompt"], 300)
+    says_in_a_sentence(lambda: load(tmp_path, prompt="a", guidance="3"), ["scale is '3'"], 300)
+    says_in_a_sentence(lambda: load(tmp_path, prompt="a red " * 9), ["tokens", "shorten"], 300)
+
+
+def test_a_lesson_asks_for_the_text(tmp_path):
+    texted(tmp_path)
+    assert model_for(tmp_path, "cpu", 20, prompt=PROMPTS[0]).shape == (4, 8, 8)
+    says_in_a_sentence(lambda: model_for(tmp_path, "cpu", prompt=""), ["parameter prompt"], 300)
+    says_in_a_sentence(lambda: model_for(tmp_path, "cpu"), ["draws by itself"], 400)

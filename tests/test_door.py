@@ -166,7 +166,7 @@ def test_alpha_bar_that_leaves_nothing_of_the_image_is_refused_of_epsilon(saved)
 def test_a_folder_that_is_not_there_is_said_before_the_hub_is_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
-    monkeypatch.setattr("lessons_lib.checkpoints._download", lambda _: pytest.fail("asked the hub"))
+    monkeypatch.setattr("lessons_lib.checkpoints.download", lambda *_: pytest.fail("asked the hub"))
     for name in ("runs/mine", "./mine", "a/b/c", str(tmp_path / "mine")):
         with pytest.raises(CheckpointError, match=f"no folder {tmp_path}"):
             load(name)
@@ -184,21 +184,6 @@ def test_a_folder_is_looked_for_where_it_is_typed(tmp_path, monkeypatch):
 def test_a_device_without_values_is_none():
     with pytest.raises(CheckpointError, match="no device 'meta'"):
         load("moons", "meta")
-
-
-def test_the_hub_is_asked_for_all_that_is_read():
-    from huggingface_hub.utils import filter_repo_objects
-
-    from lessons_lib.checkpoints import FROM_THE_HUB
-
-    wanted = {
-        "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer.json", "vocab.json",
-        "merges.txt", "unet/diffusion_pytorch_model.safetensors", "tokenizer/merges.txt",
-        "unet/diffusion_pytorch_model-00001-of-00002.safetensors", "text_encoder/model.safetensors",
-        "unet/diffusion_pytorch_model.safetensors.index.json", "vae/diffusion_pytorch_model.safetensors",
-    }  # fmt: skip
-    unread = {"unet/diffusion_pytorch_model.bin", "safety_checker/model.safetensors", "v1-4.ckpt"}
-    assert set(filter_repo_objects(wanted | unread, allow_patterns=FROM_THE_HUB)) == wanted
 
 
 # ---------------------------------------------------------------- other numbers of training times

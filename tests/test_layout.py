@@ -11,17 +11,33 @@ PACKAGE = ROOT / "lessons_lib"
 # From the bottom up; of a room each module may import what is below, and its neighbours without a circle.
 FLOORS = [
     {"paths", "checks", "_torchvision", "worlds", "plots", "lesson", "answers", "guesses", "press"},
-    {"widgets", "schedule", "cards", "streams"},
+    {"widgets", "schedule", "cards", "streams", "pictures"},
     {"denoisers"},
     {"code"},
     {"encoder"},
     {"sampler"},
     {"models"},
+    {"weights"},
+    {"hub"},
     {"checkpoints"},
     {"judges"},
     {"methods"},
     {"studies"},
-    {"pages", "bench", "chains", "doctor", "pairing", "scoreboard", "recipes"},
+    {"sweeps"},
+    {
+        "pages",
+        "bench",
+        "chains",
+        "classroom",
+        "convert",
+        "direction",
+        "doctor",
+        "edit",
+        "pairing",
+        "scoreboard",
+        "sweep",
+        "recipes",
+    },
 ]
 # These import each other at most.
 BESIDE = {

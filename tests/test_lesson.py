@@ -2,13 +2,14 @@
 
 import base64
 import math
+import threading
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
 
-from lessons_lib import lesson, widgets
+from lessons_lib import lesson, plots, widgets
 from lessons_lib.code import Eps
 from lessons_lib.plots import figure
 from lessons_lib.widgets import choice, explore, slider
@@ -279,7 +280,7 @@ def test_after_a_failed_move_the_picture_that_stands_is_shown_again():
     e = explore(draw, i=slider(0, 5, 1, 1))
     e.controls["i"].value = 3
     e.wait()
-    assert base64.b64decode(e._repr_mimebundle_()["image/png"]) == e.picture.value
+    assert base64.b64decode(e._repr_mimebundle_()[0]["image/png"]) == e.picture.value
 
 
 @pytest.mark.parametrize("low", [-1.0, -0.004, 0.0])
@@ -295,9 +296,50 @@ def test_an_error_at_the_defaults_fails_at_once():
 
 def test_the_static_page_shows_the_picture():
     e = explore(draw, i=slider(0, 5, 1, 1), kind=choice(["a", "b"], "a"))
-    bundle = e._repr_mimebundle_()
+    bundle, said = e._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert said["image/png"] == {
+        "alt": "a picture with controls, at i = 1, kind = a", "controls": ["i", "kind"],
+    }  # fmt: skip
+
+
+def test_a_dragged_slider_shows_each_newer_frame_and_ends_on_the_last():
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(i):
+        if i > 1:
+            begun.set()
+            go.wait(20)
+        fig, ax = figure(width=2, height=2)
+        ax.set_title(f"{i}")
+        return fig
+
+    e = explore(slow, i=slider(0, 9, 1, 1))
+    e.controls["i"].value = 5
+    begun.wait(20)
+    e.controls["i"].value = 6  # while 5 is being drawn
+    seen = []
+    e.picture.observe(lambda change: seen.append(change["new"]), "value")
+    go.set()
+    e.wait()
+    assert seen == [e.frames[(5,)], e.frames[(6,)]] and e.message.value == ""
+
+
+@pytest.mark.parametrize(("quick", "live"), [(99, True), (0, False)])
+def test_what_is_drawn_quickly_follows_the_slider(monkeypatch, quick, live):
+    monkeypatch.setattr(widgets, "QUICK", quick)
+    assert explore(draw, i=slider(0, 5, 1, 1)).controls["i"].continuous_update == live
+
+
+def test_a_figure_is_described_in_words():
+    fig = plots.strips([torch.zeros(2, 3, 4, 4)] * 2, ["x", "decoded"], ["η = 0", "η = 1"], "Codes")
+    assert plots.described(fig) == ("Codes. 4 pictures. rows: x, decoded. columns: η = 0, η = 1")
+    fig, ax = figure()
+    ax.plot([0, 1], label="P"), ax.plot([1, 0], label="D")
+    ax.set(xlabel="t", ylabel="rms", title="A step")
+    assert plots.described(fig) == "chart A step, rms over t, showing P, D"
+    assert plots.described(figure()[0]) == "a figure without words"
 
 
 def test_try_all_finds_a_broken_end():

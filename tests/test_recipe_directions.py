@@ -11,8 +11,7 @@ from lessons_lib.judges.evaluators import KINDS, load_clip, load_critic
 from lessons_lib.methods.asyrp import load_edit
 from lessons_lib.methods.rivals import best_delta_h
 from lessons_lib.methods.training import source_paths, strip, text_change
-from lessons_lib.recipes import directions as recipe
-from lessons_lib.studies import attributes, edits
+from lessons_lib.studies import attributes, edits, learning
 from lessons_lib.studies.attributes import ATTRIBUTES
 from lessons_lib.studies.edits import at_equal_success, linearity
 from lessons_lib.worlds import faces
@@ -108,8 +107,8 @@ def test_of_a_look_the_critic_says_whether_it_is_one():
 
 def test_an_attribute_may_ask_for_a_second_training_and_for_a_strength(clip, monkeypatch, tmp_path):
     """Under a price that nothing is worth, the second training takes back what the first one did."""
-    monkeypatch.setattr(recipe, "THROUGH", edits.THROUGH | {"batch": 2})
-    monkeypatch.setattr(recipe, "SCALES", [1.0])  # of the previews
+    monkeypatch.setattr(learning, "THROUGH", edits.THROUGH | {"batch": 2})
+    monkeypatch.setattr(learning, "SCALES", [1.0])  # of the previews
     sampler = Sampler(load("faces"), steps=5)
     z = sampler.draw(2, seed=0)
     once = ATTRIBUTES["old"]._replace(l1_weight=0.0, l1_through=0.0, strength=1.0)
@@ -117,7 +116,7 @@ def test_an_attribute_may_ask_for_a_second_training_and_for_a_strength(clip, mon
     settings = attributes.Settings(rounds=5, batch=2, rounds_through=8)
 
     def change(attribute):
-        edit, seconds = recipe.learn(
+        edit, seconds = learning.learn(
             attribute, sources, z[:1], clip, settings, tmp_path / "preview.png"
         )
         assert edit.terms[0][0] == 1 and seconds > 0

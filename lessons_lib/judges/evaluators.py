@@ -8,7 +8,6 @@ clip.image(images) @ clip.text(["a robot"]).T  # cosines
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..cards import CheckpointError, checked
-from ..checkpoints import checked_device, find, load_network, no_progress_bar
+from ..cards import checked, no_load, read_json
+from ..checkpoints import checked_device, find, load_network
 from ..checks import check_levels
 from ..models.latent import check_words
+from ..weights import network
 from ..worlds import WORLDS, Factor, World
 
 SIZE = 32  # what the critic looks at; other sizes are resized to it, averaging areas
@@ -287,18 +287,11 @@ def load_clip(name: str | Path = "clip", device: str = "cpu") -> Clip:
     """
     where, folder = checked_device(device), find(name)
     checked(folder, "clip")
-    from .. import _torchvision  # noqa: F401
-
-    from transformers import AutoTokenizer, CLIPModel  # isort: skip
+    net, said = network(folder, "CLIPModel"), read_json(folder / "preprocessor_config.json")
+    from transformers import AutoTokenizer
 
     try:
-        with no_progress_bar():
-            net = CLIPModel.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
-            )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        said = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+        return Clip(net.to(where), tokenizer, said["image_mean"], said["image_std"])
     except Exception as error:  # transformers raises many kinds
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{folder} holds no CLIP model that loads: {reason}.") from None
-    return Clip(net.to(where), tokenizer, said["image_mean"], said["image_std"])
+        raise no_load(folder, error) from None

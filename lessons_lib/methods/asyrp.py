@@ -88,15 +88,15 @@ def _rows(b: Bottleneck, rows: Tensor) -> Bottleneck:
 class Conv(nn.Module):
     """The f_t of Kwon et al. 2023: conv1×1, + Linear(SiLU(temb)), GroupNorm, SiLU, conv1×1.
 
-    channels: of h. width: of the time embedding.
+    channels: of h. width: of the time embedding. epsilon: of the GroupNorm; the paper's code has 1e-6.
     """
 
-    def __init__(self, channels: int, width: int):
+    def __init__(self, channels: int, width: int, epsilon: float = 1e-5):
         super().__init__()
-        self.config = {"channels": channels, "width": width}
+        self.config = {"channels": channels, "width": width, "epsilon": epsilon}
         self.one, self.two = (nn.Conv2d(channels, channels, 1) for _ in range(2))
         self.time = nn.Linear(width, channels)
-        self.norm = nn.GroupNorm(math.gcd(32, channels), channels)
+        self.norm = nn.GroupNorm(math.gcd(32, channels), channels, epsilon)
 
     def forward(self, h: Tensor, t: int | Tensor, temb: Tensor) -> Tensor:
         """Δh (B, C_h, H_h, W_h) for each image's h."""

@@ -38,23 +38,24 @@ def _conv(inputs: int, width: int, stride: int = 1) -> nn.Sequential:
 
 
 class TranslatorNet(nn.Module):
-    """CUT's generator (Park et al. 2020): down by 4, residual blocks, up again; (B, 3, H, W) in [-1, 1].
+    """CUT's generator (Park et al. 2020): down by 8, residual blocks, up again; (B, 3, H, W) in [-1, 1].
 
-    channels: at full, half and a quarter of the resolution. H and W are multiples of 4.
+    Its first step down and its last up are a `pixel_unshuffle`: four pixels are twelve channels.
+    channels: at a half, a quarter and an eighth of the resolution. H and W are multiples of 8.
     """
 
     def __init__(self, channels=(48, 96, 128), blocks: int = 5):
         super().__init__()
         self.config = {"channels": list(channels), "blocks": blocks}
         a, b, c = channels
-        self.down = nn.ModuleList([_conv(3, a), _conv(a, b, 2), _conv(b, c, 2)])
+        self.down = nn.ModuleList([_conv(12, a), _conv(a, b, 2), _conv(b, c, 2)])
         self.middle = nn.ModuleList([Block(c) for _ in range(blocks)])
         self.up = nn.ModuleList([_conv(c, b), _conv(b, a)])
-        self.out = nn.Conv2d(a, 3, 3, padding=1, padding_mode="reflect")
+        self.out = nn.Conv2d(a, 12, 3, padding=1, padding_mode="reflect")
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Feature maps (B, C, h, w): after each level on the way down, amid the blocks and after them."""
-        maps = []
+        maps, x = [], F.pixel_unshuffle(x, 2)
         for layer in self.down:
             x = F.relu(layer(x))
             maps.append(x)
@@ -65,10 +66,10 @@ class TranslatorNet(nn.Module):
         return maps
 
     def decode(self, x: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] from the last of the maps, (B, C, H/4, W/4)."""
+        """Images (B, 3, H, W) in [-1, 1] from the last of the maps, (B, C, H/8, W/8)."""
         for layer in self.up:
             x = F.relu(layer(F.interpolate(x, scale_factor=2.0)))
-        return torch.tanh(self.out(x))
+        return torch.tanh(F.pixel_shuffle(self.out(x), 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [-1, 1] to such images."""

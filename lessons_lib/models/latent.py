@@ -102,15 +102,15 @@ def check_words(tokenizer, texts: list[str]) -> None:
 
 
 class Prompts:
-    """A CLIP tokenizer and text model: texts to the conditions of a text-conditioned denoiser.
+    """A tokenizer and text model: texts to the conditions of a text-conditioned denoiser.
 
-    length: L, the tokens of every prompt, start and end and padding included.
+    length: L, the tokens of every prompt, start and end and padding included; by default the tokenizer's.
     Raises ValueError for a tokenizer of more tokens, or longer prompts, than the text model knows.
     """
 
-    def __init__(self, tokenizer, net):
+    def __init__(self, tokenizer, net, length: int | None = None):
         self.tokenizer, self.net = tokenizer, net.eval().requires_grad_(False)
-        self.length, most = tokenizer.model_max_length, net.config.max_position_embeddings
+        self.length, most = length or tokenizer.model_max_length, net.config.max_position_embeddings
         if not whole(self.length, 2, most) or len(tokenizer) > net.config.vocab_size:
             raise ValueError(
                 f"The tokenizer's {len(tokenizer)} tokens in prompts of {self.length} are not the text "

@@ -8,6 +8,7 @@ its output carries beside the live view.
 from __future__ import annotations
 
 import copy
+import re
 from html import escape
 
 from jinja2 import DictLoader, pass_context
@@ -15,6 +16,9 @@ from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from .site import Section, asset, bar, with_anchors
 
 MIME = "application/vnd.lessons-lib.result+json"  # of `lesson.record`
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -23,19 +27,11 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
-{% block html_head_css %}<style>
-main { max-width: 60rem; margin: 0 auto; padding: 1rem 0 4rem }
-.jp-InputPrompt, .jp-OutputPrompt { display: none }
-.jp-RenderedHTMLCommon { font-size: 1.05rem }
-.jp-RenderedImage img { max-width: 100%; height: auto }
-math[display=block] { margin: .8em 0; font-size: 1.15em }
-details { margin: .6em 0; padding: .3em .8em; border-left: 3px solid #bbb }
-</style>{% endblock %}
-"""
-STYLE = """body { font: 1rem/1.5 system-ui, sans-serif }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem } td:first-child { min-width: 16rem }
-table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .4rem .8rem }
-tr { border-bottom: 1px solid #ddd } .number { text-align: right } .failed { color: #b00020 }
+{% block html_head_css %}<style>SITE_CSS</style>{% endblock %}
+{% block data_png scoped %}<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+<img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
+alt="{{ (output | get_metadata('alt', 'image/png') or 'a picture of this cell') | escape_html }}">
+</div>{% endblock data_png %}
 """
 
 
@@ -81,7 +77,20 @@ def without_live_widgets(notebook: NotebookNode) -> NotebookNode:
             data = output.get("data", {})
             if data.pop(WIDGET, None) and set(data) <= {"text/plain"}:
                 data["text/plain"] = "[a control: open the notebook to move it]"
+        cell["outputs"] = [
+            shown for output in cell.get("outputs", ()) for shown in _with_note(output)
+        ]
     return notebook
+
+
+def _with_note(output: NotebookNode) -> list[NotebookNode]:
+    """A picture that can be moved in the notebook says so, below itself."""
+    controls = output.get("metadata", {}).get("image/png", {}).get("controls")
+    if not controls:
+        return [output]
+    named = escape(", ".join(name.replace("_", " ") for name in controls))
+    note = f'<p class="control">In the notebook this picture moves with: {named}.</p>'
+    return [output, new_output("display_data", {"text/html": note})]
 
 
 def title(notebook: NotebookNode, default: str) -> str:
@@ -92,35 +101,25 @@ def title(notebook: NotebookNode, default: str) -> str:
     return next((line[2:].strip() for line in lines if line.startswith("# ")), default)
 
 
-def page(notebook: NotebookNode, name: str) -> str:
-    """An executed notebook as one self-contained HTML page."""
+def page(notebook: NotebookNode, name: str) -> tuple[str, list[Section]]:
+    """An executed notebook as one self-contained HTML page, and the sections in it."""
+    template = TEMPLATE.replace("SITE_CSS", asset("site.css"))
     exporter = HTMLExporter(
-        extra_loaders=[DictLoader({"handout": TEMPLATE})],
+        extra_loaders=[DictLoader({"handout": template})],
         template_file="handout",
         filters={"markdown2html": markdown},
     )
     resources = {"metadata": {"name": title(notebook, name)}}
-    html, _ = exporter.from_notebook_node(without_live_widgets(notebook), resources)
-    return html
+    html = exporter.from_notebook_node(without_live_widgets(notebook), resources)[0]
+    head, _, rest = html.partition("<main>")
+    body, sections = with_anchors(_reachable(rest))
+    return f'{head}{bar(name, sections)}<main id="lesson">{body}', sections
 
 
-def index(outcomes: list[dict]) -> str:
-    """The page that lists the lessons, with what their last runs took."""
-    rows = [
-        f'<tr><td><a href="{o["name"]}.html">{escape(o["title"])}</a></td>'
-        f'<td class="number">{o["seconds"]:.0f} s</td><td class="number">{memory(o)}</td>'
-        f"<td{' class=failed' if o['error'] else ''}>{escape(o['error'] or 'ok')}</td>"
-        f"<td>{escape(', '.join(f'{k} = {v!r}' for k, v in o['parameters'].items()))}</td></tr>"
-        for o in outcomes
-    ]
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Lessons</title>'
-        f"<style>{STYLE}</style><h1>Lessons</h1><table><tr><th>Lesson</th>"
-        f'<th class="number">Time</th><th class="number">Peak memory</th><th>Run</th>'
-        f"<th>Parameters changed</th></tr>{''.join(rows)}</table></html>\n"
-    )
-
-
-def memory(outcome: dict) -> str:
-    """A lesson's peak memory in words."""
-    return f"{outcome['peak_mib']:.0f} MiB" if outcome["peak_mib"] else "–"
+def _reachable(html: str) -> str:
+    """Tables and code that may be wider than a phone scroll by themselves, by keyboard too."""
+    html = html.replace("<pre>", '<pre tabindex="0">')
+    html = html.replace('<math display="block"', '<math tabindex="0" display="block"')
+    region = '<div class="scroll" tabindex="0" role="region" aria-label="table"><table'
+    html = re.sub(r"<table(?=[ >])", region, html).replace("</table>", "</table></div>")
+    return re.sub(r'(href="[^":/]*)\.ipynb(["#])', r"\1.html\2", html)

@@ -8,13 +8,21 @@ On one busy core this befell 11 of 2,100 cells with `interact`, and with this ma
 
     NotebookClient(notebook, kernel_manager_class=KernelManager)
     papermill.execute_notebook(path, out, kernel_manager_class=KernelManager)
+
+The kernel is this Python, whatever kernel of the name python3 the user's folders hold.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+from threading import Timer
+
 import zmq
+from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Type
 
@@ -37,3 +45,51 @@ class KernelManager(AsyncKernelManager):
     """nbclient's usual manager of a kernel, with that client."""
 
     client_factory = Type(KernelClient)
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(**get_kernel_dict())
+
+
+class Watch:
+    """Watches over the kernel of one run: ends it, with all that it began, when its time is over.
+
+    with Watch(seconds) as watch: … a client with `kernel_manager_class=watch.manager` …
+    """
+
+    def __init__(self, limit: float | None):
+        self.over, self.provisioner, self.process, watch = False, None, None, self
+        self.timer = Timer(limit or 0, self.end) if limit else None
+
+        class Watched(KernelManager):
+            async def _async_post_start_kernel(self, **options) -> None:
+                watch.provisioner, watch.process = self.provisioner, self.provisioner.process
+                await super()._async_post_start_kernel(**options)
+                if watch.over:  # it was over before there was a kernel
+                    watch.end()
+
+        self.manager = Watched
+
+    def end(self) -> None:
+        """Kill the kernel, if it runs."""
+        self.over = True
+        if self.process is None or self.process.poll() is not None:
+            return
+        if hasattr(os, "killpg") and self.provisioner.pgid:
+            os.killpg(self.provisioner.pgid, signal.SIGKILL)
+        else:
+            self.process.kill()
+
+    def died(self) -> bool:
+        """Whether the kernel has ended, and not well."""
+        return self.process is not None and self.process.poll() not in (None, 0)
+
+    def __enter__(self) -> Watch:
+        if self.timer:
+            self.timer.daemon = True
+            self.timer.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.timer:
+            self.timer.cancel()

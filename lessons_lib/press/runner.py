@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -17,12 +17,32 @@ from threading import Thread
 import nbformat
 from nbformat import NotebookNode
 
-from ..paths import part_of, write_whole
+from ..paths import NOTEBOOKS, part_of, write_whole
 
 CELL_LIMIT = 3600  # seconds; a cell that takes longer has hung
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 STATE = "application/vnd.jupyter.widget-state+json"
+DIED = "its kernel died: it was killed, or ran out of memory."
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def lessons_named(names: list[str]) -> list[Path]:
+    """The lessons named, by path or by (the beginning of) their names; all of them for none.
+
+    Raises ValueError for a name of no lesson or of several, and where there are no lessons.
+    """
+    lessons = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    found = []
+    for name in names:
+        matches = [Path(name).resolve()] if Path(name).is_file() else []
+        matches = matches or [p for p in lessons if p.stem.startswith(Path(name).stem)]
+        if len(matches) != 1:
+            there = ", ".join(p.stem for p in lessons)
+            raise ValueError(f"{name!r} names {len(matches)} lessons; there are: {there}.")
+        found += matches
+    if not (found or lessons):
+        raise ValueError(f"There are no lessons in {NOTEBOOKS}.")
+    return list(dict.fromkeys(found)) or lessons
 
 
 def defaults_of(notebook: NotebookNode) -> dict[str, object]:
@@ -51,19 +71,26 @@ def defaults_of(notebook: NotebookNode) -> dict[str, object]:
 
 def typed(name: str, text: str, default: object) -> object:
     """A value from the command line, as the parameter's default suggests; ValueError for another kind."""
+    if name == "images":
+        return str(Path(text).expanduser().absolute()) if text else text
     if isinstance(default, str):
         return ",".join(_absolute(part) for part in text.split(","))
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text
+    return of_kind(name, value, default, text)
+
+
+def of_kind(name: str, value: object, default: object, shown: object) -> object:
+    """The value as a parameter of this default takes it; ValueError for another kind, with what was given."""
     value = list(value) if isinstance(value, tuple) else value  # papermill would write a string
     if isinstance(default, float) and type(value) is int:
         value = float(value)
     kind = list if isinstance(default, tuple) else type(default)
     if default is not None and type(value) is not kind:
         raise ValueError(
-            f"{name} is of type {kind.__name__} (its default is {default!r}), not {text!r}."
+            f"{name} is of type {kind.__name__} (its default is {default!r}), not {shown!r}."
         )
     return value
 
@@ -74,14 +101,19 @@ def _absolute(text: str) -> str:
     return str(path.absolute()) if ("/" in text or "\\" in text) and path.is_dir() else text
 
 
-def assign(given: dict[str, str], lessons: dict[Path, dict]) -> dict[Path, dict]:
-    """What each lesson gets of the parameters given; ValueError for a name that no lesson has."""
+def check_known(names: Iterable[str], lessons: dict[Path, dict]) -> None:
+    """ValueError for the name of a parameter that no lesson has."""
     known = set().union(*lessons.values())
-    for name in given:
+    for name in names:
         if name not in known:
             raise ValueError(
                 f"No lesson here has a parameter {name!r}; there are: {', '.join(sorted(known))}."
             )
+
+
+def assign(given: dict[str, str], lessons: dict[Path, dict]) -> dict[Path, dict]:
+    """What each lesson gets of the parameters given; ValueError for a name that no lesson has."""
+    check_known(given, lessons)
     return {
         path: {n: typed(n, text, defaults[n]) for n, text in given.items() if n in defaults}
         for path, defaults in lessons.items()
@@ -141,37 +173,65 @@ def thread_settings(environment: Mapping[str, str], threads: int) -> dict[str, s
     return dict.fromkeys(THREADS, given[0] if given else str(threads))
 
 
-def run(path: Path, out: Path, given: dict, threads: int) -> dict:
-    """Execute one lesson in this (its own) process, and render its page; never raises."""
+def execute(
+    path: Path,
+    running: Path,
+    given: dict,
+    cell_limit: float = CELL_LIMIT,
+    limit: float | None = None,
+) -> tuple[NotebookNode, str]:
+    """Execute a lesson in a kernel of this environment, and keep it in `running` as far as it came.
+
+    cell_limit, limit: seconds, for a cell and for all of it. Whatever it had begun ends with the kernel.
+    Returns the notebook, and what went wrong in it: "" for nothing. Never raises.
+    """
     import papermill
 
-    from .handout import page, title
-    from .kernels import KernelManager
+    from .kernels import Watch
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    os.environ.update(thread_settings(os.environ, threads))  # the kernel inherits them
-    done, failed = out / f"{path.stem}.ipynb", out / f"{path.stem}.failed.ipynb"
-    running, error, start = part_of(done), "", time.perf_counter()
-    for old in (done, failed, out / f"{path.stem}.html"):
-        old.unlink(missing_ok=True)
+    error = ""
     try:
-        papermill.execute_notebook(
-            str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
-            language="python", start_timeout=120, execution_timeout=CELL_LIMIT,
-            extra_arguments=["--log-level=ERROR"], kernel_manager_class=KernelManager,
-        )  # fmt: skip
+        with Watch(limit) as watch:
+            papermill.execute_notebook(
+                str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
+                language="python", start_timeout=120, execution_timeout=cell_limit,
+                extra_arguments=["--log-level=ERROR"], kernel_manager_class=watch.manager,
+            )  # fmt: skip
     except Exception as raised:
-        error = one_line(raised, None)
-    seconds = time.perf_counter() - start
+        in_a_cell = hasattr(raised, "ename") or isinstance(raised, TimeoutError)
+        error = DIED if watch.died() and not in_a_cell else one_line(raised, None)
+    if watch.over:
+        error = f"it took longer than the {limit:g} seconds that a run may take."
     notebook = nbformat.read(running if running.exists() else path, as_version=4)
     if not error and (inside := widget_errors(notebook)):
         error = f"a widget's callback failed: {inside[0]}"
+    return notebook, error
+
+
+def run(path: Path, out: Path, given: dict, threads: int) -> dict:
+    """Execute one lesson in this (its own) process, and render its page; never raises."""
+    from .handout import page, title
+    from .site import shown_for, small
+
+    os.environ.update(thread_settings(os.environ, threads))  # the kernel inherits them
+    done, failed = out / f"{path.stem}.ipynb", out / f"{path.stem}.failed.ipynb"
+    running, start = part_of(done), time.perf_counter()
+    for old in (done, failed, out / f"{path.stem}.html", out / f"{path.stem}.png"):
+        old.unlink(missing_ok=True)
+    notebook, error = execute(path, running, given)
+    seconds = time.perf_counter() - start
     if running.exists():
         os.replace(running, failed if error else done)
-    write_whole(out / f"{path.stem}.html", page(notebook, path.stem))
+    html, sections = page(notebook, path.stem)
+    write_whole(out / f"{path.stem}.html", html)
+    picture, alt, sentence = shown_for(notebook)
+    if picture:
+        write_whole(out / f"{path.stem}.png", small(picture))
     return {
         "name": path.stem, "title": title(notebook, path.stem), "error": error,
-        "seconds": seconds, "peak_mib": peak_mib(), "parameters": given,
+        "seconds": seconds, "peak_mib": peak_mib(), "parameters": given, "sections": sections,
+        "picture": f"{path.stem}.png" if picture else "", "alt": alt, "sentence": sentence,
     }  # fmt: skip
 
 

@@ -46,19 +46,19 @@ RECIPES = {
             **FACES,
             **HAAR | {"bands": (0.75, 0.15, 0.15, 0.07)},
         ),
-        Pixel("animals-half", images=850_000, channels=(64, 96, 128), **ANIMALS),
+        Pixel("animals-32-half", images=850_000, channels=(64, 96, 128), **ANIMALS),
+        Pixel("animals-32", images=350_000, channels=(32, 64, 96, 128), **ANIMALS, **GROWN),
         Pixel(
             "animals",
-            images=350_000,
+            images=200_000,
             channels=(32, 64, 96, 128),
             views=("cats", "dogs", "wild"),
             **ANIMALS,
-            **GROWN,
+            **HAAR,
         ),
-        Pixel("animals-64", images=200_000, channels=(32, 64, 96, 128), **ANIMALS, **HAAR),
         # Begins from nothing and sees dogs only: it never met the network that draws the cats.
         Pixel(
-            "dogs-alone", images=400_000, channels=(32, 64, 96, 128), world="dogs", seed=5, **HAAR
+            "dogs-alone", images=220_000, channels=(32, 64, 96, 128), world="dogs", seed=5, **HAAR
         ),
         Critics(
             "critic", images=400_000, pool=32_768, batch=128, learning_rate=1e-3, weight_decay=0.02
@@ -103,8 +103,8 @@ RECIPES = {
         SecondMoments("faces-sn", images=64_000, learning_rate=1e-3),
         Autoencoders("faces-ae", images=86_400, learning_rate=1e-3),
         DenoisingGans("faces-gan", images=40_000, learning_rate=4e-4),
-        Cut("cut-cats-dogs", images=240_000),
-        Cut("cut-wild-dogs", images=240_000, source="wild"),
+        Cut("cut-cats-dogs", images=160_000),
+        Cut("cut-wild-dogs", images=160_000, source="wild"),
         Domains("domains", images=300_000, batch=96, learning_rate=1e-3),
     )
 }

@@ -89,7 +89,7 @@ class Cut(Recipe):
     kind: str = "translator"
     source: str = "cats"
     target: str = "dogs"
-    size: int = 32
+    size: int = 64
     channels: tuple[int, ...] = (32, 64, 96)
     blocks: int = 4
     pool: int = 32_768
@@ -140,7 +140,7 @@ class Domains(Recipe):
 
     kind: str = "domains"
     domains: tuple[str, ...] = ("cats", "dogs", "wild")
-    size: int = 32
+    size: int = 64
     channels: tuple[int, ...] = (48, 96, 128)
 
     def learns(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,25 +12,35 @@ from torch import Tensor
 from ..cards import CheckpointError, has_card, kind_of
 from ..checkpoints import EXACT, checked_device, find, load
 from ..checks import check_input
+from ..code import Code
 from ..denoisers import Denoiser
+from ..encoder import invert
 from ..models.mixture import GaussianMixture
 from ..paths import held_out_seed
+from ..pictures import files_of, read_pictures
+from ..sampler import Sampler
 from ..schedule import even
 from ..worlds import WORLDS
 
 # The parameters of lessons that name networks, and what kind each must be.
-GENERATORS = ("checkpoint", "source", "second_source", "text_checkpoint")
+GENERATORS = ("checkpoint", "source", "second_source", "stranger", "text_checkpoint")
 NAMED = {name: "generator" for name in GENERATORS} | {"clip": "clip", "judge": "clip"}
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
 
 
-def model_for(checkpoint: str, device: str, *steps: int) -> Denoiser:
+def model_for(checkpoint: str, device: str, *steps: int, prompt: str | None = None) -> Denoiser:
     """A lesson's model, loaded and asked once, before anything else is computed.
 
+    prompt: what it draws, if it reads texts, as of `load`; None of a lesson that has no such parameter.
     Raises CheckpointError for one that does not load, and ValueError for one that must be told more than a
     lesson tells it (a text, a label), or that has fewer training times than these numbers of steps.
     """
-    model = load(checkpoint, device)
+    model = load(checkpoint, device, prompt or "")
+    if model.prompts is not None and prompt is not None:
+        raise ValueError(
+            f"{checkpoint!r} draws what a text says: give the parameter prompt, such as "
+            "'a portrait of a person'."
+        )
     try:
         check_input(model, torch.zeros(1, *model.shape))
     except ValueError as error:
@@ -57,12 +68,16 @@ def with_bottleneck(checkpoint: str, device: str, latent: bool = False) -> Denoi
 
 
 def check_networks(p: SimpleNamespace) -> None:
-    """That the device and the networks that a lesson's parameters name are there, before it computes.
+    """That the device, the networks and the pictures that a lesson's parameters name are there.
 
-    p: a lesson's parameters, or some of them.
-    Raises CheckpointError for one that is missing, cannot be reached, or is of another kind.
+    p: a lesson's parameters, or some of them. Its `n_images` becomes the number of pictures that open, where
+    `images` has fewer: what does not open is printed.
+    Raises CheckpointError for a network that is missing, cannot be reached, or is of another kind, and
+    PictureError where no picture is found or none opens.
     """
     checked_device(getattr(p, "device", "cpu"))
+    if getattr(p, "images", ""):
+        _count_pictures(p)
     for parameter, kind in NAMED.items():
         name = getattr(p, parameter, "")
         if not name or name in EXACT:
@@ -72,6 +87,34 @@ def check_networks(p: SimpleNamespace) -> None:
             raise CheckpointError(
                 f"{parameter} is {name!r}, which is a {kind_of(folder)}: it must be a {kind}."
             )
+
+
+def _count_pictures(p: SimpleNamespace) -> None:
+    if not hasattr(p, "n_images"):  # of a command's parameters, before the lesson's own are known
+        files_of(p.images)
+        return
+    found = read_pictures(p.images, (3, 8, 8), p.n_images)
+    for sentence in found.refused:
+        print(f"Left out: {sentence}")
+    if len(found.names) < p.n_images:
+        print(f"images has {len(found.names)} pictures, so n_images is {len(found.names)} here.")
+    p.n_images = len(found.names)
+
+
+def own_pictures(images: str, denoiser: Denoiser, n: int) -> Tensor:
+    """The first `n` pictures of one's own, (n, C, H, W) float32 in [-1, 1] on the denoiser's device, of the
+    size that it draws; `images` as of `read_pictures`, which raises PictureError."""
+    return read_pictures(images, denoiser.picture_shape, n).x.float().to(denoiser.device)
+
+
+def draw_or_invert(sampler: Sampler, images: str, n: int, seed: int) -> Code:
+    """`n` codes: drawn, or, with pictures of one's own, drawn but for the x_T, which is theirs at η = 0."""
+    drawn = sampler.draw(n, seed)
+    if not images:
+        return drawn
+    x = sampler.denoiser.latents(own_pictures(images, sampler.denoiser, n))
+    z, _ = invert(sampler.with_eta(0.0), x, refine=1)
+    return replace(drawn, x_T=z.x_T.to(drawn.x_T))
 
 
 def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
@@ -98,23 +141,22 @@ def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.stack(out) * 2 - 1)
 
 
-def kinds(denoiser: Denoiser, n: int, seed: int) -> dict[str, Tensor]:
+def kinds(denoiser: Denoiser, n: int, seed: int, images: str = "") -> dict[str, Tensor]:
     """`n` of a model's x of each kind, by what they are, (n, *shape) float64; the model's own kind first.
+
+    images: pictures of one's own, as of `read_pictures`; they come before all others.
 
     That is an exact model's draws, or the held-out pictures of a network's world. Of any other network
     it is not known here what it learnt: there are photographs only. Pictures are in [-1, 1]; of a
     latent model they are the latents, for `denoiser.pictures` to show. Raises ValueError as `photographs`.
     """
+    own = {"own pictures": read_pictures(images, denoiser.picture_shape, n).x} if images else {}
     if isinstance(denoiser, GaussianMixture):
         draws = denoiser.sample(n, seed)
-        return {"the model's draws": draws, "photographs": photographs(n, denoiser.shape)}
+        return own | {"the model's draws": draws, "photographs": photographs(n, denoiser.shape)}
     shape = denoiser.picture_shape
-    images = {"photographs": photographs(n, shape)}
+    found = {"photographs": photographs(n, shape)}
     if denoiser.world is not None:
-        own = (
-            WORLDS[denoiser.world]
-            .sample(n, held_out_seed("lessons", seed), shape[-1])
-            .image.double()
-        )
-        images = {f"held-out {denoiser.world}": own} | images
-    return {name: denoiser.latents(x) for name, x in images.items()}
+        drawn = WORLDS[denoiser.world].sample(n, held_out_seed("lessons", seed), shape[-1])
+        found = {f"held-out {denoiser.world}": drawn.image.double()} | found
+    return {name: denoiser.latents(x) for name, x in (own | found).items()}

@@ -23,6 +23,7 @@ from ..sampler import Sampler
 from ..schedule import of_thousand
 from ..worlds import WORLDS
 from .attributes import ATTRIBUTES, codes, cond_of
+from .inputs import own_pictures
 
 if TYPE_CHECKING:
     from ..judges.evaluators import Critic
@@ -53,13 +54,21 @@ class Subjects(NamedTuple):
 
 @torch.no_grad()
 def subjects(
-    sampler: Sampler, checkpoint: str, names: str, n: int, seed: int, prompt: str = ""
+    sampler: Sampler,
+    checkpoint: str,
+    names: str,
+    n: int,
+    seed: int,
+    prompt: str = "",
+    images: str = "",
 ) -> Subjects:
     """`n` images, and the edits of these names for the model called `checkpoint`.
 
     names: embedded directions or folders, with commas between; for t2i, 'smiling' is 't2i-smiling'. Of a
     model that they were not trained for, principal directions of h take their place.
     sampler: of that model, at η = 0. prompt: what its own samples are of, if it reads texts.
+    images: pictures of one's own, as of `read_pictures`, in place of drawn ones. Nobody knows their factors,
+    so no edit of them has a ground truth.
     Raises ValueError for no names, and for a model without h that they were not trained for.
     """
     known = [name.strip() for name in names.split(",") if name.strip()]
@@ -72,15 +81,13 @@ def subjects(
     files = {k: f"{checkpoint}-{k}" if f"{checkpoint}-{k}" in embedded else k for k in known}
     edits = {name: load_edit(file, model.device) for name, file in files.items()}
     if any(d.card.get("checkpoint") != checkpoint for e in edits.values() for _, d in e.terms):
-        return _without_truth(sampler, checkpoint, known, n, seed, prompt)
+        return _without_truth(sampler, checkpoint, known, n, seed, prompt, images)
     edits = {name: edit.over(sampler.schedule) for name, edit in edits.items()}
-    drawn = model.world == WORLD or reads
+    drawn = (model.world == WORLD or reads) and not images
     truths = [k for k in known if k in ATTRIBUTES and ATTRIBUTES[k].wanted and drawn]
     if not truths:
         said = "None of these directions has a true counterfactual: what needs one is left out."
-        captions = [prompt] * n if reads else None
-        z = sampler.draw(n, seed)
-        return Subjects(z, edits, {}, None, said, captions, cond_of(model, captions))
+        return _someone(sampler, edits, said, n, seed, prompt, images)
     factors = who_lacks(truths, n, seed)
     captions = WORLDS[WORLD].captions(factors, held_out_seed("edits", seed)) if reads else None
     cond = cond_of(model, captions)
@@ -142,13 +149,24 @@ def scores(x: Tensor, who: Subjects, name: str, critic: Critic, distance: Distan
     return Scores(*(torch.stack(v).view(lead) for v in zip(*found, strict=True)))
 
 
-def _without_truth(
-    sampler: Sampler, checkpoint: str, names: list[str], n: int, seed: int, prompt: str
+def _someone(
+    sampler: Sampler, edits: dict, said: str, n: int, seed: int, prompt: str, images: str
 ) -> Subjects:
-    reads = sampler.denoiser.prompts is not None
-    captions = [prompt] * n if reads else None
-    cond, strangers = cond_of(sampler.denoiser, captions), sampler.draw(len(names) + 5, seed + 1)
-    one = None if cond is None else cond[:1]
+    """Pictures of one's own, or the model's samples, of which no factors are known."""
+    captions = [prompt] * n if sampler.denoiser.prompts is not None else None
+    cond = cond_of(sampler.denoiser, captions)
+    if not images:
+        return Subjects(sampler.draw(n, seed), edits, {}, None, said, captions, cond)
+    own = own_pictures(images, sampler.denoiser, n)
+    said = f"Own pictures, of which nobody knows the truth. {said}"
+    return Subjects(codes(sampler, own, refine=1, cond=cond), edits, {}, None, said, captions, cond)
+
+
+def _without_truth(
+    sampler: Sampler, checkpoint: str, names: list[str], n: int, seed: int, prompt: str, images: str
+) -> Subjects:
+    captions = [prompt] if sampler.denoiser.prompts is not None else None
+    one, strangers = cond_of(sampler.denoiser, captions), sampler.draw(len(names) + 5, seed + 1)
     first, last = (of_thousand(t, len(sampler.denoiser.alpha_bar)) for t in (FIRST, LAST))
     h = next(
         step.h for step in sampler.trajectory(strangers, cond=one)
@@ -165,6 +183,6 @@ def _without_truth(
     }
     said = (
         f"{', '.join(names)}: not trained for {checkpoint!r}, so principal directions of its h take "
-        "their place on its own samples; what needs ground truth is left out."
+        f"their place{'' if images else ' on its own samples'}; what needs ground truth is left out."
     )
-    return Subjects(sampler.draw(n, seed), edits, {}, None, said, captions, cond)
+    return _someone(sampler, edits, said, n, seed, prompt, images)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..checks import whole
 from ..judges import metrics
 from ..judges.counterfactual import counterfactual_scores
 from ..judges.evaluators import Clip, Critic, load_clip, load_critic
 from ..judges.tables import Row
-from ..methods.editing import cycle_diffusion, ddib, on_images, sdedit, text_samplers
+from ..methods.editing import cycle_diffusion, ddib, on_images, sdedit, text_edit, text_samplers
 from ..models.latent import check_words
 from ..models.unet import UNet
 from ..sampler import Sampler
 from ..schedule import of_thousand
-from ..streams import Seed
+from ..streams import Seed, seeds
 from ..worlds.triplets import Triplet
 from .unpaired import ETA, ImageEdit
 
@@ -152,6 +154,27 @@ def text_edits(model: UNet, steps: int) -> dict[str, dict[str, ImageEdit]]:
         }
         for name, (eta, way, scales, starts) in grid.items()
     }
+
+
+def searched(
+    model: UNet, x: Tensor, texts: tuple[list[str], list[str]], steps: int, eta: float,
+    skips: list[int], scales: list[float], trials: int, seed: int,
+) -> Iterator[Tensor]:  # fmt: skip
+    """The candidates (N, 3, S, S) among which CycleDiffusion's Table 2 takes the best of each image.
+
+    skips: how many of the first steps the encoder leaves out; scales: of the decoder's guidance, where the
+    encoder's is 1; trials: of each, by seeds of their own. The paper's are 15, 20, 25, 30, 40 and 50 of 100
+    steps, 1 to 5, and 15 trials. Raises ValueError for a skip that leaves no step.
+    """
+    times = Sampler(model, steps).schedule.t.tolist()
+    for skip in skips:
+        if not whole(skip, 0, len(times) - 1):
+            raise ValueError(f"skip is {skip!r}: give whole numbers from 0 to {len(times) - 1}.")
+    for trial, skip, scale in product(range(trials), skips, scales):
+        yield text_edit(
+            model, x, *texts, seeds(seed, len(x), of=f"trial {trial}"), steps=steps, eta=eta,
+            source_scale=1.0, target_scale=scale, t_es=times[skip],
+        ).to(x)  # fmt: skip
 
 
 def best_edit(rows: Mapping[str, Row]) -> str:

@@ -111,6 +111,7 @@ def translations(
     cycled: the setting of CycleDiffusion whose results are cleaned up; None leaves that out.
     """
     fresh, ode = target.with_eta(1.0), (first.with_eta(0.0), target.with_eta(0.0))
+    size = target.denoiser.shape[-1]
 
     def cycle(t: int) -> ImageEdit:
         ends = start_at(first, t), start_at(target, t)
@@ -131,7 +132,9 @@ def translations(
         return lambda x, seed: ilvr(x, fresh, low_pass(pixels), seed)
 
     def pull(t: int) -> ImageEdit:
-        return lambda x, seed: egsde(x, start_at(fresh, t), domains, low_pass(8), 8.0, 2.0, seed)
+        return lambda x, seed: egsde(
+            x, start_at(fresh, t), domains, low_pass(size // 4), 8.0, 2.0, seed
+        )
 
     def times(*of: int) -> list[int]:
         return [of_thousand(t, len(target.denoiser.alpha_bar)) for t in of]
@@ -143,7 +146,7 @@ def translations(
         found[CLEANED] = {f"clean-up from {t}": clean(whole, t) for t in times(50, 100, 150)}
     found["SDEdit"] = {f"start {t}": noise(t) for t in middle}
     found["DDIB"] = {f"start {t}": bridge(t) for t in early}
-    found["ILVR"] = {f"areas of {k} pixels": refine(k) for k in (4, 8, 16)}
+    found["ILVR"] = {f"areas of {k} pixels": refine(k) for k in (size // 8, size // 4, size // 2)}
     if domains is not None:
         found["EGSDE"] = {f"start {t}": pull(t) for t in middle}
     if cut is not None:
