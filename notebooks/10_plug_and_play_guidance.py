@@ -747,7 +747,9 @@ if p.images:
     agrees = inpainting(mine, left)
     brief = {"rounds": p.rounds, "burn_in": p.rounds // 2, "seed": p.seed, "cond": g.cond}
     found = guided.drawn(sample(g.sampler, agrees, 20.0, p.n_images, **brief))
-    plots.strips([torch.cat([mine, left * mine, found])], [""], ["x", "known"] + ["completed"] * len(found))
+    plots.strips(
+        [torch.cat([mine, left * mine, found])], [""], ["x", "known"] + ["completed"] * len(found)
+    )
     lesson.record("own picture: ½‖known · (completed - x)‖²", agrees(found, p.seed).mean())
 
 # %% [markdown]
