@@ -37,7 +37,9 @@ from lessons_lib.judges import metrics
 from lessons_lib.schedule import factor_in_D, mean_coefficients, sigma
 from lessons_lib.widgets import explore, slider
 
-model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)  # shown after two exact ones
+model = inputs.model_for(
+    p.checkpoint, p.device, p.steps, prompt=p.prompt
+)  # shown after two exact ones
 
 # %% [markdown]
 # ## A model with nothing to learn

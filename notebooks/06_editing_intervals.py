@@ -251,13 +251,13 @@ if deltas:
     mean = {k: sum(v for (kind, _), v in deltas.items() if kind == k) / len(truths)
             for k in ("neutral", "opposite")}  # fmt: skip
     lesson.conclude(
-        f"δ is {mean['neutral']:.2f} from neutral sources and {mean['opposite']:.2f} from opposites."
+        f"δ is {mean['neutral']:.2f} from neutral sources, {mean['opposite']:.2f} from opposites."
     )
 
 # %% [markdown]
-# From opposites δ takes all of the 0.33, and the rule asks for an edit in every step. From neutral sources something is
-# left, and the rule gives a time. So use the rule with sources like the paper's. Note these times. Next we ask the
-# edits themselves where an interval may end.
+# From an opposite source δ can take all of the 0.33, and then the rule asks for an edit in every step. From neutral
+# sources something is left, and the rule gives a time. So use the rule with sources like the paper's. Note these times.
+# Next we ask the edits themselves where an interval may end.
 
 # %% [markdown]
 # ## Thresholds for our distance, by what an edit achieves
@@ -719,7 +719,8 @@ edit_end = edit_end or d.last
 boost_at = min((t for t in visited if t > 0), key=lambda t: abs(t - wanted))
 noises = Boosted(begun, boost_at)
 z_noisy = noises.with_noise(z_many, p.seed)
-edit_step = lambda x, i: begun.step(x, i, None, many.edits[name]).x_to  # noqa: E731
+longest = many.edits[name].within(d.first, 0)  # acts as long as the process lets it
+edit_step = lambda x, i: begun.step(x, i, None, longest).x_to  # noqa: E731
 plain_step = lambda x, i: begun.step(x, i).x_to  # noqa: E731
 noisy_step = lambda x, i: noises.step(x, i, z_noisy.noise).x_to  # noqa: E731
 

@@ -92,7 +92,10 @@ def library(first, last, step):
 
 
 cases = [(0, 1, 0.25), (5, 50, 15), (1, 0, -0.5), (3, 3, 1)]
-hints = ["there is one value more than there are steps", "first + i * step, for i up to (last - first) / step"]
+hints = [
+    "there is one value more than there are steps",
+    "first + i * step, for i up to (last - first) / step",
+]
 lesson.exercise(inclusive, library, cases, hints);
 
 # %% [markdown]

@@ -94,6 +94,7 @@ LIBRARY = {f"{name}": case for table in (test_errors.BAD, test_door.REFUSED) for
     "an eta of 7 by replace": (lambda: G.replace(eta=7), ["eta is 7"]),
     "a question with one choice": (lambda: lesson.predict("Well?", "yes"), ["two or more"]),
     "a result that was no choice": (lambda: lesson.compare(lesson.predict("Well?", "yes", "no"), "dog"), ["'dog'", "yes, no"]),
+    "half a picture of anyone": (lambda: subjects.anyone(DDIM, 0.5, 0), ["n is 0.5", "at least 1"]),
     "start at a time that is none": (lambda: editing.start_at(G, 1000), ["t is 1000", "999"]),
     "start at half a time": (lambda: editing.start_at(G, 99.5), ["t is 99.5"]),
     "start below the last": (lambda: editing.start_at(G, -1), ["t is -1"]),

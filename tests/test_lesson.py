@@ -65,6 +65,16 @@ def test_a_result_is_printed_and_never_nan(capsys):
         lesson.record("error", math.nan)
 
 
+def test_a_result_may_be_kept_without_being_printed(capsys):
+    assert lesson.record("error", 0.25, show=False) == 0.25
+    assert capsys.readouterr().out == ""
+
+
+def test_a_conclusion_is_a_sentence(capsys):
+    lesson.conclude("it holds.")
+    assert capsys.readouterr().out == "In this run: it holds.\n"
+
+
 # ---------------------------------------------------------------- exercises
 
 PAIR = torch.tensor([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]], dtype=torch.float64)
