@@ -75,6 +75,7 @@ command = [sys.executable, "-m", "lessons_lib.sweep", str(folder / "tiny.ipynb")
 command += ["--out", str(folder / "out"), *(w for word in words for w in ("-p", word))]
 print("python -m lessons_lib.sweep tiny.ipynb --out out -p", " -p ".join(words))
 
+
 # %% [markdown]
 # ### Exercise 1 · both ends <small>(easy · 3 minutes)</small>
 #
@@ -125,6 +126,7 @@ assert said.returncode == 0, "a run failed: see the lines above"
 table = pd.read_csv(folder / "out" / "results.csv")
 table[["name", "value", "steps", "eta"]]
 
+
 # %% [markdown]
 # A row a number, with all parameters. Because its name is the same in every run, the table pivots:
 
@@ -148,6 +150,7 @@ def draw(name):
 
 
 explore(draw, name=choice(sorted(set(table.name)), "correlation of x_T and x", "number"))
+
 
 # %% [markdown]
 # ### Exercise 2 · what a parameter does <small>(medium · 4 minutes)</small>
