@@ -33,6 +33,7 @@ FLOORS = [
         "direction",
         "doctor",
         "edit",
+        "gallery",
         "pairing",
         "scoreboard",
         "sweep",
