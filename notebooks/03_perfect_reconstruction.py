@@ -146,7 +146,7 @@ plots.strips([back, fool.decode(z), g.decode(z)], names, [])
 
 
 # %% [markdown]
-# Still exact but for rounding, and that is a warning: **perfect reconstruction says nothing about the
+# Still exact, except for rounding, and that is a warning: **perfect reconstruction says nothing about the
 # model**. What the model decides is which codes *look like noise*, and what happens when a code is decoded
 # by another model or under another text (lessons 08 and 09).
 
@@ -197,7 +197,7 @@ plots.strips([*shown, difference], names, [])
 lost = lesson.record("largest error with the last code dropped", (without - x).abs().max())
 kept = lesson.record("largest error with the residual kept", (back - x).abs().max())
 lesson.conclude(
-    f"dropping the last code makes the error {lost / max(kept, 1e-16):.0e} times as large."
+    f"without the last code the error is {lost / max(kept, 1e-16):,.0f} times as large."
 )
 
 # %% [markdown]
@@ -346,9 +346,9 @@ for called, x in zip(names, strip, strict=True):
     lesson.record(f"PSNR of DDIM inversion, {said} (dB)", metrics.psnr(x, one).mean())
 
 # %% [markdown]
-# Few steps lose detail, more steps bring it back. Iterations in steps this long can overshoot: then they leave
-# speckles, as they may in the last picture. (Compare its PSNR with that of as many steps without iterations.) A
-# fixed point that is not reached is no solution.
+# Few steps lose detail, more steps bring it back. Compare the two lines for 10 steps: that is what solving each
+# step is worth. (In steps this long the iterations can also overshoot, and leave speckles in some pictures: a fixed
+# point that is not reached is no solution.)
 #
 # The numbers, on the exact model, where no network can be blamed:
 
@@ -374,7 +374,7 @@ fig
 #
 # A sampler visits the times 800, 600, 400, 200, 0. A public code draws x_T with ᾱ of the *training*
 # schedule's last time, 999, whatever the sampler's first time is. At which ᾱ must x_T be drawn, so that the
-# model is asked about what it expects? Write the noised start.
+# model gets what it expects? Write the noised start.
 
 # %% tags=["exercise"]
 def noised_start(x, noise, alpha_bar, times):

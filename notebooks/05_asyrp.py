@@ -75,8 +75,8 @@ print(who.said or "Every edit here has a true counterfactual.")
 # ## Who is edited
 #
 # Held-out faces that lack the attributes, and their codes x_T by DDIM inversion (lesson 03, η = 0). Decoding x_T again is
-# 'no edit': not exactly the picture, but what every edit below starts from. Below, identity, S_dir and change are held against it,
-# all else against the picture itself.
+# 'no edit': not exactly the picture, but what every edit below starts from. Below, identity, S_dir and change compare with 'no
+# edit', all else with the picture itself.
 
 # %%
 before = g.decode(who.z).float().clamp(-1, 1)
@@ -629,7 +629,7 @@ for attribute in who.goals:
 # or to the true picture. (These are of 16 pictures, the others of 64.) They take minutes, so the directions' cards have them, made by
 # `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
 #
-# **Predict.** A Δh of its own need not serve anybody else. How much better will it be than f_t, by the texts? And told the truth?
+# **Predict.** A Δh of a picture's own need not fit any other picture. How much better will it be than f_t, by the texts? And told the truth?
 
 # %%
 measures = ("achieved, mean", "share with 60 % or more", "drift", "PSNR to truth")
@@ -642,7 +642,7 @@ table(rows) if rows else None
 # own, told the truth, is far ahead in drift and in PSNR to the truth: h can do it. (In what it *achieves* it is not always ahead.) Now change one thing at a time. A better *teacher* alone, f_t told the truth through
 # all steps: for *smiling* it drifts no less, where as much is achieved, than the f_t that has two texts. A better
 # *learner* alone, a Δh of each picture's own by the texts: it drifts more. What is free to please CLIP on one picture finds changes
-# that CLIP rewards and no face makes; an f_t that must serve hundreds of faces finds fewer. Only both together help. So it is neither
+# that CLIP rewards and no face makes; an f_t that must fit hundreds of faces finds fewer. Only both together help. So it is neither
 # the texts nor f_t by itself that falls short here; and it is not h.
 #
 # Two cautions. Told means told by squared errors of *pixels*, in which a mouth hardly counts beside a skin: there an f_t that learnt

@@ -90,6 +90,7 @@ def look(x):
     return model.pictures(x).float().clamp(-1, 1)
 
 
+# %%
 path = list(g.trajectory(who.z))
 source = look(path[-1].x_to)
 shown = path[:: max(1, len(path) // 9)]
@@ -279,6 +280,7 @@ tail, z = from_first(
 )  # before it no edit acts: those steps are walked once, for all
 
 
+# %%
 def ended(name, strength=1.0):
     """The pictures of an edit with each t_edit, (ends, N, 3, H, W)."""
     edit = who.edits[name].within(firsts[name], 0) * strength
@@ -354,6 +356,7 @@ def taken_over(name):
     return t, interp(t, ends[::-1], success.flip(0)) / success.max().item()
 
 
+# %%
 if len(found) > 1:
     for name in found:
         t, part = taken_over(name)
@@ -458,6 +461,7 @@ def heat(ax, values, title):
     ax.set(yticks=range(len(strengths)), yticklabels=strengths.tolist()), ax.grid(False)
 
 
+# %%
 fig, axes = plots.figure(1, len(table), width=4.6 * len(table) + 1, squeeze=False)
 for ax, (what, values) in zip(axes[0], table.items(), strict=True):
     heat(ax, values, what)
@@ -483,6 +487,7 @@ def at_goal(goal):
             yield t, *(torch.lerp(v[r - 1], v[r], w).item() for v in columns)
 
 
+# %%
 equal = []
 if name in truths:
     goal = table["achieved"].max().item() / 2
@@ -537,6 +542,7 @@ def boosted(steps, z, t, edit=plain):
     return look(sampler.from_path(steps, sampler.with_noise(z, p.seed), edit))
 
 
+# %%
 edit = who.edits[name]
 plain_path, edited_path = (list(tail.trajectory(z, e)) for e in (plain, edit))
 plainly = torch.stack([boosted(plain_path, z, t) for t in boosts])
@@ -559,6 +565,7 @@ def against_off(measure, images):
     return [metrics.bootstrap(v - each[0], p.seed) for v in each[1:]]
 
 
+# %%
 def likeness(x):
     return metrics.identity_similarity(x, source, critic)
 
@@ -783,6 +790,7 @@ def undecided(seen, group):
     return torch.stack(changes).mean(0).cpu()
 
 
+# %%
 if model.world:
     seen = [readings(look(step.P), model.world, critic) for step in path]
     groups = dict.fromkeys(
@@ -827,6 +835,7 @@ def coarse(x, y, blocks=8):
     return small.square().mean((1, 2, 3)) / change.square().mean((1, 2, 3)).clamp_min(1e-12)
 
 
+# %%
 own = [t for t in inside if t <= firsts[name]] or [0]
 width = max(1, len(own) // 4)
 begins = sorted({round(i * (len(own) - width) / 3) for i in range(4)})  # from the first to the last
@@ -877,6 +886,7 @@ for end in stops:
     frames |= {(end, t): boosted(steps, few, t, edit) for t in boosts}
 
 
+# %%
 def show(t_edit, t_boost):
     x = frames[t_edit, t_boost]
     d = distance(x, source[: len(x)]).mean()

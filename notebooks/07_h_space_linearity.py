@@ -108,6 +108,7 @@ factors = (
 )
 
 
+# %%
 def seen(x):
     """Pictures (B, 3, H, W) as numbers (B, F)."""
     if not factors:
@@ -136,6 +137,7 @@ def axis_of(name):
     return torch.tensor(ways).sign().to(before)
 
 
+# %%
 axis = {name: axis_of(name) for name in names}
 verdicts = []
 
@@ -179,6 +181,7 @@ def scaled(name, codes, start):
     return torch.stack([start if s == 0 else decode(edit * s.item(), codes) for s in scales])
 
 
+# %%
 at = {name: scaled(name, z, source) for name in names}
 at_any = {name: scaled(name, z_any, source_any) for name in names}
 rows = [at_any[name][:, i] for i, name in enumerate(names)]
@@ -258,6 +261,7 @@ def explained(values, start, low, high):
     return (1 - left / (values - values.mean()).square().sum()).item()
 
 
+# %%
 for name in who.goals:
     k = int(axis[name].abs().argmax())
     sign, size = axis[name][k].item(), factors[k].high - factors[k].low
@@ -338,6 +342,8 @@ moved = {c: seen(v) - before for c, v in together.items()}  # (N, F)
 left = {c: [((moved[c] @ axis[k]).mean() / (moved[k,] @ axis[k]).mean()).item() for k in c]
         for c in groups if len(c) > 1}  # fmt: skip
 bars = [(k, c, v) for c, values in left.items() for k, v in zip(c, values, strict=True)]
+
+# %%
 fig, ax = plots.figure(width=13, height=3.8)
 ax.bar(
     range(len(bars)), [v for *_, v in bars], color=[plots.ETAS(len(c) - 2.0) for _, c, _ in bars]
@@ -435,6 +441,7 @@ def by_h(scale):
     return decode(edit, z_any)
 
 
+# %%
 def by_eps(scale):
     """The same with ε shifted."""
 
@@ -456,6 +463,7 @@ def matched(wanted, rounds=6):
     return tries[-1], tries
 
 
+# %%
 everyone = torch.ones(MANY, device=model.device)
 tries_h = [by_h(s * everyone) for s in (1.5, 4.0, 8.0)]  # times the length of a trained Δh
 equal, tries_eps = matched(metrics.rms(tries_h[1], source_any).cpu())
@@ -519,6 +527,7 @@ def constant_in_time(name):
     return hspace.constant(scale * d.form.delta.mean(0), d.first, d.last)
 
 
+# %%
 still = {k: decode(constant_in_time(k)) for k in names}
 fig, axes = plots.figure(1, len(names), width=4 * len(names), height=3.8, squeeze=False)
 least = min(cosines(name).min().item() for name in names)
@@ -607,6 +616,7 @@ lesson.record("share of h's variance in the principal directions", shares.sum())
 lesson.record("singular value, first / last of them", values[0] / values[-1].clamp_min(1e-12))
 
 
+# %%
 def both_ways(v):
     """Pictures at - and + a direction of a trained Δh's length, (2, N, 3, H, W)."""
     edit = hspace.constant(v * (length / v.norm()), first, last)
@@ -700,6 +710,7 @@ def name_of(change):
     return said, *(float(v) for v in naming(change.cpu())[1:])
 
 
+# %%
 if factors:
     learnt = {k: moved[k,] for k in names}  # the trained ones, to compare with
     named = {k: name_of(v) for k, v in (difference | learnt).items()}

@@ -129,7 +129,6 @@ for which, images in {"first": dog, "second": dog_of_wild}.items():
     called = f"PSNR to the true dogs (dB), from the {which} source"
     lesson.record(called, metrics.psnr(images, truth).mean())
 
-
 # %% [markdown]
 # **How strong a finding is that here?** In the paper the two models were trained apart from each other, and
 # still one code means similar things to both: their noise space alone has done that. Ours share their
@@ -141,6 +140,13 @@ for which, images in {"first": dog, "second": dog_of_wild}.items():
 # they have nothing to do with each other.
 #
 # **Predict.** The same codes of the same cats, decoded by the stranger. Are they dogs? Are they the same dogs?
+
+# %%
+are_dogs = lesson.predict(
+    "Are the stranger's pictures dogs?", "yes, and the same dogs", "yes, but other dogs", "no"
+)
+are_dogs
+
 
 # %%
 def weights_alike(one, two):
@@ -157,24 +163,29 @@ if p.stranger:
     lesson.record("the same with the stranger's", weights_alike(models[0], alone.denoiser))
 
 # %%
-if p.stranger:
-    strange = alone.decode(z)
-    shown = {"x": x, "the same\nnetwork": dog, "a stranger": strange, "true dog": truth}
-    plots.strips([v[:8] for v in shown.values()], list(shown), [])
+strange = alone.decode(z) if p.stranger else dog
+shown = {"x": x, "the same\nnetwork": dog, "a stranger": strange, "true dog": truth}
+plots.strips([v[:8] for v in shown.values()], list(shown), []) if p.stranger else None
 
 # %%
 if p.stranger:
-    lesson.record("judged dogs, decoded by the stranger", judged_dog(strange).mean())
-    lesson.record(
-        "PSNR to the true dogs (dB), by the stranger", metrics.psnr(strange, truth).mean()
+    as_dogs = lesson.record("judged dogs, decoded by the stranger", judged_dog(strange).mean())
+    to_truth = metrics.psnr(strange, truth).mean()
+    lesson.record("PSNR to the true dogs (dB), by the stranger", to_truth)
+    same_dogs = metrics.psnr(strange, dog).mean()
+    lesson.record("PSNR between the two networks' dogs (dB)", same_dogs)
+    # Two networks draw the same dogs if they are nearer to each other than dogs of unrelated codes are.
+    unrelated = metrics.psnr(strange.roll(1, 0), dog).mean()
+    lesson.record("the same of unrelated codes (dB)", unrelated)
+    lesson.compare(
+        are_dogs, are_dogs.choices[2 if as_dogs < 0.5 else int(same_dogs < unrelated + 6)]
     )
-    lesson.record("PSNR between the two networks' dogs (dB)", metrics.psnr(strange, dog).mean())
 
 
 # %% [markdown]
-# A stranger decodes the cat's code to a dog, if the first number is near 1. Whether it is *the same* dog is
-# another question. What the two have in common was in the code and in the noise; what they have not, one network
-# had told the other by its shared weights. The next section measures both, factor by factor.
+# Are they dogs? The first number is the share. Whether they are *the same* dogs is another question. What the two have
+# in common was in the code and in the noise. What they do not have in common came from shared weights. The next section
+# measures both, factor by factor.
 
 # %% [markdown]
 # ### Exercise 1 · translate <small>(easy · 3 minutes)</small>
