@@ -342,15 +342,14 @@ def experiment(like, steps, n, eta=p.eta, scale=p.scale):
 
 
 # %%
-def strip(found, title, rows=4):
+def strip(like, found, title, rows=4):
     """A row for each image: the source, then every kind of shift in every place."""
     columns = {"source": next(iter(found.values()))["source"]}
     for kind, images in found.items():
         columns |= {f"{kind}\n{where}": images[where] for where in list(WHERE)[1:]}
     images = torch.stack(list(columns.values()), 1)[:rows]
-    return plots.strips(
-        images.cpu(), [f"image {i}" for i in range(len(images))], list(columns), title
-    )
+    rows = [like.pictures(x) for x in images]
+    return plots.strips(rows, [f"image {i}" for i in range(len(rows))], list(columns), title)
 
 
 def distances(found, prefix):
@@ -367,7 +366,7 @@ def distances(found, prefix):
 # %%
 digits = load("digits")
 found = {n: experiment(digits, n, 8) for n in {1000, *p.counts}}
-strip(found[1000], "digits, 1000 steps")
+strip(digits, found[1000], "digits, 1000 steps")
 
 # %%
 source = found[1000]["one z"]["source"]
@@ -396,11 +395,11 @@ distances(experiment(digits, 1000, 8, eta=1.0), "digits, 1000 steps, η = 1")
 
 # %%
 few = experiment(model, p.few_steps, p.n_images)
-strip(few, f"{p.checkpoint}, {p.few_steps} steps")
+strip(model, few, f"{p.checkpoint}, {p.few_steps} steps")
 
 # %%
 large = experiment(model, p.steps, p.n_images)
-strip(large, f"{p.checkpoint}, {p.steps} steps")
+strip(model, large, f"{p.checkpoint}, {p.steps} steps")
 
 # %%
 source = large["one z"]["source"]
@@ -593,7 +592,7 @@ white = 0.1 * p.scale * noise(model, p.n_images, p.seed + 1)
 z = g.draw(p.n_images, seed=p.seed)
 kinds = {f"{0.1 * p.scale:g} · white z": white, f"{0.1 * p.scale:g} · smooth z": smooth(white)}
 shaped = {kind: compare(g, z, lambda t, delta=delta: delta) for kind, delta in kinds.items()}
-strip(shaped, f"{p.checkpoint}, {p.few_steps} steps, one z")
+strip(model, shaped, f"{p.checkpoint}, {p.few_steps} steps, one z")
 
 # %%
 distances(shaped, f"one z, {p.few_steps} steps")
