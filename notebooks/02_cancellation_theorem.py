@@ -334,14 +334,15 @@ def experiment(like, steps, n, eta=p.eta, scale=p.scale):
 
 
 # %%
-def strip(found, title, rows=(0, 1, 2, 3)):
+def strip(like, found, title, rows=(0, 1, 2, 3)):
     """A row for each of these images: the source, then every kind of shift in every place."""
     columns = {"source": next(iter(found.values()))["source"]}
     for kind, images in found.items():
         columns |= {f"{kind}\n{where}": images[where] for where in list(WHERE)[1:]}
     images = torch.stack(list(columns.values()), 1)
     rows = [i for i in rows if i < len(images)]
-    return plots.strips(images[rows].cpu(), [f"image {i}" for i in rows], list(columns), title)
+    shown = [like.pictures(images[i]).cpu() for i in rows]
+    return plots.strips(shown, [f"image {i}" for i in rows], list(columns), title)
 
 
 def distances(found, prefix, note=""):
@@ -360,9 +361,8 @@ digits = load("digits")
 found = {n: experiment(digits, n, 64 if n == 1000 else 8) for n in {1000, *p.counts}}
 source = found[1000]["one z"]["source"]
 moved_by = metrics.rms(found[1000]["fresh z"]["both"], source)
-strip(
-    found[1000], "digits, 1000 steps; the last row: moved most", [0, 1, 2, moved_by.argmax().item()]
-)
+rows = [0, 1, 2, moved_by.argmax().item()]
+strip(digits, found[1000], "digits, 1000 steps; the last row: moved most", rows)
 
 # %%
 unrelated = metrics.rms(source, source.roll(1, 0)).mean()
@@ -396,11 +396,11 @@ distances(experiment(digits, 1000, 8, eta=1.0), "digits, 1000 steps, η = 1")
 
 # %%
 few = experiment(model, p.few_steps, p.n_images, scale=0.3 * p.scale)
-strip(few, f"{p.checkpoint}, {p.few_steps} steps")
+strip(model, few, f"{p.checkpoint}, {p.few_steps} steps")
 
 # %%
 large = experiment(model, p.steps, p.n_images, scale=0.3 * p.scale)
-strip(large, f"{p.checkpoint}, {p.steps} steps")
+strip(model, large, f"{p.checkpoint}, {p.steps} steps")
 
 # %%
 source = large["one z"]["source"]
@@ -660,7 +660,7 @@ white = 0.1 * p.scale * noise(model, p.n_images, p.seed + 1)
 z = g.draw(p.n_images, seed=p.seed)
 kinds = {f"{0.1 * p.scale:g} · white z": white, f"{0.1 * p.scale:g} · smooth z": smooth(white)}
 shaped = {kind: compare(g, z, lambda t, delta=delta: delta) for kind, delta in kinds.items()}
-strip(shaped, f"{p.checkpoint}, {p.few_steps} steps, one z")
+strip(model, shaped, f"{p.checkpoint}, {p.few_steps} steps, one z")
 
 # %%
 by_name = dict(zip(("white z", "smooth z"), shaped.values(), strict=True))

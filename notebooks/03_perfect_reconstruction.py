@@ -142,7 +142,7 @@ which = (
     "the model:\ndecode(random z)",
 )
 names = list(which)
-plots.strips([back, fool.decode(z), g.decode(z)], names, [])
+plots.strips([model.pictures(v) for v in (back, fool.decode(z), g.decode(z))], names, [])
 
 
 # %% [markdown]
@@ -338,7 +338,8 @@ def back_and_forth(network, x, count, refine):
 kinds = [(5, 0), (10, 0), (20, 0), (10, 5)]
 strip = [back_and_forth(model, one, *kind) for kind in kinds]
 names = [f"{n} steps" + f",\n{r} iterations" * (r > 0) for n, r in kinds]
-plots.strips([torch.cat([one, *strip])], ["DDIM\ninversion"], ["the image", *names])
+shown = model.pictures(torch.cat([one, *strip]))
+plots.strips([shown], ["DDIM\ninversion"], ["the image", *names])
 
 # %%
 for called, x in zip(names, strip, strict=True):
@@ -421,9 +422,8 @@ lesson.exercise(noised_start, right_start, cases, hints);
 codes = {path.__name__: encode(g, own, seed=p.seed, path=path) for path in (posterior, independent)}
 codes["drawn"] = g.draw(p.n_images, seed=p.seed)
 shown = [int(i) for i in torch.linspace(0, p.steps - 2, 8)]
-rows = [
-    code.eps[shown, 0] / code.eps[shown, 0].abs().amax((1, 2, 3), True) for code in codes.values()
-]
+rows = [code.eps[shown, 0, :3] for code in codes.values()]  # of a latent's channels the first three
+rows = [row / row.abs().amax((1, 2, 3), True) for row in rows]
 plots.strips(rows, list(codes), [f"t = {g.schedule.t[i]}" for i in shown])
 
 # %%

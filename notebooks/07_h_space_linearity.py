@@ -112,9 +112,9 @@ factors = (
 def seen(x):
     """Pictures (B, 3, H, W) as numbers (B, F)."""
     if not factors:
-        return torch.nn.functional.adaptive_avg_pool2d(x, 8).flatten(1)
+        return torch.nn.functional.adaptive_avg_pool2d(x, 8).flatten(1).cpu()
     found = readings(x, model.world, critic)
-    return torch.stack([found[f.name] / (f.high - f.low) for f in factors], 1)
+    return torch.stack([found[f.name] / (f.high - f.low) for f in factors], 1).cpu()
 
 
 def decode(edit, codes=z):

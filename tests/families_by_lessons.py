@@ -95,12 +95,12 @@ def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -
                 exec(compile(source, f"lesson {number}", "exec"), space)
             plt.close("all")
     except Exception as error:
-        return Outcome(*judged(error), time.perf_counter() - start)
+        return Outcome(*judged(error, source), time.perf_counter() - start)
     return Outcome("runs", "", time.perf_counter() - start)
 
 
-def judged(error: Exception) -> tuple[str, str]:
-    """Whether an error is one sentence that the library raises itself; and its text."""
+def judged(error: Exception, source: str) -> tuple[str, str]:
+    """Whether an error of a cell is one sentence that the library raises itself; and its text."""
     last, text = traceback.extract_tb(error.__traceback__)[-1], str(error)
     ours = "lessons_lib" in last.filename and (last.line or "").startswith("raise")
     if isinstance(error, ValueError) and ours and text.endswith((".", ")")) and "\n" not in text:
@@ -108,11 +108,11 @@ def judged(error: Exception) -> tuple[str, str]:
     where = [
         f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("lesson ")
     ]
-    line = f"{where[-1].filename} line {where[-1].lineno}" if where else ""
+    line = source.splitlines()[where[-1].lineno - 1].strip() if where else ""
     first = text.splitlines()[0] if text else ""
     return (
         "crashes",
-        f"{line}: {type(error).__name__}: {first} ({Path(last.filename).name}:{last.lineno})",
+        f"`{line}`: {type(error).__name__}: {first} ({Path(last.filename).name}:{last.lineno})",
     )
 
 
@@ -122,7 +122,6 @@ def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu")
     child = os.fork()
     if child == 0:
         signal.alarm(LIMIT)
-        os.nice(10)
         torch.set_num_threads(1)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             outcome = run(number, checkpoint, family, device)

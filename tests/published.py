@@ -44,7 +44,7 @@ def ldm(folder: Path):
 
 def stable_diffusion(folder: Path):
     """CompVis/stable-diffusion-v1-4: unet/, vae/, text_encoder/, tokenizer/, scheduler/."""
-    tiny_pipeline(folder, prediction_type="epsilon")
+    tiny_pipeline(folder, tokens=250, prediction_type="epsilon")  # as its letters are tokens
 
 
 WORDS = [

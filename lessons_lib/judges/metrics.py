@@ -66,7 +66,7 @@ def normality(codes: Tensor) -> tuple[Tensor, Tensor]:
 
     flat = precise(codes).flatten(1)
     distance = [kstest(step.cpu().numpy(), "norm").statistic for step in flat]
-    return flat.std(1), torch.tensor(distance)
+    return flat.std(1).cpu(), torch.tensor(distance)
 
 
 def neighbour_correlation(codes: Tensor) -> Tensor:
