@@ -33,6 +33,7 @@ FLOORS = [
         "direction",
         "doctor",
         "edit",
+        "handouts",
         "pairing",
         "scoreboard",
         "sweep",
