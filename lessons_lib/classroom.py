@@ -25,7 +25,9 @@ from .press.runner import lessons_named
 SOLUTION = re.compile(
     r"<details><summary>Solution</summary>\s*```python\n(.*?)```.*?</details>\n?", re.DOTALL
 )
-HEADING = re.compile(r"^### Exercise (\d+) · (.*?) <small>\((easy|medium|hard)\b", re.MULTILINE)
+HEADING = re.compile(  # number, title, how hard, minutes
+    r"^### Exercise (\d+) · (.*?) <small>\((easy|medium|hard) · (\d+) minutes\)", re.MULTILINE
+)
 POINTS = {"easy": 1, "medium": 2, "hard": 3}
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 

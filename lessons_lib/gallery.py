@@ -1,7 +1,7 @@
 """The lessons as a site, and a gallery of them for the README: `python -m lessons_lib.gallery`.
 
-Every lesson is run and rendered into build/site, which can be published as it is: a folder of pages that ask for
-nothing outside of it. What stands for each lesson, a small picture and a sentence with this run's number,
+Every lesson is run and rendered into build/site, which can be published as it is: a folder of pages that ask
+for nothing outside of it. What stands for each lesson, a small picture and a sentence with this run's number,
 goes to docs/gallery and into the README between its two marks.
 """
 
@@ -42,9 +42,10 @@ def write_gallery(site: Path, root: Path = ROOT) -> None:
             raise ValueError(f"{name} has no cell tagged `gallery` with a sentence: it needs one.")
         shutil.copyfile(site / o["picture"], home / o["picture"])
         alt = escape(o["alt"][:300], quote=True)
+        picture = f'<img src="docs/gallery/{o["picture"]}" alt="{alt}">'
         cells.append(
-            f'<td width="33%" valign="top"><a href="notebooks/{name}.ipynb"><img src="docs/gallery/{o["picture"]}" '
-            f'alt="{alt}"><br><b>{escape(o["title"])}</b></a><br>{escape(o["sentence"])}</td>'
+            f'<td width="33%" valign="top"><a href="notebooks/{name}.ipynb">{picture}<br>'
+            f"<b>{escape(o['title'])}</b></a><br>{escape(o['sentence'])}</td>"
         )
     rows = ["<tr>" + "\n".join(cells[i : i + 3]) + "</tr>" for i in range(0, len(cells), 3)]
     table = "<table>\n" + "\n".join(rows) + "\n</table>"
@@ -60,7 +61,7 @@ def published(site: Path) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run, render and gather: 0, or 1 where a lesson failed, was too much or lacks its part of the gallery."""
+    """Run, render and gather: 0, or 1 where a lesson failed or lacks its part of the gallery."""
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.gallery", description=__doc__)
     parser.add_argument("--as-it-is", action="store_true", help="of the last run, running nothing")
     args = parser.parse_args(argv)
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         write_gallery(SITE)
         size = published(SITE)
         if size > LARGEST:
-            raise ValueError(f"The site is {size / 2**20:.0f} MiB: at most {LARGEST / 2**20:.0f} are published.")
+            raise ValueError(f"The site is {size / 2**20:.0f} MiB, and at most 40 are published.")
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

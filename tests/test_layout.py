@@ -34,6 +34,7 @@ FLOORS = [
         "doctor",
         "edit",
         "gallery",
+        "handouts",
         "pairing",
         "scoreboard",
         "sweep",

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "lessons_lib"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+NOTATION = (ROOT / "docs" / "notation.md").read_text(encoding="utf-8")
+SYMBOLS = "| Symbol | Name | In the papers | In the code | Where |"
 EQUATIONS = "| Equation | Symbol | In the code | Where |"
 COMMANDS = "| | Linux, macOS | Windows (PowerShell or cmd) |"
 
@@ -71,9 +73,25 @@ def equation_faults(text):
                 yield f"{word} is not in {', '.join(places)}"
 
 
+def symbols_as_equations(text):
+    """The rows of the table of symbols, as those of an equation."""
+    cells = [(row[0], row[0], *row[3:]) for row in rows(text, SYMBOLS)]
+    return "\n".join([EQUATIONS, *("| " + " | ".join(row) + " |" for row in cells)])
+
+
 def test_every_equation_is_where_the_table_says():
-    assert len(list(rows(README, EQUATIONS))) > 49
-    assert list(equation_faults(README)) == []
+    assert len(list(rows(NOTATION, EQUATIONS))) > 49
+    assert list(equation_faults(NOTATION)) == []
+
+
+def test_every_symbol_is_where_the_table_says():
+    assert len(list(rows(NOTATION, SYMBOLS))) > 20
+    assert list(equation_faults(symbols_as_equations(NOTATION))) == []
+
+
+def test_a_symbol_stands_once():
+    symbols = [row[0] for row in rows(NOTATION, SYMBOLS)]
+    assert sorted(set(symbols)) == sorted(symbols)
 
 
 @pytest.mark.parametrize(

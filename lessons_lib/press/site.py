@@ -131,12 +131,12 @@ def _picture(cell: NotebookNode) -> NotebookNode | None:
     return next((o for o in outputs if "image/png" in o.get("data", {})), None)
 
 
-def small(png: bytes) -> bytes:
-    """A picture for the gallery, at most `WIDE` pixels wide, in 128 colours."""
+def small(png: bytes, wide: int = WIDE) -> bytes:
+    """A picture at most so many pixels wide (of the gallery: `WIDE`), in 128 colours."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    image.thumbnail((WIDE, WIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((wide, wide), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.quantize(128).save(out, "PNG", optimize=True)
     return out.getvalue()
