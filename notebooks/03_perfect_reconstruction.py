@@ -142,7 +142,7 @@ which = (
     "the model:\ndecode(random z)",
 )
 names = list(which)
-plots.strips([back, fool.decode(z), g.decode(z)], names, [])
+plots.strips([model.pictures(v) for v in (back, fool.decode(z), g.decode(z))], names, [])
 
 
 # %% [markdown]
@@ -338,7 +338,8 @@ def back_and_forth(network, x, count, refine):
 kinds = [(5, 0), (10, 0), (20, 0), (10, 5)]
 strip = [back_and_forth(model, one, *kind) for kind in kinds]
 names = [f"{n} steps" + f",\n{r} iterations" * (r > 0) for n, r in kinds]
-plots.strips([torch.cat([one, *strip])], ["DDIM\ninversion"], ["the image", *names])
+shown = model.pictures(torch.cat([one, *strip]))
+plots.strips([shown], ["DDIM\ninversion"], ["the image", *names])
 
 # %%
 for called, x in zip(names, strip, strict=True):
@@ -421,9 +422,8 @@ lesson.exercise(noised_start, right_start, cases, hints);
 codes = {path.__name__: encode(g, own, seed=p.seed, path=path) for path in (posterior, independent)}
 codes["drawn"] = g.draw(p.n_images, seed=p.seed)
 shown = [int(i) for i in torch.linspace(0, p.steps - 2, 8)]
-rows = [
-    code.eps[shown, 0] / code.eps[shown, 0].abs().amax((1, 2, 3), True) for code in codes.values()
-]
+rows = [code.eps[shown, 0, :3] for code in codes.values()]  # of a latent's channels the first three
+rows = [row / row.abs().amax((1, 2, 3), True) for row in rows]
 plots.strips(rows, list(codes), [f"t = {g.schedule.t[i]}" for i in shown])
 
 # %%
@@ -446,10 +446,11 @@ fig
 # %%
 middle = p.steps // 2
 for name, code in codes.items():
-    lesson.record(f"{name}: std of the code at t = {t[middle]}", code.eps[middle].std())
-    lesson.record(f"{name}: std of the code at t = {t[-1]}", code.eps[-2].std())
+    at = f"(t = {t[middle]})"
+    lesson.record(f"{name}: std of the code at mid-way", code.eps[middle].std(), at)
+    lesson.record(f"{name}: std of the last code", code.eps[-2].std(), f"(t = {t[-1]})")
     correlation = metrics.step_correlation(code.eps)[middle]
-    lesson.record(f"{name}: correlation with the next step at t = {t[middle]}", correlation)
+    lesson.record(f"{name}: correlation with the next step at mid-way", correlation, at)
 
 # %% [markdown]
 # At high t the posterior path's codes are like drawn ones: white, of unit variance. Towards the image they

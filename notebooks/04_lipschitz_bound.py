@@ -748,7 +748,8 @@ for e, (K, estimate, distance) in curves.items():
     lesson.record(f"estimated curve / measured at the image, η = {e:g}", looser)
     lesson.record(f"estimated curve / √ᾱ D at the image, η = {e:g}", estimate[-1] / reach[-1])
     below = (estimate < distance * (1 - 1e-6))[1:].sum()
-    lesson.record(f"steps of {p.steps} at which the curve is below the distance, η = {e:g}", below)
+    called = f"steps at which the curve is below the distance, η = {e:g}"
+    lesson.record(called, below, f"(of {p.steps})")
     above.append(below == 0)
 lesson.compare(holds, holds.choices[2 - sum(above)])
 void = [f"η = {e:g}" for e, (_, estimate, _) in curves.items() if estimate[-1] > reach[-1]]

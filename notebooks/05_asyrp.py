@@ -736,9 +736,11 @@ if truth:
         factor, values = reading(swept[label], p.learn)
         ax.plot(scales, values, "o-", color=colour, label={p.learn: "shipped"}.get(label, label))
         for k, scale in ((3, "1"), (1, "-1")):
-            lesson.record(f"{label}: {factor} from scale 0 to {scale}", values[k] - values[2])
+            maker = "trained here" if label != p.learn else "shipped"
+            called = f"{maker}: the factor from scale 0 to {scale}"
+            lesson.record(called, values[k] - values[2], f"({factor})")
             lesson.record(
-                f"{label}: share of the room there", of_the_room(factor, values[2], values[k])
+                f"{called}, of the room there", of_the_room(factor, values[2], values[k])
             )
     for end in ends_of(factor):
         ax.axhline(end, color="black", lw=1, ls=":")

@@ -362,7 +362,8 @@ if len(found) > 1:
         t, part = taken_over(name)
         verdict = "long enough" if part >= p.share else "too short"
         verdict = verdict if t <= firsts[name] else "an empty interval"
-        lesson.record(f"share of the best success at t = {t}, {name}", part, f"({verdict})")
+        note = f"(t = {t}: {verdict})"
+        lesson.record(f"share of the best success by the others' threshold, {name}", part, note)
 
 # %%
 if len(fits) > 1:
@@ -594,7 +595,7 @@ fig
 # %%
 keep = intervals.threshold(c.t, c.x, [max(t, 0) for t in boosts], lost, p.share)
 t_boost = intervals.t_boost(c, keep)
-lesson.record(f"threshold of γ that keeps {p.share:.0%} of the identity", keep)
+lesson.record("threshold of γ that keeps a share of the identity", keep, f"(of {p.share:.0%})")
 lesson.record("t_boost by it", t_boost)
 for attribute, t in fits.items():
     middle = "a middle phase" if t > t_boost else "no middle phase: the edit is not done by then"

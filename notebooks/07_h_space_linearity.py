@@ -112,9 +112,9 @@ factors = (
 def seen(x):
     """Pictures (B, 3, H, W) as numbers (B, F)."""
     if not factors:
-        return torch.nn.functional.adaptive_avg_pool2d(x, 8).flatten(1)
+        return torch.nn.functional.adaptive_avg_pool2d(x, 8).flatten(1).cpu()
     found = readings(x, model.world, critic)
-    return torch.stack([found[f.name] / (f.high - f.low) for f in factors], 1)
+    return torch.stack([found[f.name] / (f.high - f.low) for f in factors], 1).cpu()
 
 
 def decode(edit, codes=z):
@@ -767,7 +767,8 @@ frames = {what: torch.nn.functional.normalize(v.flatten(1).cpu().double(), dim=1
           for what, v in (("principal", pcs), ("singular", svs))}  # fmt: skip
 for what, axes in frames.items():
     for name, v in zip(names, trained, strict=True):
-        lesson.record(f"share of Δh in {len(axes)} {what} directions, {name}", projected(v, axes))
+        note = f"({len(axes)} directions)"
+        lesson.record(f"share of Δh in the {what} directions, {name}", projected(v, axes), note)
 lesson.record("a random direction's share, expected", p.components / middle.h[0].numel());
 
 # %% [markdown]

@@ -52,7 +52,7 @@ from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.judges.tables import forest, metrics_of, report, verdict
 from lessons_lib.methods.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
 from lessons_lib.methods.egsde import egsde
-from lessons_lib.methods.translators import load_domains, load_translator
+from lessons_lib.methods.translators import load_domains, load_translator, translated
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import of_thousand
 from lessons_lib.scoreboard import optional
@@ -124,9 +124,10 @@ rows = [v[:8] for v in (x_wild, dog_of_wild, truth)]
 plots.strips(rows, [f"x, of {wild_world}", "decoded by\nthe other", "true dog"], [])
 
 # %%
-lesson.record(f"judged dogs, from {wild_world}", judged_dog(dog_of_wild).mean())
-for name, images in {cats_world: dog, wild_world: dog_of_wild}.items():
-    lesson.record(f"PSNR to the true dogs (dB), from {name}", metrics.psnr(images, truth).mean())
+lesson.record("judged dogs, from the second source", judged_dog(dog_of_wild).mean())
+for which, images in {"first": dog, "second": dog_of_wild}.items():
+    called = f"PSNR to the true dogs (dB), from the {which} source"
+    lesson.record(called, metrics.psnr(images, truth).mean())
 
 # %% [markdown]
 # **How strong a finding is that here?** In the paper the two models were trained apart from each other, and
@@ -271,13 +272,15 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", nco
 fig
 
 # %%
-for name, curves in found.items():
+told = ("first source", "second source", "first source by the stranger")
+for which, curves in zip(told, found.values(), strict=False):
     for label, values in curves.items():
         for group, members in unpaired.GROUPS.items():
             mean = sum(values[m] for m in members) / len(members)
-            lesson.record(f"{name}, {label}: mean correlation, {group}", mean)
+            lesson.record(f"{which}, {label}: mean correlation, {group}", mean)
     strong = sum(v >= 0.8 for v in curves["DPM-Encoder's code"].values())
-    lesson.record(f"{name}: factors kept at 0.8 or more, of {len(unpaired.SHARED)}", strong)
+    called = f"{which}: factors kept at 0.8 or more"
+    lesson.record(called, strong, f"(of {len(unpaired.SHARED)})")
 
 # %%
 first_case = next(iter(found))
@@ -583,13 +586,14 @@ plots.strips(
 )
 
 # %%
-for t in (0, *levels):
+for k, t in enumerate((0, *levels)):
     row = scores(cleaned[t])
+    called = f"clean-up {k}" if k else "no clean-up"
     for metric in ("like a drawing (dB)", "SSIM to the source", "PSNR to the true dog (dB)"):
-        lesson.record(f"clean-up from {t}: {metric}", row[metric].mean())
-for t, images in washed.items():
+        lesson.record(f"{called}: {metric}", row[metric].mean(), f"(from {t})")
+for k, (t, images) in enumerate(washed.items(), 1):
     change = metrics.psnr(images, truth).mean()
-    lesson.record(f"true dogs cleaned from {t}: PSNR to themselves (dB)", change)
+    lesson.record(f"true dogs, clean-up {k}: PSNR to themselves (dB)", change, f"(from {t})")
 
 # %% [markdown]
 # Compare the first number of each block with the one at 0. Where it rises, the clean-up has moved the
@@ -631,7 +635,7 @@ if domains is not None:
     edits["EGSDE"] = egsde(x, later, domains.features, low, 8.0, 2.0, p.seed)
 cut = optional(load_translator, f"cut-{cats_world}-{dogs_world}", p.device)
 if cut is not None:
-    edits["CUT"] = cut(x.float())
+    edits["CUT"] = translated(cut, x)
 
 # %%
 shown = {"x": x} | edits | {"true dog": truth}
@@ -668,9 +672,8 @@ for metric in ("SSIM to the source", "PSNR to the true dog (dB)", "like a drawin
     best = max(rivals, key=lambda name: table[name][metric].mean())
     lesson.record(f"{metric}, the best rival", table[best][metric].mean(), f"({best})")
 wins = [against("SSIM to the source", r) == "better" for r in rivals]
-lesson.record(
-    f"rivals of {len(rivals)} that CycleDiffusion beats in SSIM to the source", sum(wins)
-);
+called = "rivals that CycleDiffusion beats in SSIM to the source"
+lesson.record(called, sum(wins), f"(of {len(rivals)})");
 
 # %% [markdown]
 # Keep four things in mind when you read the verdicts. SDEdit, ILVR and EGSDE have a knob (start,

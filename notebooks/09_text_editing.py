@@ -589,9 +589,9 @@ for rival in RIVALS:
     for metric in mine[0]:
         counts = {w: sum(said[metric] == w for said in mine) for w in ("better", "worse")}
         lesson.record(
-            f"against {rival}: settings of {len(mine)} where better in {metric}",
+            f"against {rival}: settings where better in {metric}",
             counts["better"],
-            f"(worse in {counts['worse']})",
+            f"(of {len(mine)}, worse in {counts['worse']})",
         )
     both = [s["S_D-CLIP"] == "better" and s["SSIM to the source"] == "better" for s in mine]
     lesson.record(f"against {rival}: better in S_D-CLIP and in SSIM at once", sum(both))
@@ -1055,11 +1055,12 @@ plots.strips(
 )
 
 # %%
-for w in pairs[:3]:
+for k, w in enumerate(pairs[:3], 1):
     image = own_edits[w, all_the_way].to(own)
     followed = metrics.s_dir(own, image, *own_texts, judge)[0]
-    lesson.record(f"your pair, w = {w[0]:g}, {w[1]:g}: S_D-CLIP", followed)
-    lesson.record(f"your pair, w = {w[0]:g}, {w[1]:g}: SSIM to x", metrics.ssim(image, own)[0])
+    note = f"(w = {w[0]:g}, {w[1]:g})"
+    lesson.record(f"your pair, setting {k}: S_D-CLIP", followed, note)
+    lesson.record(f"your pair, setting {k}: SSIM to x", metrics.ssim(image, own)[0], note)
 
 # %% [markdown]
 # ## What this does not say

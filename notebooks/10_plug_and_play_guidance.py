@@ -546,7 +546,8 @@ Markdown(markdown(["met, unguided", "met, guided", "diversity", "‖z‖²/d", "
 # %%
 for name, wishes in board["families"].items():
     good = [row["met"] for row in wishes.values()]
-    lesson.record(f"{names[name]}: wishes met, mean of {len(good)}", sum(good) / len(good))
+    mean, note = sum(good) / len(good), f"(mean of {len(good)})"
+    lesson.record(f"{names[name]}: wishes met", mean, note)
 
 # %% [markdown]
 # ## λ: how strongly?

@@ -329,7 +329,8 @@ fig
 # %%
 middle = len(some) // 2
 for label, values in to_end.items():
-    lesson.record(f"{label} at t = {some[middle].t}: cosine to the final picture", values[middle])
+    note = f"(t = {some[middle].t})"
+    lesson.record(f"{label} at mid-way: cosine to the final picture", values[middle], note)
 
 
 # %% [markdown]
@@ -822,9 +823,8 @@ plots.strips(
 # %%
 for label, x in moments.items():
     i = starts[label]
-    lesson.record(
-        f"{label}, t = {times[i]} to {times[i + count - 1]}: effect", effect(x, before, k1).mean()
-    )
+    note = f"(t = {times[i]} to {times[i + count - 1]})"
+    lesson.record(f"{label}: effect", effect(x, before, k1).mean(), note)
     change = metrics.identity_similarity(before, x, critic).mean()
     lesson.record(f"{label}: identity", change)
 
@@ -902,10 +902,11 @@ else:
 # %%
 for s in dict.fromkeys(s for s, _ in guided):
     plain, edited = guided[s, "no edit"], guided[s, k1]
-    lesson.record(f"guidance {s:g}: no edit, PSNR to the unguided (dB)",
-                  metrics.psnr(plain, before[:few]).mean().clamp_max(99))  # fmt: skip
-    lesson.record(f"guidance {s:g}: change by the edit, rms", metrics.rms(edited, plain).mean())
-    lesson.record(f"guidance {s:g}: effect of the edit", effect(edited, plain, k1).mean())
+    how, note = "unguided" if s == 1 else "guided", f"(guidance {s:g})"
+    lesson.record(f"{how}: no edit, PSNR to the unguided (dB)",
+                  metrics.psnr(plain, before[:few]).mean().clamp_max(99), note)  # fmt: skip
+    lesson.record(f"{how}: change by the edit, rms", metrics.rms(edited, plain).mean(), note)
+    lesson.record(f"{how}: effect of the edit", effect(edited, plain, k1).mean(), note)
 
 
 # %% [markdown]

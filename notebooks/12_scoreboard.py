@@ -583,8 +583,8 @@ for name, board in of_table_1().items():
             found = board["rows"][method]["figures"]["kept"]
             strong = [k for k, v in found.items() if v >= 0.8]
             lesson.record(
-                f"{name}, {method}: factors at 0.8 or more, of {len(found)}", len(strong),
-                f"({', '.join(strong) or 'none'})",
+                f"{name}, {method}: factors at 0.8 or more", len(strong),
+                f"of {len(found)} ({', '.join(strong) or 'none'})",
             )  # fmt: skip
 
 # %% [markdown]

@@ -139,14 +139,14 @@ def who_lacks(names: list[str], n: int, seed: int) -> Factors:
 
 
 def scores(x: Tensor, who: Subjects, name: str, critic: Critic, distance: Distance) -> Scores:
-    """The scores of pictures x (…, N, 3, H, W) edited by `name` against the truth, each (…, N)."""
+    """The scores of pictures x (…, N, 3, H, W) edited by `name` against the truth, each (…, N) on the CPU."""
     flat = x.flatten(0, -5).float().clamp(-1, 1) if x.ndim > 4 else x.float().clamp(-1, 1)[None]
     found = [
         counterfactual_scores(v, who.factors, who.goals[name], WORLD, critic, distance)
         for v in flat
     ]
     lead = x.shape[:-3]
-    return Scores(*(torch.stack(v).view(lead) for v in zip(*found, strict=True)))
+    return Scores(*(torch.stack(v).view(lead).cpu() for v in zip(*found, strict=True)))
 
 
 def _someone(
