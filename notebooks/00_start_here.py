@@ -5,7 +5,7 @@
 # know something that no photograph does, how good the networks are that come along, who judges them, and
 # how to run a lesson on a checkpoint of your own.
 #
-# 35 minutes. No equations yet but one: x = G(z).
+# 45 minutes. No equations yet but one: x = G(z).
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"

@@ -5,7 +5,7 @@
 # samples the same distribution *in the limit of many steps*, and what the noise is good for when
 # something went wrong.
 #
-# 40 minutes. Equations: DDIM (Song et al., ICLR 2021) eqs. 7, 12 and 16; the names P_t and D_t are those
+# 55 minutes. Equations: DDIM (Song et al., ICLR 2021) eqs. 7, 12 and 16; the names P_t and D_t are those
 # of Kwon et al. (ICLR 2023).
 
 # %% tags=["parameters"]

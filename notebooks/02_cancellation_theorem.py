@@ -5,7 +5,7 @@
 # why that is little when steps are small, what becomes of it over a *whole* trajectory – not the same!
 # – and why Asyrp therefore shifts the P term alone.
 #
-# 45 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960), Theorem 1 and its proof. They write
+# 60 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960), Theorem 1 and its proof. They write
 # α_t for what is ᾱ_t = ∏(1-β_s) here and in every lesson.
 
 # %% tags=["parameters"]

@@ -5,7 +5,7 @@
 # back any image exactly, why that works for any network (even a useless one), where public codes lose it,
 # and why the codes of a real image are not quite noise.
 #
-# 45 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) eqs. 4 and 5, Algorithm 1, Appendix A;
+# 60 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) eqs. 4 and 5, Algorithm 1, Appendix A;
 # the independent path is that of edit-friendly inversion (Huberman-Spiegelglas et al., CVPR 2024).
 
 # %% tags=["parameters"]

@@ -729,8 +729,8 @@ else:
 fig = None
 if factors:
     fig, ax = plots.figure(width=9, height=5)
-    plots.named_points(ax, {k: (pure, agree) for k, (_, agree, pure, _) in named.items()})
-    ax.set(xlabel="purity", ylabel="share of pictures that move the same way", xlim=(0, 1.05))
+    plots.named_points(ax, {k: (pure, much) for k, (_, _, pure, much) in named.items()})
+    ax.set(xlabel="purity", ylabel="size of the mean change", xlim=(0, 1.05))
 fig
 
 

@@ -164,8 +164,15 @@ def effect_of_columns(values):
 
 
 # %%
-cases = [(torch.tensor([[0.9, 0.7], [0.9, 0.2]]),), (torch.tensor([[1.0, 5.0, 2.0], [0.0, 9.0, 4.0]]),), (torch.eye(3),)]
-hints = ["columns are the second axis: values[:, -1]", "the difference of two columns, and then its mean"]
+cases = [
+    (torch.tensor([[0.9, 0.7], [0.9, 0.2]]),),
+    (torch.tensor([[1.0, 5.0, 2.0], [0.0, 9.0, 4.0]]),),
+    (torch.eye(3),),
+]
+hints = [
+    "columns are the second axis: values[:, -1]",
+    "the difference of two columns, and then its mean",
+]
 lesson.exercise(effect_of_columns, lambda v: torch.diff(v, dim=1).sum(1).mean(), cases, hints);
 
 # %% [markdown]
