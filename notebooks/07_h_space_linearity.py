@@ -613,7 +613,7 @@ lesson.exercise(one_delta_h, lambda d, visits: d.mean(1).sum(0) / visits, cases,
 pcs, shares = hspace.principal(middle.h, p.components)
 svs, values = hspace.singular(model, middle.x[:3], middle.t, p.components, rounds=5, seed=p.seed)
 lesson.record("share of h's variance in the principal directions", shares.sum())
-lesson.record("singular value, first / last of them", values[0] / values[-1].clamp_min(1e-12))
+lesson.record("singular value, first / last of them", values[0] / values[-1].clamp_min(1e-12));
 
 
 # %%
