@@ -149,7 +149,7 @@ def draw(name):
     return fig
 
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="A lesson becomes many runs on a grid: from the first \u03b7 to the last, the correlation of x_T and x changes by {effect of the last \u03b7 against the first on the correlation of x_T and x|.2f}."
 explore(draw, name=choice(sorted(set(table.name)), "correlation of x_T and x", "number"))
 
 
@@ -166,10 +166,14 @@ def effect_of_columns(values):
 
 # %%
 cases = [
-    (torch.tensor([[0.9, 0.7], [0.9, 0.2]]),), (torch.eye(3),),
+    (torch.tensor([[0.9, 0.7], [0.9, 0.2]]),),
     (torch.tensor([[1.0, 5.0, 2.0], [0.0, 9.0, 4.0]]),),
-]  # fmt: skip
-hints = ["columns are the second axis: values[:, -1]", "the difference of two columns, and then its mean"]
+    (torch.eye(3),),
+]
+hints = [
+    "columns are the second axis: values[:, -1]",
+    "the difference of two columns, and then its mean",
+]
 lesson.exercise(effect_of_columns, lambda v: torch.diff(v, dim=1).sum(1).mean(), cases, hints);
 
 # %% [markdown]
