@@ -16,16 +16,6 @@ counts = [4, 40]  # numbers of steps
 etas = [0.0, 1.0]
 
 # %%
-from lessons_lib import lesson
-from lessons_lib.studies import inputs
-
-p = lesson.parameters(
-    globals(), checkpoint=str, device=str, seed=(0, 289_999_999), n_images=(2, 5000),
-    counts=(2, 1000, None), etas=(0.0, 1.0, None),
-)  # fmt: skip
-inputs.check_networks(p)
-
-# %%
 import subprocess
 import sys
 import tempfile
@@ -36,9 +26,16 @@ import pandas as pd
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
-from lessons_lib import plots
+from lessons_lib import lesson, plots
+from lessons_lib.studies import inputs
 from lessons_lib.sweeps import grid
 from lessons_lib.widgets import choice, explore
+
+p = lesson.parameters(
+    globals(), checkpoint=str, device=str, seed=(0, 289_999_999), n_images=(2, 5000),
+    counts=(2, 1000, None), etas=(0.0, 1.0, None),
+)  # fmt: skip
+inputs.check_networks(p)
 
 # %% [markdown]
 # ## A notebook with parameters
@@ -65,8 +62,7 @@ nbformat.write(new_notebook(cells=[tagged, new_code_cell(CODE)]), folder / "tiny
 # Values with commas, or `first:last:step` with both ends. The grid is every combination. **Predict**: how many runs are
 # `steps=4,40` with `eta=0,1`? And with a third parameter of ten values?
 #
-# Each run has a kernel, a folder and a page of its own. One that is there already is not done again, so that the same
-# command goes on after a crash.
+# Each run has a kernel, a folder and a page. One that is there already is not done again: the command goes on after a crash.
 
 # %%
 words = [f"steps={','.join(map(str, p.counts))}", f"eta={','.join(map(str, p.etas))}"]
@@ -90,16 +86,12 @@ def inclusive(first, last, step):
 
 
 # %%
-def library(first, last, step):
-    return [float(number) for number in grid.span("x", f"{first}:{last}:{step}")]
-
-
 cases = [(0, 1, 0.25), (5, 50, 15), (1, 0, -0.5), (3, 3, 1)]
 hints = ["there is one value more than steps", "first + i * step, i up to (last - first) / step"]
+library = lambda *ends: [float(v) for v in grid.span("x", "{}:{}:{}".format(*ends))]  # noqa: E731
 lesson.exercise(inclusive, library, cases, hints);
 
 # %% [markdown]
-# <details><summary>Hint</summary>i goes from 0 to `round((last - first) / step)`, itself included.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -133,8 +125,8 @@ explore(draw, name=choice(sorted(set(table.name)), "correlation of x_T and x", "
 
 # %%
 found = pivot("correlation of x_T and x")
-effect = (found.iloc[:, -1] - found.iloc[:, 0]).mean()
-lesson.record("effect of the last η against the first on the correlation of x_T and x", effect)
+change = (found.iloc[:, -1] - found.iloc[:, 0]).mean()
+lesson.record("correlation at the last η less that at the first", change)
 found.round(3)
 
 
@@ -157,7 +149,6 @@ hints = ["columns are the second axis", "values[:, -1] less values[:, 0], and th
 lesson.exercise(effect_of_columns, lambda v: torch.diff(v, dim=1).sum(1).mean(), cases, hints);
 
 # %% [markdown]
-# <details><summary>Hint</summary>`values[:, -1]` is the last column.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
