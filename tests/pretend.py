@@ -72,7 +72,9 @@ class Pretend(TorchFunctionMode):
             return self._moved(func, name, args, kwargs)
         if any(here) and not all(here) and func not in ACROSS:
             strangers = [
-                x for x, is_here in zip(tensors, here, strict=True) if not is_here and x.ndim
+                x
+                for x, is_here in zip(tensors, here, strict=True)
+                if not is_here and x.ndim and not torch._C._functorch.is_functorch_wrapped_tensor(x)
             ]
             if strangers:
                 raise Mixed(
