@@ -35,6 +35,7 @@ from itertools import pairwise
 import torch
 
 from lessons_lib import Code, Sampler, load, plots
+from lessons_lib.checks import precise, precision
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
 from lessons_lib.judges import metrics
 from lessons_lib.schedule import Schedule, mean_coefficients, noised
@@ -224,16 +225,15 @@ one = own[:1]
 def error(network, dtype, eta):
     sampler = Sampler(network, steps=p.sweep_steps, eta=eta, dtype=dtype)
     back = sampler.decode(sampler.encode(one, seed=p.seed))
-    return (back.double() - one).abs().max().item()
+    return (precise(back) - one).abs().max().item()
 
 
-double = inputs.model_for(p.checkpoint, p.device, prompt=p.prompt)
-if hasattr(double, "to"):  # an exact model computes in float64 anyway
-    double.to(torch.float64)
-kinds = {
-    "float16": (model, torch.float16), "float32": (model, torch.float32),
-    "float64": (model, torch.float64), "float64,\nnetwork too": (double, torch.float64),
-}  # fmt: skip
+kinds = {"float16": (model, torch.float16), "float32": (model, torch.float32)}
+if precision(model.device) == torch.float64:  # mps has none
+    double = inputs.model_for(p.checkpoint, p.device, prompt=p.prompt)
+    if hasattr(double, "to"):  # an exact model computes in float64 anyway
+        double.to(torch.float64)
+    kinds |= {"float64": (model, torch.float64), "float64,\nnetwork too": (double, torch.float64)}
 errors = {eta: [error(*kind, eta) for kind in kinds.values()] for eta in (0.1, 0.5, 1.0)}
 
 # %%
