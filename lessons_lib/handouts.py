@@ -17,11 +17,10 @@ from typing import NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from .classroom import HEADING
 from .paths import BUILD, ROOT, write_whole
 from .press.handout import title
 from .press.runner import lessons_named
-from .press.site import questions, shown_for, small
+from .press.site import EXERCISE, questions, shown_for, small
 
 TEACHING = ROOT / "docs" / "teaching"
 WIDE = 1400  # pixels of the figure, which is printed 18 cm wide
@@ -47,7 +46,7 @@ class Exercise(NamedTuple):
 def exercises(notebook: NotebookNode) -> list[Exercise]:
     """The exercises of a lesson, in order."""
     texts = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    found = HEADING.findall(texts)
+    found = EXERCISE.findall(texts)
     return [Exercise(int(n), task, level, int(m)) for n, task, level, m in found]
 
 

@@ -30,6 +30,7 @@ from lessons_lib import (
     bench,
     chains,
     convert,
+    handouts,
     lesson,
     load,
     pages,
@@ -479,6 +480,9 @@ COMMANDS = {
     "chains: a seed below 0": (command(chains.main, "--seed", "-1"), ["seed"]),
     "bench: no such network": (command(bench.main, "--checkpoint", "facs"), ["facs"]),
     "bench: a device that is none": (command(bench.main, "--device", "gpu"), ["gpu"]),
+    "handouts: no such lesson": (command(handouts.main, "99_nothing"), ["99_nothing", "there are"]),
+    "handouts: a notebook without a teacher's page": (in_folder(lambda f: (f / "mine.ipynb").touch(), lambda f: command(handouts.main, str(f / "mine.ipynb"))()), ["docs/teaching/mine.md"]),
+    "handouts: a file for a folder": (command(handouts.main, "01", "--out", str(FACES / "card.json")), ["card.json", "folder"]),
     "pairing: no such lesson": (command(pairing.main, "99_nothing"), ["99_nothing"]),
 }  # fmt: skip
 

@@ -193,9 +193,10 @@ def lost_links(path, text):
         if re.match(r"https?://|mailto:", link):
             continue
         there = (path.parent / target).resolve()
-        if target and not (there.is_relative_to(ROOT) and there.exists()):
-            yield link
-        elif anchor and anchor not in anchors(there.read_text("utf-8") if target else text):
+        found = not target or (there.is_relative_to(ROOT) and there.exists())
+        if found and anchor:
+            found = anchor in anchors(there.read_text(encoding="utf-8") if target else text)
+        if not found:
             yield link
 
 
