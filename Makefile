@@ -9,10 +9,12 @@ ARGS ?=
 # The kernel of this environment, before one of the same name in the user's folder.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help setup lab lessons test bench doctor format
+.PHONY: help setup lab demo lessons site test bench doctor format
 help:
 	@echo "make lab      JupyterLab on notebooks/"
+	@echo "make demo     the lessons for projecting, by Voila: figures and controls, the code hidden until asked for"
 	@echo "make lessons  run every lesson and render its page under build/"
+	@echo "make site     the same as a site to publish, under build/site, and the gallery of the README"
 	@echo "make test     unit, property and notebook tests"
 	@echo "make bench    measure the speed of encoding and sampling"
 	@echo "make doctor   say what is installed, and what to do if something is wrong"
@@ -30,9 +32,17 @@ lab: $(STAMP)
 	@echo "opening JupyterLab on notebooks/"
 	$(PY) -m jupyterlab notebooks --LabApp.app_settings_dir=data/jupyterlab $(ARGS)
 
+demo: $(STAMP)
+	@echo "serving the lessons; each runs when it is opened"
+	JUPYTER_PATH=data $(PY) -m voila notebooks --template=lessons --strip_sources=False $(ARGS)
+
 lessons: $(STAMP)
 	@echo "running every lesson; the pages will be in build/index.html"
 	$(PY) -m lessons_lib.pages $(ARGS)
+
+site: $(STAMP)
+	@echo "running every lesson; the site will be in build/site"
+	$(PY) -m lessons_lib.gallery $(ARGS)
 
 # Two workers, so each gets one thread: torch's own would crowd each other out.
 # A cell, and a test, that takes too long has hung: it fails, by its name, with every thread's place.

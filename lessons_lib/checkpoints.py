@@ -38,6 +38,7 @@ from .cards import (
     verify,
     with_weights,
 )
+from .checks import precision
 from .denoisers import Denoiser, Fixed, Guided
 from .hub import download, split
 from .models.families import member
@@ -167,14 +168,21 @@ def fixed_label(model: UNet, label: int) -> UNet:
 
 
 def checked_device(device: str) -> torch.device:
-    """The torch device. Raises CheckpointError, with what there is instead, for one that is not here."""
+    """The torch device. Raises CheckpointError, with what there is instead, for one that is not here.
+
+    On mps states are float32, as it has no float64 (`checks.precision`).
+    """
     try:
         wanted = torch.device(device)
-        torch.ones(1, dtype=torch.float64).to(wanted).item()  # meta has no values, mps no float64
+        torch.ones(1, dtype=precision(wanted)).to(wanted).item()  # meta has no values
     except (RuntimeError, AssertionError, NotImplementedError, TypeError):
-        have = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+        have = (
+            ["cpu"]
+            + ["cuda"] * torch.cuda.is_available()
+            + ["mps"] * torch.backends.mps.is_available()
+        )
         raise CheckpointError(
-            f"There is no device {device!r} here that computes in float64: use {' or '.join(have)}."
+            f"There is no device {device!r} here: use {' or '.join(have)}."
         ) from None
     return wanted
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .checks import check_input, for_each
+from .checks import check_input, for_each, precision
 
 if TYPE_CHECKING:
     from .models.latent import Codec, Prompts
@@ -141,8 +141,8 @@ def half_is_fast(device: str) -> bool:
 
 
 def signal(denoiser: Denoiser, x: Tensor, t: int | Tensor) -> Tensor:
-    """ᾱ_t in float64 (1-ᾱ_t cancels in less), shaped to broadcast against x: (B or 1, 1, …)."""
-    a = denoiser.alpha_bar.double().to(x.device)[torch.as_tensor(t, device=x.device)]
+    """ᾱ_t in float64 (1-ᾱ_t cancels in less; on mps in float32), to broadcast against x: (B or 1, 1, …)."""
+    a = denoiser.alpha_bar.to(x.device, precision(x.device))[torch.as_tensor(t, device=x.device)]
     return a.view(-1, *[1] * (x.ndim - 1))
 
 
@@ -167,7 +167,9 @@ class LearnedRange(NamedTuple):
     v: Tensor
 
     def __call__(self, a: float | Tensor, a_to: float | Tensor, eta: float) -> Tensor:
-        a, a_to = (torch.as_tensor(v, dtype=torch.float64) for v in (a, a_to))
+        a, a_to = (
+            v if isinstance(v, Tensor) else torch.tensor(v, dtype=torch.float64) for v in (a, a_to)
+        )
         most, share = (1 - a / a_to).to(self.v), ((1 - a_to) / (1 - a)).to(self.v)
         least = most * share
         w = (self.v + 1) / 2

@@ -111,11 +111,13 @@ def checkpoint(folder: Path) -> str:
 
 
 def device() -> str:
-    """The fastest device that torch sees and that computes in float64 (mps does not)."""
+    """The fastest device that torch sees."""
     import torch
 
     if torch.cuda.is_available():
         return f"device cuda: {torch.cuda.get_device_name()}"
+    if torch.backends.mps.is_available():
+        return "device mps, where states are float32 (cpu keeps float64)"
     return f"device cpu, {torch.get_num_threads()} threads (a GPU is not needed)"
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from .checks import check_input, checked_answer, checked_images, repeated, whole
 from .code import Code, Step
 from .denoisers import predict
+from .estimate import check_code, images_at_once, timed
 from .schedule import kappa, mean_coefficients, noised
 from .streams import Seed, Streams
 
@@ -63,15 +64,16 @@ def encode(
     seed: Seed = 0,
     path: Path = posterior,
     cond: Tensor | None = None,
-    at_once: int = 64,
+    at_once: int | None = None,
 ) -> Code:
     """A code z of the images with decode(z) = x, all of a batch of steps in one pass.
 
     x: (B, *shape) in [-1, 1] for image models.
     seed: one for all, of which each image's stream is told by its place, or one for each (see `streams`).
-    at_once: how many images go through the network in one pass (memory against speed).
-    Raises ValueError for what is no such image, seed, path, condition or number, and where the model's
-    answer is not finite.
+    at_once: how many images go through the network in one pass (memory against speed); by default 64, or of
+        large pictures what the free memory holds (`estimate.images_at_once`).
+    Raises ValueError for what is no such image, seed, path, condition or number, for codes that are more than
+    the free memory, and where the model's answer is not finite.
 
     How exactly x comes back, with a state in float64: to 1e-12 if the network is in float64 too. A network
     in float32 rounds otherwise in passes of another size, and the noisiest steps of one that magnifies this
@@ -85,16 +87,19 @@ def encode(
     """
     x = checked_images(sampler, x, cond)
     check_path(path)
-    if not whole(at_once, 1):
+    if at_once is not None and not whole(at_once, 1):
         raise ValueError(f"at_once is {at_once!r}: give a whole number of images, at least 1.")
+    check_code(sampler.denoiser, len(x), len(sampler.schedule), x.dtype, copies=3)
     style, cond = _styled(sampler, x, seed, cond)
     chain = torch.stack(list(path(sampler, x, Streams(seed, len(x)))))  # (S+1, B, *shape)
     before, after = chain[:-1].flatten(0, 1), chain[1:].flatten(0, 1)  # (S·B, *shape)
     steps = torch.arange(len(chain) - 1, device=x.device).repeat_interleave(len(x))
     given = None if cond is None else cond.to(x.device)
     cond = repeated(given, len(x), len(chain) - 1)
+    at_once = at_once or images_at_once(sampler.denoiser, cond)
     eps = torch.empty_like(before)
-    for i in range(0, len(before), at_once):
+    starts = range(0, len(before), at_once)
+    for i in timed(starts, len(starts), "pass"):
         part = slice(i, i + at_once)
         some = None if cond is None else cond[part]
         eps[part] = _left(sampler, before[part], after[part], steps[part], some)[0]

@@ -27,6 +27,7 @@ WIDE = 1400  # pixels of the figure, which is printed 18 cm wide
 STYLE = """@page { size: A4; margin: 14mm }
 body { font: 10.5pt/1.4 system-ui, sans-serif; color: #1a1a1a; background: white }
 body { max-width: 182mm; margin: 0 auto }
+@media screen { body { padding: 8mm } }
 h1 { font-size: 17pt; margin: 0 0 2mm } h2 { font-size: 11.5pt; margin: 4mm 0 1mm } p { margin: 0 0 2mm }
 ol, ul { margin: 0; padding-left: 6mm } li { margin: 0 0 1.2mm } .question { font-size: 12pt }
 img { display: block; max-width: 100%; max-height: 88mm; margin: 2mm auto }

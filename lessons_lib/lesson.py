@@ -43,8 +43,10 @@ def parameters(namespace: Mapping[str, object], **allowed: object) -> SimpleName
     return SimpleNamespace(**{name: given[name] for name in allowed})
 
 
-def record(name: str, value: float | Tensor, note: str = "") -> float:
+def record(name: str, value: float | Tensor, note: str = "", show: bool = True) -> float:
     """Print a result and keep it, as data, in the executed notebook, where a sweep finds it.
+
+    show: False where a table or a figure says the same; then it is kept, and not printed.
 
     Raises ValueError for a value that is not finite: a lesson never reports a silent NaN.
     """
@@ -52,7 +54,7 @@ def record(name: str, value: float | Tensor, note: str = "") -> float:
     if not math.isfinite(value):
         raise ValueError(f"The result {name!r} is {value}: it must be finite.")
     text = f"{name}: {value:.4g}{' ' + note if note else ''}"
-    _show(text, {MIME: {"name": name, "value": value, "note": note}})
+    _show(text if show else "", {MIME: {"name": name, "value": value, "note": note}})
     return value
 
 
@@ -68,10 +70,10 @@ def _show(text: str, other: dict) -> None:
         from IPython.display import display
     except ImportError:
         get_ipython = lambda: None  # noqa: E731
-    if get_ipython() is None:
+    if get_ipython() is not None:
+        display(({"text/plain": text} if text else {}) | other, raw=True)
+    elif text:
         print(text)
-    else:
-        display({"text/plain": text} | other, raw=True)
 
 
 def exercise(answer: Callable, oracle: Callable, cases: list[tuple], hints: list[str]) -> bool:

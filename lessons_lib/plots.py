@@ -231,6 +231,18 @@ def paths(ax: Axes, trajectory: Tensor, colour, alpha: float = 0.8) -> None:
     ax.scatter(*xy[-1].T, s=26, color=colour, edgecolors="white", linewidths=0.6, zorder=4)
 
 
+def named_points(ax: Axes, points: dict[str, tuple[float, float]], colour: str = "black") -> None:
+    """Points in the plane, each with its name beside it, left of those in the right half."""
+    ends = [min(x for x, _ in points.values()), max(x for x, _ in points.values())]
+    for name, (x, y) in points.items():
+        right = x > sum(ends) / 2
+        ax.plot(x, y, "o", color=colour, ms=5)
+        ax.annotate(
+            name, (x, y), (-6 if right else 6, 3), textcoords="offset points", fontsize=10,
+            ha="right" if right else "left",
+        )  # fmt: skip
+
+
 def arrow(ax: Axes, start: Tensor, end: Tensor, colour: str, label: str) -> None:
     """An arrow in the plane from one point (2,) to another, named in the legend."""
     ax.annotate(

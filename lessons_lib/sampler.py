@@ -9,10 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import check_denoiser, check_input, checked_answer, whole
+from .checks import check_denoiser, check_input, checked_answer, precise, precision, whole
 from .code import Code, Edit, Eps, Step, plain
 from .denoisers import Denoiser, predict
 from .encoder import Path, encode, posterior
+from .estimate import check_batch, check_code, timed
 from .schedule import Schedule, even, factor_in_D
 from .streams import Seed, Streams
 
@@ -35,8 +36,8 @@ class Sampler:
     steps: how many of the denoiser's training times are visited, evenly spaced from the last to 0.
     eta: 0 (DDIM) to 1 (DDPM).
     schedule: instead of `steps`, any list of pairs.
-    dtype: of the state x. The default float64 keeps reconstruction exact; the network is called in
-        its own precision.
+    dtype: of the state x. The default float64 keeps reconstruction exact (float32 on mps, which has no more);
+        the network is called in its own precision.
     t_boost: only the steps at and below this time are stochastic (see `intervals`); None is all.
     sigma: (S,), what that comes to: σ_t(η), or 0.
 
@@ -49,11 +50,12 @@ class Sampler:
         steps: int = 50,
         eta: float = 0.0,
         schedule: Schedule | None = None,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
         t_boost: int | None = None,
     ):
         check_denoiser(denoiser)
-        self.denoiser, self.eta, self.dtype, self.t_boost = denoiser, eta, dtype, t_boost
+        self.denoiser, self.eta, self.t_boost = denoiser, eta, t_boost
+        self.dtype = precision(denoiser.device) if dtype is None else dtype
         table = denoiser.alpha_bar
         self.schedule = schedule or Schedule.of(table, even(len(table), steps))
         self._settle()
@@ -67,6 +69,8 @@ class Sampler:
             raise ValueError(f"dtype is {self.dtype!r}: give one such as torch.float32.")
         if not self.dtype.is_floating_point:
             raise ValueError(f"dtype is {self.dtype}: the state needs a floating-point one.")
+        if self.dtype.itemsize > precision(self.denoiser.device).itemsize:
+            raise ValueError(f"dtype is {self.dtype}, which mps does not have: give torch.float32.")
         self.sigma = self.schedule.sigma(self.eta)
         if self.t_boost is not None:
             if not whole(self.t_boost, float("-inf")):
@@ -102,6 +106,8 @@ class Sampler:
         """
         if not whole(n, 1):
             raise ValueError(f"n is {n!r}: draw a whole number of codes, at least 1.")
+        if self.eta > 0:
+            check_code(self.denoiser, n, len(self.schedule), self.dtype, copies=3)
         streams, styled = Streams(seed, n), getattr(self.denoiser, "style_shape", None)
 
         def normal(*shape: int) -> Tensor:
@@ -145,14 +151,14 @@ class Sampler:
 
     def encode(
         self, x: Tensor, seed: Seed = 0, cond: Tensor | None = None, path: Path = posterior,
-        at_once: int = 64,
+        at_once: int | None = None,
     ) -> Code:  # fmt: skip
         """A code with decode(z) = x, by the DPM-Encoder (Wu & De la Torre 2023, eq. 5).
 
         x: (B, *shape), in [-1, 1] for image models.
         seed: each image draws from its own stream (see `streams`), whatever its company.
         path: `encoder.posterior`, or `encoder.independent`.
-        at_once: how many images go through the network in one pass (memory against speed).
+        at_once: how many images go through the network in one pass, by default what its memory allows.
         Raises ValueError for what is no such image, seed or condition.
         """
         return encode(self, x, seed, path, cond, at_once)
@@ -164,8 +170,9 @@ class Sampler:
         check_input(self.denoiser, z.x_T, cond=cond)
         if not callable(edit):
             raise ValueError(f"edit is a {type(edit).__name__}: give a function, or nothing.")
-        x = z.x_T.to(self.denoiser.device, self.dtype)
-        yield from self.walk(x, z.noise, 0, edit, self.told(z, cond))
+        x, cond = z.x_T.to(self.denoiser.device, self.dtype), self.told(z, cond)
+        check_batch(self.denoiser, len(x), cond)
+        yield from self.walk(x, z.noise, 0, edit, cond)
 
     def walk(
         self,
@@ -184,7 +191,7 @@ class Sampler:
         noise: what each step adds, as of `Code.noise`; None is nothing.
         after: what the next step starts from, if not from the last one's x_to.
         """
-        for i in range(first, len(self.schedule)):
+        for i in timed(range(first, len(self.schedule)), len(self.schedule) - first):
             step = self.step(x, i, noise, edit, cond)
             checked_answer(step.x_to)
             yield step
@@ -255,7 +262,7 @@ class Sampler:
             return sigma
         if callable(own):
             # ᾱ in float64, as for one step: 1-ᾱ cancels in less.
-            own = own(*(_each(v, i, like.double()) for v in (s.a, s.a_to)), self.eta)
+            own = own(*(_each(v, i, precise(like)) for v in (s.a, s.a_to)), self.eta)
         return torch.where(sigma > 0, own, sigma)
 
     def check_code(self, z: Code) -> None:

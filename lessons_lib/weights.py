@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .cards import CheckpointError, no_load, read_json, remedy
+from .estimate import check_room
 from .paths import BUILD, whole, write_whole
 
 # Of each library, what its weights are called, as safetensors and as `.bin`.
@@ -92,6 +93,8 @@ def network(home: Path, *allowed: str, variant: str | None = None):
             f"{home} holds a {named or 'model of no named class'}: this loads {' or '.join(allowed)} only."
         )
     found = _stored_in(home, named, variant)
+    bytes_ = sum((home / name).stat().st_size for name in found.files)
+    check_room(2 * bytes_, "cpu", f"Loading {home}", "use a smaller model, or free some")
     place, variant = home, found.variant
     if not found.safe:
         place, variant = as_safetensors(home, found.files, stems_of(named)[0]), None

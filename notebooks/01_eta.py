@@ -37,7 +37,9 @@ from lessons_lib.judges import metrics
 from lessons_lib.schedule import factor_in_D, mean_coefficients, sigma
 from lessons_lib.widgets import explore, slider
 
-model = inputs.model_for(p.checkpoint, p.device, p.steps, prompt=p.prompt)  # shown after two exact ones
+model = inputs.model_for(
+    p.checkpoint, p.device, p.steps, prompt=p.prompt
+)  # shown after two exact ones
 
 # %% [markdown]
 # ## A model with nothing to learn
@@ -190,7 +192,8 @@ fig
 first, away = walks[p.etas[0]][-1], torch.zeros(())
 for eta in p.etas[1:]:
     away = (walks[eta][-1] - first).norm(dim=1).mean()
-    lesson.record(f"mean distance of the ends, η = {eta:g} from η = {p.etas[0]:g}", away)
+    note = f"(η = {eta:g} from η = {p.etas[0]:g})"
+    lesson.record("mean distance of the ends from those of the first η", away, note)
 unrelated = (first - first.roll(1, 0)).norm(dim=1).mean()
 lesson.record("mean distance of unrelated ends, for scale", unrelated)
 lesson.conclude(
@@ -225,7 +228,8 @@ plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range
 # %%
 for eta, row in zip(p.etas[1:], rows[1:], strict=True):
     change = metrics.rms(row, rows[0]).mean()
-    lesson.record(f"rms change of the image from η = {p.etas[0]:g} to η = {eta:g}", change)
+    note = f"(from η = {p.etas[0]:g} to η = {eta:g})"
+    lesson.record("rms change of the image from the first η", change, note)
 if p.n_images > 1:
     apart = metrics.rms(rows[0], rows[0].roll(1, 0)).mean()
     lesson.record("rms difference of unrelated samples, for scale", apart)
@@ -306,7 +310,8 @@ fig
 # %%
 for n in (10, 200):
     for eta, curve in curves.items():
-        lesson.record(f"energy distance, {n} steps, η = {eta:g}", curve[counts.index(n)])
+        distance = curve[counts.index(n)]
+        lesson.record(f"energy distance, {n} steps, at each η", distance, f"(η = {eta:g})")
 lesson.record("largest energy distance of 5 exact sets", floor)
 worst = max(p.etas, key=lambda eta: curves[eta][counts.index(10)])
 lesson.compare(farthest, f"η = {worst:g}");
@@ -348,9 +353,10 @@ fig
 
 # %%
 distances = []
-for eta in (p.etas[0], p.etas[-1]):
+for which, eta in (("first", p.etas[0]), ("last", p.etas[-1])):
     distance = metrics.energy_distance(results[eta], exact)
-    distances.append(lesson.record(f"energy distance after a shifted start, η = {eta:g}", distance))
+    name = f"energy distance after a shifted start, {which} η"
+    distances.append(lesson.record(name, distance, f"(η = {eta:g})"))
 small, large = distances
 lesson.compare(forgets, "none" if max(small, large) < 2 * min(small, large) else
                "large η" if large < small else "small η");  # fmt: skip

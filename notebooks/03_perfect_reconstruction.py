@@ -142,11 +142,11 @@ which = (
     "the model:\ndecode(random z)",
 )
 names = list(which)
-plots.strips([back, fool.decode(z), g.decode(z)], names, [])
+plots.strips([model.pictures(v) for v in (back, fool.decode(z), g.decode(z))], names, [])
 
 
 # %% [markdown]
-# Still exact but for rounding, and that is a warning: **perfect reconstruction says nothing about the
+# Still exact, except for rounding, and that is a warning: **perfect reconstruction says nothing about the
 # model**. What the model decides is which codes *look like noise*, and what happens when a code is decoded
 # by another model or under another text (lessons 08 and 09).
 
@@ -197,7 +197,7 @@ plots.strips([*shown, difference], names, [])
 lost = lesson.record("largest error with the last code dropped", (without - x).abs().max())
 kept = lesson.record("largest error with the residual kept", (back - x).abs().max())
 lesson.conclude(
-    f"dropping the last code makes the error {lost / max(kept, 1e-16):.0e} times as large."
+    f"without the last code the error is {lost / max(kept, 1e-16):,.0f} times as large."
 )
 
 # %% [markdown]
@@ -338,7 +338,8 @@ def back_and_forth(network, x, count, refine):
 kinds = [(5, 0), (10, 0), (20, 0), (10, 5)]
 strip = [back_and_forth(model, one, *kind) for kind in kinds]
 names = [f"{n} steps" + f",\n{r} iterations" * (r > 0) for n, r in kinds]
-plots.strips([torch.cat([one, *strip])], ["DDIM\ninversion"], ["the image", *names])
+shown = model.pictures(torch.cat([one, *strip]))
+plots.strips([shown], ["DDIM\ninversion"], ["the image", *names])
 
 # %%
 for called, x in zip(names, strip, strict=True):
@@ -346,9 +347,9 @@ for called, x in zip(names, strip, strict=True):
     lesson.record(f"PSNR of DDIM inversion, {said} (dB)", metrics.psnr(x, one).mean())
 
 # %% [markdown]
-# Few steps lose detail, more steps bring it back. Iterations in steps this long can overshoot: then they leave
-# speckles, as they may in the last picture. (Compare its PSNR with that of as many steps without iterations.) A
-# fixed point that is not reached is no solution.
+# Few steps lose detail, more steps bring it back. Compare the two lines for 10 steps: that is what solving each
+# step is worth. (In steps this long the iterations can also overshoot, and leave speckles in some pictures: a fixed
+# point that is not reached is no solution.)
 #
 # The numbers, on the exact model, where no network can be blamed:
 
@@ -374,7 +375,7 @@ fig
 #
 # A sampler visits the times 800, 600, 400, 200, 0. A public code draws x_T with ᾱ of the *training*
 # schedule's last time, 999, whatever the sampler's first time is. At which ᾱ must x_T be drawn, so that the
-# model is asked about what it expects? Write the noised start.
+# model gets what it expects? Write the noised start.
 
 # %% tags=["exercise"]
 def noised_start(x, noise, alpha_bar, times):
@@ -421,9 +422,8 @@ lesson.exercise(noised_start, right_start, cases, hints);
 codes = {path.__name__: encode(g, own, seed=p.seed, path=path) for path in (posterior, independent)}
 codes["drawn"] = g.draw(p.n_images, seed=p.seed)
 shown = [int(i) for i in torch.linspace(0, p.steps - 2, 8)]
-rows = [
-    code.eps[shown, 0] / code.eps[shown, 0].abs().amax((1, 2, 3), True) for code in codes.values()
-]
+rows = [code.eps[shown, 0, :3] for code in codes.values()]  # of a latent's channels the first three
+rows = [row / row.abs().amax((1, 2, 3), True) for row in rows]
 plots.strips(rows, list(codes), [f"t = {g.schedule.t[i]}" for i in shown])
 
 # %%
@@ -446,10 +446,11 @@ fig
 # %%
 middle = p.steps // 2
 for name, code in codes.items():
-    lesson.record(f"{name}: std of the code at t = {t[middle]}", code.eps[middle].std())
-    lesson.record(f"{name}: std of the code at t = {t[-1]}", code.eps[-2].std())
+    at = f"(t = {t[middle]})"
+    lesson.record(f"{name}: std of the code at mid-way", code.eps[middle].std(), at)
+    lesson.record(f"{name}: std of the last code", code.eps[-2].std(), f"(t = {t[-1]})")
     correlation = metrics.step_correlation(code.eps)[middle]
-    lesson.record(f"{name}: correlation with the next step at t = {t[middle]}", correlation)
+    lesson.record(f"{name}: correlation with the next step at mid-way", correlation, at)
 
 # %% [markdown]
 # At high t the posterior path's codes are like drawn ones: white, of unit variance. Towards the image they

@@ -90,6 +90,7 @@ def look(x):
     return model.pictures(x).float().clamp(-1, 1)
 
 
+# %%
 path = list(g.trajectory(who.z))
 source = look(path[-1].x_to)
 shown = path[:: max(1, len(path) // 9)]
@@ -251,13 +252,13 @@ if deltas:
     mean = {k: sum(v for (kind, _), v in deltas.items() if kind == k) / len(truths)
             for k in ("neutral", "opposite")}  # fmt: skip
     lesson.conclude(
-        f"δ is {mean['neutral']:.2f} from neutral sources and {mean['opposite']:.2f} from opposites."
+        f"δ is {mean['neutral']:.2f} from neutral sources, {mean['opposite']:.2f} from opposites."
     )
 
 # %% [markdown]
-# From opposites δ takes all of the 0.33, and the rule asks for an edit in every step. From neutral sources something is
-# left, and the rule gives a time. So use the rule with sources like the paper's. Note these times. Next we ask the
-# edits themselves where an interval may end.
+# From an opposite source δ can take all of the 0.33, and then the rule asks for an edit in every step. From neutral
+# sources something is left, and the rule gives a time. So use the rule with sources like the paper's. Note these times.
+# Next we ask the edits themselves where an interval may end.
 
 # %% [markdown]
 # ## Thresholds for our distance, by what an edit achieves
@@ -279,6 +280,7 @@ tail, z = from_first(
 )  # before it no edit acts: those steps are walked once, for all
 
 
+# %%
 def ended(name, strength=1.0):
     """The pictures of an edit with each t_edit, (ends, N, 3, H, W)."""
     edit = who.edits[name].within(firsts[name], 0) * strength
@@ -354,12 +356,14 @@ def taken_over(name):
     return t, interp(t, ends[::-1], success.flip(0)) / success.max().item()
 
 
+# %%
 if len(found) > 1:
     for name in found:
         t, part = taken_over(name)
         verdict = "long enough" if part >= p.share else "too short"
         verdict = verdict if t <= firsts[name] else "an empty interval"
-        lesson.record(f"share of the best success at t = {t}, {name}", part, f"({verdict})")
+        note = f"(t = {t}: {verdict})"
+        lesson.record(f"share of the best success by the others' threshold, {name}", part, note)
 
 # %%
 if len(fits) > 1:
@@ -457,6 +461,7 @@ def heat(ax, values, title):
     ax.set(yticks=range(len(strengths)), yticklabels=strengths.tolist()), ax.grid(False)
 
 
+# %%
 fig, axes = plots.figure(1, len(table), width=4.6 * len(table) + 1, squeeze=False)
 for ax, (what, values) in zip(axes[0], table.items(), strict=True):
     heat(ax, values, what)
@@ -482,6 +487,7 @@ def at_goal(goal):
             yield t, *(torch.lerp(v[r - 1], v[r], w).item() for v in columns)
 
 
+# %%
 equal = []
 if name in truths:
     goal = table["achieved"].max().item() / 2
@@ -536,6 +542,7 @@ def boosted(steps, z, t, edit=plain):
     return look(sampler.from_path(steps, sampler.with_noise(z, p.seed), edit))
 
 
+# %%
 edit = who.edits[name]
 plain_path, edited_path = (list(tail.trajectory(z, e)) for e in (plain, edit))
 plainly = torch.stack([boosted(plain_path, z, t) for t in boosts])
@@ -558,6 +565,7 @@ def against_off(measure, images):
     return [metrics.bootstrap(v - each[0], p.seed) for v in each[1:]]
 
 
+# %%
 def likeness(x):
     return metrics.identity_similarity(x, source, critic)
 
@@ -587,7 +595,7 @@ fig
 # %%
 keep = intervals.threshold(c.t, c.x, [max(t, 0) for t in boosts], lost, p.share)
 t_boost = intervals.t_boost(c, keep)
-lesson.record(f"threshold of γ that keeps {p.share:.0%} of the identity", keep)
+lesson.record("threshold of γ that keeps a share of the identity", keep, f"(of {p.share:.0%})")
 lesson.record("t_boost by it", t_boost)
 for attribute, t in fits.items():
     middle = "a middle phase" if t > t_boost else "no middle phase: the edit is not done by then"
@@ -718,7 +726,8 @@ edit_end = edit_end or d.last
 boost_at = min((t for t in visited if t > 0), key=lambda t: abs(t - wanted))
 noises = Boosted(begun, boost_at)
 z_noisy = noises.with_noise(z_many, p.seed)
-edit_step = lambda x, i: begun.step(x, i, None, many.edits[name]).x_to  # noqa: E731
+longest = many.edits[name].within(d.first, 0)  # acts as long as the process lets it
+edit_step = lambda x, i: begun.step(x, i, None, longest).x_to  # noqa: E731
 plain_step = lambda x, i: begun.step(x, i).x_to  # noqa: E731
 noisy_step = lambda x, i: noises.step(x, i, z_noisy.noise).x_to  # noqa: E731
 
@@ -781,6 +790,7 @@ def undecided(seen, group):
     return torch.stack(changes).mean(0).cpu()
 
 
+# %%
 if model.world:
     seen = [readings(look(step.P), model.world, critic) for step in path]
     groups = dict.fromkeys(
@@ -825,6 +835,7 @@ def coarse(x, y, blocks=8):
     return small.square().mean((1, 2, 3)) / change.square().mean((1, 2, 3)).clamp_min(1e-12)
 
 
+# %%
 own = [t for t in inside if t <= firsts[name]] or [0]
 width = max(1, len(own) // 4)
 begins = sorted({round(i * (len(own) - width) / 3) for i in range(4)})  # from the first to the last
@@ -875,6 +886,7 @@ for end in stops:
     frames |= {(end, t): boosted(steps, few, t, edit) for t in boosts}
 
 
+# %%
 def show(t_edit, t_boost):
     x = frames[t_edit, t_boost]
     d = distance(x, source[: len(x)]).mean()

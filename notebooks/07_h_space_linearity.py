@@ -5,7 +5,7 @@
 # each is turned into a number, which of them hold *for the network in front of you* and by how much, and which directions
 # h has by itself, with no text and no training.
 #
-# 55 minutes. Claims: Asyrp (Kwon et al., ICLR 2023), §1 and §5.3: linearity, composition, homogeneity,
+# 65 minutes. Claims: Asyrp (Kwon et al., ICLR 2023), §1 and §5.3: linearity, composition, homogeneity,
 # robustness, consistency across t. Unsupervised directions: Haas et al. (FG 2024) and Park et al. (NeurIPS
 # 2023). The edits are made in lesson 05 and timed in lesson 06.
 
@@ -47,7 +47,7 @@ from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.methods import hspace
 from lessons_lib.methods.asyrp import asymmetric
 from lessons_lib.schedule import Schedule
-from lessons_lib.studies.subjects import subjects
+from lessons_lib.studies.subjects import anyone, subjects
 from lessons_lib.widgets import choice, explore, slider
 from lessons_lib.worlds import WORLDS
 
@@ -77,6 +77,18 @@ def at_first(z):
 
 z = at_first(who.z)
 
+# %% [markdown]
+# Two groups of people are edited. The *chosen* ones lack every attribute, so that an edit has somewhere to go. But a
+# line needs room on both sides of 0. So claims about lines, and about random shifts, are tested on *anyone*: held-out
+# faces that nobody chose.
+
+# %%
+MANY = 12
+z_any = at_first(anyone(whole, MANY, p.seed)[0])
+source_any = model.pictures(g.decode(z_any)).float().clamp(-1, 1)
+rows = [model.pictures(g.decode(z)).float().clamp(-1, 1)[:8], source_any[:8]]
+plots.strips(rows, ["chosen", "anyone"], [], "before any edit")
+
 
 # %% [markdown]
 # ## What is measured
@@ -96,16 +108,17 @@ factors = (
 )
 
 
+# %%
 def seen(x):
     """Pictures (B, 3, H, W) as numbers (B, F)."""
     if not factors:
-        return torch.nn.functional.adaptive_avg_pool2d(x, 8).flatten(1)
+        return torch.nn.functional.adaptive_avg_pool2d(x, 8).flatten(1).cpu()
     found = readings(x, model.world, critic)
-    return torch.stack([found[f.name] / (f.high - f.low) for f in factors], 1)
+    return torch.stack([found[f.name] / (f.high - f.low) for f in factors], 1).cpu()
 
 
-def decode(edit):
-    return look(g.decode(z, edit))
+def decode(edit, codes=z):
+    return look(g.decode(codes, edit))
 
 
 source = look(g.decode(z))
@@ -124,6 +137,7 @@ def axis_of(name):
     return torch.tensor(ways).sign().to(before)
 
 
+# %%
 axis = {name: axis_of(name) for name in names}
 verdicts = []
 
@@ -145,54 +159,98 @@ def verdict(claim, value, note="", least=(p.full, p.some), decided=True):
 #
 # > Scaling Δh by s moves the attribute by s times as much, −2 ≤ s ≤ 2.
 #
-# **Predict.** Where must a straight line end, in a world whose factors have a range? (R² forgives much, and
-# lets the line have an offset: what does an edit have that does nothing at all at negative scales? It is printed
-# below. So a line is asked for `straight`.)
+# **Predict.** Where must a straight line end, in a world whose factors have a range? And for whom will the line be
+# straighter?
+#
+# (R² forgives much. It lets the line have an offset, and even an edit that does nothing at negative scales gets a high
+# one, printed below. So we ask a line for `straight`.)
 
 # %%
-scales = torch.arange(-2, 2.01, 0.5)
+straighter = lesson.predict(
+    "Whose effect is the straighter line, on -2…2?", "the chosen ones'", "anyone's", "no difference"
+)
+straighter
+
+# %%
+scales = torch.tensor([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
 
 
-def scaled(name):
+def scaled(name, codes, start):
     """Pictures at all scales, (S, N, 3, H, W); scale 0 is at hand."""
-    return torch.stack([source if s == 0 else decode(who.edits[name] * s.item()) for s in scales])
+    edit = who.edits[name]
+    return torch.stack([start if s == 0 else decode(edit * s.item(), codes) for s in scales])
 
-
-at = {name: scaled(name) for name in names}
-rows = [at[name][:, i % p.n_images] for i, name in enumerate(names)]
-plots.strips(rows, names, [f"{s:+g}" if s else "0" for s in scales])
 
 # %%
-effects = {k: torch.stack([(seen(v) - before) @ axis[k] for v in at[k]]) for k in names}  # (S, N)
-fig, axes = plots.figure(1, len(names), width=4.3 * len(names), sharey=True, squeeze=False)
-for ax, (name, values) in zip(axes[0], effects.items(), strict=True):
-    ax.plot(scales, values, color=plots.SOURCE, lw=1, alpha=0.7)
-    ax.plot(scales, values.mean(1), "o-", color=plots.EDITED, label="mean")
-    slope = (scales * values.mean(1)).sum() / scales.square().sum()
-    line = values.mean() + slope * scales  # the scales' own mean is 0
-    ax.plot(scales, line, "--", color="black", lw=1.5, label="the best line")
-    ax.set(title=name, xlabel="scale")
-axes[0, 0].set_ylabel("effect (share of range)"), axes[0, 0].legend()
+at = {name: scaled(name, z, source) for name in names}
+at_any = {name: scaled(name, z_any, source_any) for name in names}
+rows = [at_any[name][:, i] for i, name in enumerate(names)]
+plots.strips(rows, names, [f"{s:+g}" if s else "0" for s in scales], "anyone, by scale")
+
+
+# %%
+def effects_of(pictures, start, name):
+    """How far each picture went along an attribute, (S, N)."""
+    return torch.stack([(seen(v) - seen(start)) @ axis[name] for v in pictures])
+
+
+effects = {k: effects_of(at[k], source, k) for k in names}
+effects_any = {k: effects_of(at_any[k], source_any, k) for k in names}
+groups_of = {"anyone": effects_any, "chosen": effects}
+
+# %%
+fig, axes = plots.figure(2, len(names), 4 * len(names), 7, sharex=True, sharey=True, squeeze=False)
+for row, (group, found) in zip(axes, groups_of.items(), strict=True):
+    for ax, (name, values) in zip(row, found.items(), strict=True):
+        ax.plot(scales, values, color=plots.SOURCE, lw=1, alpha=0.7)
+        ax.plot(scales, values.mean(1), "o-", color=plots.EDITED, label="mean")
+        slope = (scales * values.mean(1)).sum() / scales.square().sum()
+        line = values.mean() + slope * scales  # the scales' own mean is 0
+        ax.plot(scales, line, "--", color="black", lw=1.5, label="the best line")
+        ax.set(title=f"{name}, {group}", xlabel="scale")
+    row[0].set_ylabel("effect (share of range)")
+axes[0, 0].legend()
 fig
 
 # %%
 inner = scales.abs() <= 1
 idle = hspace.r_squared(scales, scales.clamp_min(0))
 lesson.record("R² on -2…2 of an edit that does nothing at negative scales", idle)
-for name, values in effects.items():
+wide = {}
+for name, values in effects_any.items():
     for what, part in (("-1…1", inner), ("-2…2", scales < 9)):
         r2 = hspace.linearity(scales[part], values[part], p.seed)
         interval, least = f"({r2.low:.3f} to {r2.high:.3f}) ", (p.straight, p.full)
         verdict(f"linearity: R² on {what}, {name}", r2.mean, interval, least)
+    wide["anyone", name] = r2.mean
     alone = hspace.r_squared(scales, values.T).median()
     lesson.record(f"the same on -2…2 for the median single picture, {name}", alone)
+    said = who.edits[name].terms[0][1].card.get("figures", {}).get("linearity R² on -1…1")
+    if said is not None:
+        lesson.record(f"the same on -1…1 by the direction's card, of more faces, {name}", said)
+
+# %%
+for name, values in effects.items():
+    for what, part in (("-1…1", inner), ("-2…2", scales < 9)):
+        r2 = hspace.linearity(scales[part], values[part], p.seed).mean
+        lesson.record(f"for the chosen faces: R² on {what}, {name}", r2)
+    wide["chosen", name] = r2
+means = {k: sum(wide[k, n] for n in names) / len(names) for k in groups_of}
+gap = means["anyone"] - means["chosen"]
+lesson.compare(straighter, "no difference" if abs(gap) < 0.01 else straighter.choices[int(gap > 0)])
+lesson.conclude(
+    f"on -2…2 the mean R² is {means['anyone']:.3f} for anyone and {means['chosen']:.3f} for the chosen."
+)
 
 
 # %% [markdown]
-# R² of the *mean* can be high where single pictures (grey) jump: they cancel. Look for the cause of what is
-# missing. One is trivial: a factor that has reached the end of its range cannot go on. So fit two models to
-# all pictures and scales together: one slope for all, and one slope for all that is *cut off* where a
-# picture's factor has reached its end.
+# Whoever lacks an attribute sits at a floor: at negative scales there is nothing to take away, and the line bends at 0.
+# So the chosen faces are the counter-example, and not the test.
+#
+# R² of the *mean* can be high where single pictures (grey) jump: they cancel. Look for the cause of what is missing. One
+# is trivial: a factor that has reached the end of its range cannot go on. So fit two models to all pictures and scales
+# of the chosen together: one slope for all, and one slope for all that is *cut off* where a picture's factor has
+# reached its end.
 
 # %%
 def explained(values, start, low, high):
@@ -203,6 +261,7 @@ def explained(values, start, low, high):
     return (1 - left / (values - values.mean()).square().sum()).item()
 
 
+# %%
 for name in who.goals:
     k = int(axis[name].abs().argmax())
     sign, size = axis[name][k].item(), factors[k].high - factors[k].low
@@ -221,10 +280,8 @@ if not who.goals:
 
 
 # %% [markdown]
-# (These people were chosen because they have a way to go to each attribute, so at negative scales they soon meet
-# the end of the range. *glasses* is the plainest case: these people wear none, so there is nothing to take away, and
-# glasses are there or they are not. A yes-or-no factor has no line to follow.) What is left after that is the network's own: look in the strip for scales at which the
-# picture stops being a face.
+# *Glasses* are the plainest case: they are there or they are not. A yes-or-no factor has no line to follow. What is left
+# after that is the network's own: look in the strip for scales at which the picture stops being a face.
 
 # %% [markdown]
 # ### Exercise 1 · R² <small>(easy · 5 minutes)</small>
@@ -285,6 +342,8 @@ moved = {c: seen(v) - before for c, v in together.items()}  # (N, F)
 left = {c: [((moved[c] @ axis[k]).mean() / (moved[k,] @ axis[k]).mean()).item() for k in c]
         for c in groups if len(c) > 1}  # fmt: skip
 bars = [(k, c, v) for c, values in left.items() for k, v in zip(c, values, strict=True)]
+
+# %%
 fig, ax = plots.figure(width=13, height=3.8)
 ax.bar(
     range(len(bars)), [v for *_, v in bars], color=[plots.ETAS(len(c) - 2.0) for _, c, _ in bars]
@@ -357,7 +416,7 @@ plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: 
 # We shift P by random Δh of several sizes, and by random Δε. To be fair they are compared at the **same size
 # of effect**: the rms change of the final image. By chance Δh would win on half of the pictures: we call the
 # claim confirmed from 90 % on, partly true from 65 % on, and undecided where the interval of the mean gain in
-# quality holds 0.
+# quality holds 0. These are pictures of anyone.
 #
 # **Predict.** What will each kind of picture look like?
 
@@ -365,13 +424,12 @@ plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: 
 each = [e.terms[0][1].form.delta.flatten(1).norm(dim=1).sum() for e in mean.values()]
 length = torch.stack(each).mean() / len(g.schedule.within(first, last))
 gen = torch.Generator().manual_seed(p.seed)
-h_noise = torch.randn((p.n_images, *middle.h.shape[1:]), generator=gen).to(model.device)
-h_noise *= length / h_noise.flatten(1).norm(dim=1).view(
-    -1, 1, 1, 1
-)  # in all steps, as long as a trained Δh
-eps_noise = torch.randn((p.n_images, *model.shape), generator=gen).to(model.device)
+h_noise = torch.randn((MANY, *middle.h.shape[1:]), generator=gen).to(model.device)
+h_noise *= length / h_noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)  # as long as a trained Δh
+eps_noise = torch.randn((MANY, *model.shape), generator=gen).to(model.device)
 
 
+# %%
 def by_h(scale):
     """The pictures with h shifted by scale (B,) times random directions, in P, within the interval."""
 
@@ -380,40 +438,42 @@ def by_h(scale):
         inside = first >= t >= last
         return asymmetric(denoiser, b, h_noise * scale.view(-1, 1, 1, 1) if inside else None)
 
-    return decode(edit)
+    return decode(edit, z_any)
 
 
+# %%
 def by_eps(scale):
     """The same with ε shifted."""
 
     def edit(denoiser, x, t, cond=None):
         return shift(eps_noise, scale if first >= t >= last else 0.0, False)(denoiser, x, t, cond)
 
-    return decode(edit)
+    return decode(edit, z_any)
 
 
 # %%
-def matched(wanted, rounds=7):
+def matched(wanted, rounds=6):
     """Pictures shifted by random Δε, each by as much as changes it by `wanted` (N,), and all tries."""
-    low, high, tries = torch.zeros(p.n_images), torch.full((p.n_images,), 0.5), []
+    low, high, tries = torch.zeros(MANY), torch.full((MANY,), 0.5), []
     for _ in range(rounds):
         middle = (low + high) / 2
         tries.append(by_eps(middle.to(model.device)))
-        more = metrics.rms(tries[-1], source).cpu() < wanted
+        more = metrics.rms(tries[-1], source_any).cpu() < wanted
         low, high = torch.where(more, middle, low), torch.where(more, high, middle)
     return tries[-1], tries
 
 
-everyone = torch.ones(p.n_images, device=model.device)
+# %%
+everyone = torch.ones(MANY, device=model.device)
 tries_h = [by_h(s * everyone) for s in (1.5, 4.0, 8.0)]  # times the length of a trained Δh
-equal, tries_eps = matched(metrics.rms(tries_h[1], source).cpu())
+equal, tries_eps = matched(metrics.rms(tries_h[1], source_any).cpu())
 shown = {"random Δh": tries_h[1], "random Δε": equal}
-plots.strips([source[:8], *(v[:8] for v in shown.values())], ["no edit", *shown], [],
+plots.strips([source_any[:8], *(v[:8] for v in shown.values())], ["no edit", *shown], [],
              "random shifts of equal effect")  # fmt: skip
 
 # %%
 for what, x in shown.items():
-    lesson.record(f"rms change, {what}", metrics.rms(x, source).mean())
+    lesson.record(f"rms change, {what}", metrics.rms(x, source_any).mean())
 if model.world:
     quality = {k: manifold_distance(x, model.world, critic) for k, x in shown.items()}
     for what, values in quality.items():
@@ -432,7 +492,7 @@ distance = metrics.perceptual_distance(critic)
 fig, ax = plots.figure(width=8)
 kinds = ("random Δh", tries_h, plots.EDITED, "o"), ("random Δε", tries_eps, plots.WRONG, "^")
 for what, tries, colour, mark in kinds:
-    far = [torch.cat([d(x, source) for x in tries]).cpu() for d in (metrics.rms, distance)]
+    far = [torch.cat([d(x, source_any) for x in tries]).cpu() for d in (metrics.rms, distance)]
     near = far[0] < 0.5
     ax.plot(far[0][near], far[1][near], mark, color=colour, alpha=0.7, label=what)
 ax.set(xlabel="change of the image (rms)", ylabel="perceptual distance (critic)")
@@ -442,8 +502,8 @@ fig
 
 # %% [markdown]
 # Each mark is a picture at one size of the shift (of Δε, those that the search tried, up to an rms of 0.5).
-# Equally far from the source need not mean equally much of a picture: that is what the quality above is for, and
-# its interval says whether these few pictures can tell. The decoder that follows h can only draw what it has
+# Equally far from the source need not mean equally much of a picture. The quality above measures that, and its
+# interval says whether these pictures can tell. The decoder that follows h can only draw what it has
 # learnt to draw, but too large a Δh breaks it, too. Nothing stands between ε and P; yet what a step adds there
 # is removed in part by the steps after it.
 #
@@ -467,6 +527,7 @@ def constant_in_time(name):
     return hspace.constant(scale * d.form.delta.mean(0), d.first, d.last)
 
 
+# %%
 still = {k: decode(constant_in_time(k)) for k in names}
 fig, axes = plots.figure(1, len(names), width=4 * len(names), height=3.8, squeeze=False)
 least = min(cosines(name).min().item() for name in names)
@@ -555,6 +616,7 @@ lesson.record("share of h's variance in the principal directions", shares.sum())
 lesson.record("singular value, first / last of them", values[0] / values[-1].clamp_min(1e-12))
 
 
+# %%
 def both_ways(v):
     """Pictures at - and + a direction of a trained Δh's length, (2, N, 3, H, W)."""
     edit = hspace.constant(v * (length / v.norm()), first, last)
@@ -591,16 +653,64 @@ fig
 # *that* factor's (1: a pure axis; one over the number of factors: an even mixture), and how much there is at
 # all. (The strongest factor was chosen on these pictures, so that on few of them it agrees almost by choice.)
 
+# %% [markdown]
+# ### Exercise 3 · capstone: name a direction <small>(hard · 10 minutes)</small>
+#
+# `changes` (N, F) says by how much each of N pictures moved in each of F factors. Give four numbers: the place of the
+# factor whose *mean* change is largest in size; the share of pictures in which that factor moves the same way as its
+# mean; the purity, that factor's squared mean over the sum of all squared means; and the size, the norm of the mean
+# change. The map after it names every direction by your function.
+
+# %% tags=["exercise"]
+def my_name(changes):
+    """(place, share that agrees, purity, size) of changes (N, F), as four numbers."""
+    return None
+
+
+# %%
+def library_name(changes):
+    mean = changes.mean(0).double()
+    k = mean.abs().argmax()
+    agree = (changes[:, k].sign() == mean[k].sign()).double().mean()
+    return torch.stack([k.double(), agree, mean[k] ** 2 / mean.square().sum(), mean.norm()])
+
+
+gen = torch.Generator().manual_seed(p.seed)
+cases = [(torch.randn(n, f, generator=gen).double() - 0.4,) for n, f in ((4, 3), (7, 5), (2, 6))]
+hints = [
+    "first the mean over pictures, (F,); all four numbers come from it",
+    "k = mean.abs().argmax(); then signs in column k, mean[k]² / Σ mean², and ‖mean‖",
+]
+right = lesson.exercise(my_name, library_name, cases, hints)
+naming = my_name if right else library_name
+
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>`changes.mean(0)` is the mean over pictures.</details>
+# <details><summary>Hint 2</summary>`(changes[:, k].sign() == mean[k].sign())` is a yes or no for each picture.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_name(changes):
+#     """(place, share that agrees, purity, size) of changes (N, F), as four numbers."""
+#     mean = changes.mean(0)
+#     k = mean.abs().argmax().item()
+#     agree = (changes[:, k].sign() == mean[k].sign()).double().mean().item()
+#     return k, agree, (mean[k] ** 2 / mean.square().sum()).item(), mean.norm().item()
+# ```
+# </details>
+
 # %%
 def name_of(change):
     """(two strongest factors, share of pictures that agree, purity, size) of changes (N, F)."""
     mean = change.mean(0)
-    k = mean.abs().topk(2).indices.tolist()
-    agree = (change[:, k[0]].sign() == mean[k[0]].sign()).float().mean().item()
-    said = ", ".join(f"{factors[i].name} {mean[i].item():+z.2f}" for i in k)
-    return said, agree, (mean[k[0]] ** 2 / mean.square().sum()).item(), mean.norm().item()
+    said = ", ".join(
+        f"{factors[i].name} {mean[i].item():+z.2f}" for i in mean.abs().topk(2).indices.tolist()
+    )
+    return said, *(float(v) for v in naming(change.cpu())[1:])
 
 
+# %%
 if factors:
     learnt = {k: moved[k,] for k in names}  # the trained ones, to compare with
     named = {k: name_of(v) for k, v in (difference | learnt).items()}
@@ -615,13 +725,21 @@ if factors:
 else:
     print("Without a world there are no factors to name these directions by.")
 
+# %%
+fig = None
+if factors:
+    fig, ax = plots.figure(width=9, height=5)
+    plots.named_points(ax, {k: (pure, agree) for k, (_, agree, pure, _) in named.items()})
+    ax.set(xlabel="purity", ylabel="share of pictures that move the same way", xlim=(0, 1.05))
+fig
+
 
 # %% [markdown]
-# The last lines are the trained directions', from no edit to +, which is half of the way that the others go:
-# compare purity, not size. The claims here are two. *Same way* says that the direction means something, the
+# The trained directions go from no edit to +, which is half of the way that the others go: compare purity, not size. The
+# claims here are two. *Same way* says that the direction means something, the
 # same for everyone; *purity* says whether it is one factor. And do the trained directions lie among them?
 #
-# ### Exercise 3 · how much of a trained Δh lies in their span? <small>(medium · 5 minutes)</small>
+# ### Exercise 4 · how much of a trained Δh lies in their span? <small>(medium · 5 minutes)</small>
 
 # %% tags=["exercise"]
 def share_within(v, axes):
@@ -649,7 +767,8 @@ frames = {what: torch.nn.functional.normalize(v.flatten(1).cpu().double(), dim=1
           for what, v in (("principal", pcs), ("singular", svs))}  # fmt: skip
 for what, axes in frames.items():
     for name, v in zip(names, trained, strict=True):
-        lesson.record(f"share of Δh in {len(axes)} {what} directions, {name}", projected(v, axes))
+        note = f"({len(axes)} directions)"
+        lesson.record(f"share of Δh in the {what} directions, {name}", projected(v, axes), note)
 lesson.record("a random direction's share, expected", p.components / middle.h[0].numel());
 
 # %% [markdown]
@@ -678,6 +797,7 @@ for i, (_, value, word, least) in enumerate(verdicts):
     ax.plot(least, [i, i], "|", color="black", ms=14)  # from where on it is confirmed, and partly
     ax.text(1.33, i, f"{value:.2f} {word}", va="center", fontsize=11)
 ax.set(yticks=range(len(verdicts)), yticklabels=[c for c, *_ in verdicts], xlim=(0, 1.6))
+ax.set_xlabel("the claim's number; the marks: from where on it holds partly, and fully")
 ax.tick_params(axis="y", labelsize=11), ax.invert_yaxis()
 fig
 
@@ -713,8 +833,8 @@ explore(show, face=choice(list(range(min(4, p.n_images))), 0, "face"), **sliders
 #
 # - All numbers are of *this* network and of directions trained on *this* small encoder: a direction that is
 #   entangled (lesson 05) stays so at every scale.
-# - 'Linear' was tested along single directions and their sums, on people chosen for how far they have to go;
-#   nothing here says that h-space is linear everywhere.
+# - 'Linear' was tested along single directions on a dozen faces, and for sums on people chosen for how far they have
+#   to go. Nothing here says that h-space is linear everywhere.
 # - Each claim has its number. Few have an interval, and one of four pictures is too narrow (resampling knows no
 #   pictures but these): `-p n_images 32`.
 # - The critic clamps what it reads to a factor's range; so does the world. A line can only be straight

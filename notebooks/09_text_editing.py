@@ -6,7 +6,7 @@
 # picture is known, when cross-attention control helps, and which seven bugs of public codes would spoil
 # such a comparison without a word.
 #
-# 50 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) eq. 5 and Algorithm 1; SDEdit (Meng et
+# 65 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) eq. 5 and Algorithm 1; SDEdit (Meng et
 # al., ICLR 2022), DDIB (Su et al., ICLR 2023), Prompt-to-Prompt (Hertz et al., ICLR 2023), S_D-CLIP (Gal et
 # al., SIGGRAPH 2022, eq. 2). Lesson 08 comes before this one.
 
@@ -57,17 +57,8 @@ from lessons_lib.judges import metrics
 from lessons_lib.judges.evaluators import load_clip, load_critic
 from lessons_lib.judges.peers import cycle_pipeline
 from lessons_lib.judges.tables import SIGN, markdown, metrics_of, report, table, verdict
+from lessons_lib.methods import editing
 from lessons_lib.methods.attention import controlled, refine_words, reweigh_words, word_maps
-from lessons_lib.methods.editing import (
-    best_of,
-    cycle_diffusion,
-    ddib,
-    on_images,
-    sdedit,
-    start_at,
-    text_edit,
-    text_samplers,
-)
 from lessons_lib.models.mixture import digits
 from lessons_lib.schedule import Schedule, noised, of_thousand
 from lessons_lib.streams import Streams
@@ -75,7 +66,7 @@ from lessons_lib.studies.text import reached, readable_cases, searched, taken_in
 from lessons_lib.widgets import choice, explore
 from lessons_lib.worlds import WORLDS, triplets
 
-torch.set_grad_enabled(False)
+torch.set_grad_enabled(False);
 
 # %% [markdown]
 # ## A picture, two sentences, and the right answer
@@ -90,7 +81,7 @@ torch.set_grad_enabled(False)
 
 # %%
 model = load(p.checkpoint, p.device)
-text_samplers(model, p.steps)  # refuses a model without text
+editing.text_samplers(model, p.steps)  # refuses a model without text
 clip, judge = load_clip(p.clip, p.device), load_clip(p.judge, p.device)
 critic = load_critic(device=p.device)
 distance = metrics.perceptual_distance(critic)
@@ -105,7 +96,7 @@ truth = torch.cat([case.counterfactual(size) for case in cases]).to(p.device)
 source_texts, target_texts = ([getattr(c, s) for c in cases] for s in ("source", "target"))
 lesson.record("cases of the benchmark", len(benchmark))
 lesson.record("of which with words that this model refuses", len(benchmark) - len(known))
-lesson.record("cases used below, each counted in every mean", len(cases))
+lesson.record("cases used below, each counted in every mean", len(cases));
 
 # %%
 for case in cases[:8]:
@@ -119,14 +110,14 @@ for case in cases[:8]:
 # **Predict.** Which of these details will the codec lose?
 
 # %%
-codec = on_images(model, lambda z: z)
+codec = editing.on_images(model, lambda z: z)
 through, ceiling = codec(x), codec(truth)
 rows = [v[:8] for v in (x, through, truth, ceiling)]
 plots.strips(rows, ["x", "x, codec", "true edit", "true edit, codec"], [c.kind for c in cases[:8]])
 
 # %%
 lesson.record("x through the codec, PSNR to x (dB)", metrics.psnr(through, x).mean())
-lesson.record("x, PSNR to the true edit (dB)", metrics.psnr(x, truth).mean())
+lesson.record("x, PSNR to the true edit (dB)", metrics.psnr(x, truth).mean());
 
 
 # %% [markdown]
@@ -167,7 +158,8 @@ points = [
 ]
 steps_checked = [(*points, 0.1), (*points[::-1], 0.7)]
 hints = ["ε first, then the target's mean plus σ ε", "ε is (x_to - mean_source) / sigma"]
-lesson.exercise(edited_step, right_edited_step, steps_checked, hints)
+lesson.exercise(edited_step, right_edited_step, steps_checked, hints);
+
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>ε = (x_to - mean_source) / sigma.</details>
@@ -185,10 +177,59 @@ lesson.exercise(edited_step, right_edited_step, steps_checked, hints)
 # </details>
 
 # %% [markdown]
-# In the library's words, with the two chains kept so that we can look at them:
+# ### Exercise 2 · capstone: Algorithm 1 <small>(hard · 12 minutes)</small>
+#
+# Now the whole of it. `chain` holds the source's states x_T, …, x_0, (S + 1, B, …), as step 2 has drawn them.
+# `mean_source(x_t, i)` and `mean_target(x_t, i)` are μ of step i under each text. Begin the edited chain where the
+# source's begins, and move it along. σ has cancelled, so you need none.
+#
+# The strip after it is your edit of this lesson's pictures.
+
+# %% tags=["exercise"]
+def my_edit(mean_source, mean_target, chain):
+    """x̂_0 (B, …) from the source's chain (S + 1, B, …) and the two means, functions of (x_t, i)."""
+    return None
+
 
 # %%
-source, target = text_samplers(model, p.steps, p.eta, 1.0, 1.0)
+def library_edit(mean_source, mean_target, chain):
+    x_hat = chain[0]
+    for i, (x_t, x_to) in enumerate(pairwise(chain)):
+        x_hat = right_edited_step(x_to, mean_source(x_t, i), mean_target(x_hat, i), 1.0)
+    return x_hat
+
+
+toy_means = lambda x, i: x * (0.5 + 0.1 * i), lambda x, i: torch.tanh(x) - 0.2 * i
+toy_chains = torch.randn(
+    2, 4, 2, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+)
+edits_checked = [(*toy_means, toy_chains[0]), (*toy_means[::-1], toy_chains[1])]
+hints = [
+    "x̂ = chain[0], then one new x̂ for each step i, from chain[i], chain[i + 1] and x̂ itself",
+    "x_hat = mean_target(x_hat, i) + chain[i + 1] - mean_source(chain[i], i)",
+]
+right = lesson.exercise(my_edit, library_edit, edits_checked, hints)
+edit_by = my_edit if right else library_edit
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>The target's mean is taken at x̂_t, the source's at x_t.</details>
+# <details><summary>Hint 2</summary>There are len(chain) - 1 steps.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_edit(mean_source, mean_target, chain):
+#     """x̂_0 (B, …) from the source's chain (S + 1, B, …) and the two means, functions of (x_t, i)."""
+#     x_hat = chain[0]
+#     for i in range(len(chain) - 1):
+#         x_hat = mean_target(x_hat, i) + chain[i + 1] - mean_source(chain[i], i)
+#     return x_hat
+# ```
+# </details>
+#
+# In the library's words, with the two chains kept so that we can look at them, and then by your function:
+
+# %%
+source, target = editing.text_samplers(model, p.steps, p.eta, 1.0, 1.0)
 cond, target_cond = model.prompts(source_texts), model.prompts(target_texts)
 z = model.codec.encode(x)
 chain = list(posterior(source, z.to(source.dtype), Streams(p.seed, len(z))))  # x_T … x_0
@@ -198,9 +239,28 @@ edited = [
 first_edit = model.codec.decode(edited[-1])
 apart = torch.stack([metrics.rms(a, b) for a, b in zip(edited, chain[1:], strict=True)])
 
+# %%
+means = lambda x_t, i: source.mean(x_t, i, cond), lambda x_t, i: target.mean(x_t, i, target_cond)
+yours = edit_by(*means, torch.stack(chain))
+lesson.record("largest difference of the two edits, in latents", (yours - edited[-1]).abs().max())
+plots.strips(
+    [v[:8] for v in (x, model.codec.decode(yours), truth)],
+    ["x", "by this function", "true edit"],
+    [],
+)
+
 # %% [markdown]
 # **Predict.** Both chains begin at one point. When do they part: early, in the noise, or late, in the
 # details?
+
+# %%
+parting = lesson.predict(
+    "At which t are they half as far apart as at the end?",
+    "above 600",
+    "from 300 to 600",
+    "below 300",
+)
+parting
 
 # %%
 fig, ax = plots.figure(width=9)
@@ -222,8 +282,10 @@ fig
 half = (apart.mean(1) >= apart.mean(1)[-1] / 2).int().argmax()
 arrived = source.schedule.t_to[half].clamp_min(0)
 lesson.record("t at which the chains are half as far apart as at the end", arrived)
-same = text_edit(model, x[:2], source_texts[:2], source_texts[:2], p.seed, steps=p.steps)
-lesson.record("equal texts: largest difference to the codec's x", (same - through[:2]).abs().max())
+when = arrived.item() / len(model.alpha_bar)
+lesson.compare(parting, parting.choices[(when <= 0.6) + (when < 0.3)])
+same = editing.text_edit(model, x[:2], source_texts[:2], source_texts[:2], p.seed, steps=p.steps)
+lesson.record("equal texts: largest difference to the codec's x", (same - through[:2]).abs().max());
 
 # %% [markdown]
 # ## The four kinds of edit
@@ -268,7 +330,7 @@ for kind in dict.fromkeys(case.kind for case in cases):
 # $$S_D = \cos\big(E(\hat x) - E(x),\; E(\text{target}) - E(\text{source})\big).$$
 
 # %% [markdown]
-# ### Exercise 2 · the direction <small>(easy · 4 minutes)</small>
+# ### Exercise 3 · the direction <small>(easy · 4 minutes)</small>
 
 # %% tags=["exercise"]
 def directional(image, image_after, text, text_after):
@@ -287,7 +349,7 @@ hints = [
     "differences first, then their cosine",
     "with a = image_after - image and b = text_after - text it is a·b / (‖a‖ ‖b‖)",
 ]
-lesson.exercise(directional, right_directional, directions_checked, hints)
+lesson.exercise(directional, right_directional, directions_checked, hints);
 
 
 # %% [markdown]
@@ -340,7 +402,7 @@ pairs = [(1.0, 1.0), (1.0, p.strong), (p.strong, p.strong), (1.0, 2 * p.strong)]
 
 def cycled(scales, start, path=posterior, joined=None):
     """CycleDiffusion of all cases, by (source, target) guidance and T_es."""
-    return text_edit(
+    return editing.text_edit(
         model, x, source_texts, target_texts, p.seed, path, joined, steps=p.steps, eta=p.eta,
         source_scale=scales[0], target_scale=scales[1], t_es=start,
     )  # fmt: skip
@@ -363,8 +425,9 @@ def spread(method, scales, metric):
     )
 
 
-fig, axes = plots.figure(1, 4, width=16, height=4.4)
-for ax, metric in zip(axes, limits["no edit, codec"], strict=True):
+# %%
+fig, axes = plots.figure(2, 2, width=11, height=8)
+for ax, metric in zip(axes.flat, limits["no edit, codec"], strict=True):
     for w, colour in COLOURS.items():
         values = spread("CycleDiffusion", w, metric)
         ax.plot(stops, values[:, 0], "o-", color=colour, label=f"w = {w[0]:g}, {w[1]:g}")
@@ -372,12 +435,8 @@ for ax, metric in zip(axes, limits["no edit, codec"], strict=True):
     ax.axhline(limits["no edit, codec"][metric].mean(), color=plots.SOURCE, ls=":", label="no edit")
     ax.axhline(limits["true edit, codec"][metric].mean(), color="black", ls=":", label="true edit")
     ax.set(title=metric, xlabel="T_es")
-fig.legend(
-    *axes[0].get_legend_handles_labels(),
-    loc="outside upper center",
-    ncols=6,
-    title="guidance w of encoder, decoder",
-)
+handles = axes[0, 0].get_legend_handles_labels()
+fig.legend(*handles, loc="outside upper center", ncols=3, title="guidance w of encoder, decoder")
 fig
 
 # %%
@@ -388,14 +447,24 @@ for metric in ("S_D-CLIP", "PSNR to the true edit (dB)", "distance to the true e
         f"{metric}, best setting", abs(means[w, t]), f"(w = {w[0]:g}, {w[1]:g}; T_es = {t})"
     )
 
-
 # %% [markdown]
 # Compare the orange with the green curves: they share the decoder's w. In the green ones the encoder has
 # the same w. Then what both texts say is pushed by both, and cancels in x̂_t' - x_t' (exercise 1); in the
-# orange and red ones the decoder pushes everything that the target says, also what was there already. If
-# the SSIM falls as w grows while S_D-CLIP does not rise, the push has gone into what nobody asked to
-# change: colours that are too strong. If the best settings named above differ from score to score, no
-# setting is *the* best, and a paper that reports one score has chosen for you.
+# orange and red ones the decoder pushes everything that the target says, also what was there already. Look at the
+# colours: they get too strong.
+
+# %%
+low, high = (found["CycleDiffusion", w, all_the_way] for w in (pairs[0], pairs[1]))
+changes = [(high[m] - low[m]).mean().item() for m in ("SSIM to the source", "S_D-CLIP")]
+lesson.conclude(
+    f"guidance of the decoder alone (w = {p.strong:g}) changes the SSIM by {changes[0]:+.2f} and S_D-CLIP by "
+    f"{changes[1]:+.2f}."
+)
+
+
+# %% [markdown]
+# If SSIM falls and S_D-CLIP does not rise, the push has gone into what nobody asked to change. And where the best
+# settings above differ from score to score, no setting is *the* best: a paper that reports one score has chosen for you.
 
 # %%
 def show(guidance, t_es):
@@ -430,14 +499,14 @@ explore(
 # %%
 def by_sdedit(scales, start):
     """SDEdit of all cases, by the target's guidance and its start."""
-    g = text_samplers(model, p.steps, 1.0, *scales, start)[1]
-    return on_images(model, lambda z: sdedit(z, g, p.seed, target_cond))(x)
+    g = editing.text_samplers(model, p.steps, 1.0, *scales, start)[1]
+    return editing.on_images(model, lambda z: editing.sdedit(z, g, p.seed, target_cond))(x)
 
 
 def by_ddib(scales, start):
     """DDIB of all cases."""
-    both = text_samplers(model, p.steps, 0.0, *scales, start)
-    return on_images(model, lambda z: ddib(z, *both, cond, target_cond))(x)
+    both = editing.text_samplers(model, p.steps, 0.0, *scales, start)
+    return editing.on_images(model, lambda z: editing.ddib(z, *both, cond, target_cond))(x)
 
 
 RIVALS = {"SDEdit": by_sdedit, "DDIB": by_ddib}
@@ -520,9 +589,9 @@ for rival in RIVALS:
     for metric in mine[0]:
         counts = {w: sum(said[metric] == w for said in mine) for w in ("better", "worse")}
         lesson.record(
-            f"against {rival}: settings of {len(mine)} where better in {metric}",
+            f"against {rival}: settings where better in {metric}",
             counts["better"],
-            f"(worse in {counts['worse']})",
+            f"(of {len(mine)}, worse in {counts['worse']})",
         )
     both = [s["S_D-CLIP"] == "better" and s["SSIM to the source"] == "better" for s in mine]
     lesson.record(f"against {rival}: better in S_D-CLIP and in SSIM at once", sum(both))
@@ -591,12 +660,12 @@ def moved(encoder):
     return lambda images: metrics.s_dir(x, images.to(x), source_texts, target_texts, encoder)
 
 
-chosen = best_of(candidates, moved(clip), moved(judge))
+chosen = editing.best_of(candidates, moved(clip), moved(judge))
 lesson.record("S_D-CLIP, mean over all settings", chosen.reported.mean())
 lesson.record("S_D-CLIP, best of them chosen by another encoder", chosen.score.mean())
 lesson.record("S_D-CLIP, best of them chosen by itself", chosen.reported.amax(0).mean())
 kept = metrics.psnr(chosen.image, truth).mean()
-lesson.record("PSNR to the true edit (dB), best chosen by another encoder", kept)
+lesson.record("PSNR to the true edit (dB), best chosen by another encoder", kept);
 
 
 # %% [markdown]
@@ -636,16 +705,19 @@ plots.strips([v[:12] for v in rows], [f"map at t = {at}", "edited", "true edit"]
 changed = (truth - x).abs().mean(1, True)
 changed = torch.nn.functional.interpolate(changed, seen.shape[-2:], mode="area").flatten(1)
 share = (changed * seen.to(changed).flatten(1)).sum(1) / changed.sum(1)
-lesson.record("mean of the maps where the true edit changes something", share.mean())
-lesson.record("mean of the maps everywhere", seen.mean())
+inside = lesson.record("mean of the maps where the true edit changes something", share.mean())
+anywhere = lesson.record("mean of the maps everywhere", seen.mean())
+where = "where the change belongs" if inside > 1.05 * anywhere else "no more there than anywhere"
+lesson.conclude(
+    f"the new words look {where}: {inside / anywhere:.2f} times as much as in the mean."
+)
 
 
 # %% [markdown]
-# If the first number is above the second, the new words look where the change belongs. It is weighted by
-# how much the true edit changes each place.
+# (The first mean is weighted by how much the true edit changes each place.)
 
 # %% [markdown]
-# ### Exercise 3 · whose map? <small>(medium · 5 minutes)</small>
+# ### Exercise 4 · whose map? <small>(medium · 5 minutes)</small>
 #
 # `is_new` is 1 for new words and 0 for words that both texts have. The maps are (places, words), already in
 # the target's order.
@@ -669,7 +741,7 @@ hints = [
     "a weighted sum of the two, by is_new",
     "is_new stands before the target's maps, 1 - is_new before the source's",
 ]
-lesson.exercise(mixed_maps, right_mixed_maps, maps_checked, hints)
+lesson.exercise(mixed_maps, right_mixed_maps, maps_checked, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>(words,) broadcasts against (places, words).</details>
@@ -742,7 +814,7 @@ def weighed(case, factors):
     for factor in factors:
         words = reweigh_words(free, model.prompts, texts[1], {new_words[case]: factor})
         tied = partial(controlled, maps=words)
-        edits.append(text_edit(model, x[one], *texts, p.seed, joined=tied, **plainly))
+        edits.append(editing.text_edit(model, x[one], *texts, p.seed, joined=tied, **plainly))
     return torch.cat(edits)
 
 
@@ -764,11 +836,16 @@ for i, row in zip(chosen_cases, rows, strict=True):
     moved_by = metrics.psnr(row[1:-1], row[0].expand_as(row[1:-1]))
     for factor, value in zip(factors, moved_by, strict=True):
         lesson.record(f"{new_words[i]!r} × {factor:g}: PSNR to x (dB)", value)
+    span = (moved_by.max() - moved_by.min()).item()
+    word = "hardly moves" if span < 1 else "moves"
+    lesson.conclude(
+        f"from × {factors[0]:g} to × {factors[-1]:g} {new_words[i]!r} {word} the picture ({span:.1f} dB)."
+    )
 
 # %% [markdown]
-# A factor of 0 should switch the word off, a larger one press it. A higher PSNR to x is less of an edit.
-# Whether a row is a smooth scale, a threshold, or hardly moves, depends on how much of the word's meaning
-# comes by *its* map: the text encoder mixes the words, so the neighbours know of it too.
+# A factor of 0 should switch the word off, and a larger one should press it. A higher PSNR to x is less of an edit. A
+# row moves only as far as the word's meaning comes by *its* map: the text encoder mixes the words, so the neighbours
+# know of it too.
 
 # %% [markdown]
 # ## Seven bugs, each silent
@@ -790,7 +867,7 @@ code = g.encode(digit, p.seed)
 # steps, far too clean with fewer. The standard deviation of x_T, which should be √(1 - ᾱ_T):
 
 # %%
-started = start_at(Sampler(exact, 100, 0.1), 850)
+started = editing.start_at(Sampler(exact, 100, 0.1), 850)
 many = digit.expand(500, -1, -1, -1)
 noise = torch.randn(many.shape, generator=torch.Generator().manual_seed(p.seed)).double()
 for whose, level in (
@@ -801,7 +878,7 @@ for whose, level in (
         f"bug 1, noise in x_T at T_es = 850, {whose}",
         noised(many, noise, level.item()).std(0).mean(),
     )
-lesson.record("√(1 - ᾱ) there", (1 - started.schedule.a[0]).sqrt())
+lesson.record("√(1 - ᾱ) there", (1 - started.schedule.a[0]).sqrt());
 
 # %% [markdown]
 # **Bug 2: the last code is dropped**, because σ = 0 there and one cannot divide by it. With it goes the
@@ -819,7 +896,7 @@ for whose, kept in (("theirs", dropped), ("ours", code)):
 
 # %%
 back = g.decode(code)
-cleaned = sdedit(back, start_at(g, 100).with_eta(1.0), seed=1)
+cleaned = editing.sdedit(back, editing.start_at(g, 100).with_eta(1.0), seed=1)
 for whose, images in (("theirs", cleaned), ("ours", back)):
     lesson.record(f"bug 3, error of a reconstruction, {whose}", (images - digit).abs().max())
 
@@ -853,6 +930,7 @@ def theirs(pipe, latents, source, target, scale=3.0, eta=0.1):
     ).images  # fmt: skip
 
 
+# %%
 def ours(latents, source, target, scale=3.0, eta=0.1, last=None):
     """The same by the library: same times, same end, same guidance."""
     last = model.alpha_bar[0].item() if last is None else last
@@ -863,7 +941,9 @@ def ours(latents, source, target, scale=3.0, eta=0.1, last=None):
         for w in (1.5, scale)
     )
     conds = model.prompts(source), model.prompts(target)
-    return cycle_diffusion(latents, *both, [p.seed] * len(latents), posterior, *conds).float()
+    return editing.cycle_diffusion(
+        latents, *both, [p.seed] * len(latents), posterior, *conds
+    ).float()
 
 
 def alone(edit):
@@ -890,7 +970,7 @@ lost = theirs(to_the_image, few[:1], texts[0][:1], texts[0][:1], 1.5)
 found_back = ours(few[:1], texts[0][:1], texts[0][:1], 1.5, last=1.0)
 lesson.record("bug 5, share of values that are NaN, theirs", lost.isnan().double().mean())
 lesson.record("bug 5, share of values that are NaN, ours", found_back.isnan().double().mean())
-lesson.record("bug 5, error of the reconstruction, ours", (found_back - few[:1]).abs().max())
+lesson.record("bug 5, error of the reconstruction, ours", (found_back - few[:1]).abs().max());
 
 # %% [markdown]
 # **Bug 6: at η = 0 every code is infinite, and dropped.** The step adds no noise at η = 0, so what is left
@@ -955,9 +1035,10 @@ def most_like(text, n=400, few=8):
     return pictures[metrics.s_clip(pictures, text, clip).argmax()][None]
 
 
+# %%
 own = inputs.own_pictures(p.images, model, 1) if p.images else most_like(p.source_text)
 own_edits = {
-    (w, t): text_edit(
+    (w, t): editing.text_edit(
         model, own, *own_texts, p.seed, steps=p.steps, eta=p.eta, source_scale=w[0],
         target_scale=w[1], t_es=t,
     )
@@ -974,11 +1055,12 @@ plots.strips(
 )
 
 # %%
-for w in pairs[:3]:
+for k, w in enumerate(pairs[:3], 1):
     image = own_edits[w, all_the_way].to(own)
     followed = metrics.s_dir(own, image, *own_texts, judge)[0]
-    lesson.record(f"your pair, w = {w[0]:g}, {w[1]:g}: S_D-CLIP", followed)
-    lesson.record(f"your pair, w = {w[0]:g}, {w[1]:g}: SSIM to x", metrics.ssim(image, own)[0])
+    note = f"(w = {w[0]:g}, {w[1]:g})"
+    lesson.record(f"your pair, setting {k}: S_D-CLIP", followed, note)
+    lesson.record(f"your pair, setting {k}: SSIM to x", metrics.ssim(image, own)[0], note)
 
 # %% [markdown]
 # ## What this does not say

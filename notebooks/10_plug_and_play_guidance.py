@@ -5,7 +5,7 @@
 # training, why the chain runs on codes and not on noisy pictures, what 'a draw' costs, when a chain lies, and
 # which part of a code carries what.
 #
-# 50 minutes. Equations: Wu & De la Torre (2023), §3.5, eq. 9 and §4.3; pCN-Langevin (Cotter et al. 2013,
+# 60 minutes. Equations: Wu & De la Torre (2023), §3.5, eq. 9 and §4.3; pCN-Langevin (Cotter et al. 2013,
 # eq. 4.12); MALA (Roberts & Tweedie 1996); TFG (Ye et al. 2024, Algorithm 1). Lessons 01 and 03 come before
 # this one.
 
@@ -51,7 +51,7 @@ from lessons_lib.studies import exact, guided
 from lessons_lib.studies.text import judges
 from lessons_lib.widgets import choice, explore, slider
 
-torch.set_grad_enabled(False)
+torch.set_grad_enabled(False);
 
 
 # %% [markdown]
@@ -122,6 +122,10 @@ lesson.exercise(
 # **Predict.** Which of them stays at 1?
 
 # %%
+stays = lesson.predict("Whose ‖z‖²/d stays at 1?", "the paper's", "pCN's", "both", "neither")
+stays
+
+# %%
 d, z0 = 3072, torch.randn(16, 3072, generator=torch.Generator().manual_seed(p.seed)).double()
 norms = {}
 for name, rule, step in (
@@ -141,7 +145,11 @@ fig
 for name, values in norms.items():
     mean, low, high = metrics.bootstrap(values[120:].mean(0), p.seed)
     lesson.record(f"‖z‖²/d without an energy, {name}", mean, f"[{low:.5f}, {high:.5f}]")
-lesson.record("what theory says of the paper's rule, 1/(1-σ/4)", 1 / (1 - 0.05 / 4));
+lesson.record("what theory says of the paper's rule, 1/(1-σ/4)", 1 / (1 - 0.05 / 4))
+off = [abs(values[120:].mean().item() - 1) < 0.004 for values in norms.values()]
+lesson.compare(
+    stays, {(1, 1): "both", (1, 0): "the paper's", (0, 1): "pCN's"}.get(tuple(off), "neither")
+);
 
 
 # %% [markdown]
@@ -265,6 +273,12 @@ lesson.record("accepted", found.of("accepted")[40:].mean());
 # **Predict.** Where does descent end? And descent that keeps ‖z‖ at √d?
 
 # %%
+least = lesson.predict(
+    "Whose energy is the smallest?", "descent's", "the chains'", "the posterior's own"
+)
+least
+
+# %%
 moons = two_moons_of_gaussians()
 g2 = Sampler(moons, 10, 1.0)
 target, known = torch.tensor([[0.2, 0.0]]).double(), torch.tensor([1.0, 0.0]).double()
@@ -293,7 +307,10 @@ for name, end in ends.items():
     lesson.record(f"{name}: ‖z‖²/d", guided.norm(end).mean())
     lesson.record(f"{name}: λE", lam * at_02(x.double()).mean())
     lesson.record(f"{name}: energy distance to the posterior", metrics.energy_distance(x, truth))
-lesson.record("the posterior's own λE", lam * at_02(truth).mean());
+lesson.record("the posterior's own λE", lam * at_02(truth).mean())
+energies_of = {k: lam * at_02(guided.drawn(end).double()).mean().item() for k, end in ends.items()}
+lowest = min(energies_of, key=energies_of.get)
+lesson.compare(least, "descent's" if lowest.startswith("descent") else "the chains'");
 
 
 # %% [markdown]
@@ -340,6 +357,7 @@ lesson.exercise(
     ["A rejected move is a draw too: z once more.", "Append z after the `if`, in every round."],
 );
 
+
 # %% [markdown]
 # <details><summary>Hint 1</summary>A rejection means: the next draw is z again.</details>
 # <details><summary>Hint 2</summary>`draws.append(z)` belongs after the `if`, not into it.</details>
@@ -359,6 +377,89 @@ lesson.exercise(
 # Rejections are how a chain stays longer where the density is high. Take two states of probabilities ¾ and ¼, and
 # always propose the other one. The list as published has each of them half of the time.
 # </details>
+
+# %% [markdown]
+# ### Exercise 4 · capstone: a chain of your own <small>(hard · 12 minutes)</small>
+#
+# pCN without any slope. In each round propose z' = ρz + √(1-ρ²) ω. Accept it where log u < E(z) - E(z'), with E as the
+# energy already times λ: the proposal keeps the prior, so only the energy can say no. B chains run side by side, each
+# with its own yes or no. `noise` and `log_u` are (rounds, B). Return all draws, (rounds, B), rejections included.
+#
+# The histogram after it is drawn by your chains.
+
+# %% tags=["exercise"]
+def my_pcn(z, energy, rho, noise, log_u):
+    """Draws (rounds, B) of B chains that begin at z (B,); energy gives (B,) of (B,)."""
+    return None
+
+
+# %%
+def library_pcn(z, energy, rho, noise, log_u):
+    draws = []
+    for omega, u in zip(noise, log_u, strict=True):
+        proposal = rho * z + (1 - rho**2) ** 0.5 * omega
+        z = torch.where(u < energy(z) - energy(proposal), proposal, z)
+        draws.append(z)
+    return torch.stack(draws)
+
+
+def two_wells(z):
+    return 4 * (z.square() - 1).square()
+
+
+def drawn_for(rounds, n_chains, seed):
+    gen = torch.Generator().manual_seed(seed)
+    noise = torch.randn(rounds, n_chains, generator=gen, dtype=torch.float64)
+    return noise[0].clone(), noise, torch.rand(rounds, n_chains, generator=gen).double().log()
+
+
+# %%
+cases = []
+for rho, seed in ((0.9, 0), (0.5, 1)):
+    z_start, omegas, log_u = drawn_for(6, 5, seed)
+    cases.append((z_start, two_wells, rho, omegas, log_u))
+hints = [
+    "one loop over the rounds: propose, decide for each chain, keep the state in a list",
+    "torch.where(log_u[k] < energy(z) - energy(proposal), proposal, z) is the new z",
+]
+right = lesson.exercise(my_pcn, library_pcn, cases, hints)
+run_chains = my_pcn if right else library_pcn
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>√(1-ρ²) is the noise's factor: a proposal of a normal z is normal.</details>
+# <details><summary>Hint 2</summary>Append z after the decision, in every round (Exercise 3).</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_pcn(z, energy, rho, noise, log_u):
+#     """Draws (rounds, B) of B chains that begin at z (B,); energy gives (B,) of (B,)."""
+#     draws = []
+#     for omega, u in zip(noise, log_u):
+#         proposal = rho * z + (1 - rho**2) ** 0.5 * omega
+#         z = torch.where(u < energy(z) - energy(proposal), proposal, z)
+#         draws.append(z)
+#     return torch.stack(draws)
+# ```
+# </details>
+
+# %%
+z_start, omegas, log_u = drawn_for(400, 200, p.seed)
+draws = torch.as_tensor(run_chains(z_start, two_wells, 0.7, omegas, log_u))[100:]
+at = torch.linspace(-2, 2, 200, dtype=torch.float64)
+density = (-at.square() / 2 - two_wells(at)).exp()
+fig, ax = plots.figure(width=8, height=3.4)
+ax.hist(draws.flatten(), 60, (-2, 2), density=True, color=plots.EDITED, alpha=0.5, label="chains")
+ax.plot(at, density / (density.sum() * (at[1] - at[0])), color="black", label="∝ e^(-z²/2 - E)")
+ax.set_xlabel("z"), ax.legend()
+fig
+
+# %%
+right_side = (draws > 0).double().mean(0)
+changed = ((draws[1:] > 0) != (draws[:-1] > 0)).any(0).double().mean()
+lesson.conclude(
+    f"{right_side.mean():.0%} of all draws are on the right, where 50 % belong. {changed:.0%} of the chains "
+    f"have changed sides."
+)
 
 # %% [markdown]
 # ## Faces by text, live
@@ -445,7 +546,8 @@ Markdown(markdown(["met, unguided", "met, guided", "diversity", "‖z‖²/d", "
 # %%
 for name, wishes in board["families"].items():
     good = [row["met"] for row in wishes.values()]
-    lesson.record(f"{names[name]}: wishes met, mean of {len(good)}", sum(good) / len(good))
+    mean, note = sum(good) / len(good), f"(mean of {len(good)})"
+    lesson.record(f"{names[name]}: wishes met", mean, note)
 
 # %% [markdown]
 # ## λ: how strongly?
@@ -646,7 +748,9 @@ if p.images:
     agrees = inpainting(mine, left)
     brief = {"rounds": p.rounds, "burn_in": p.rounds // 2, "seed": p.seed, "cond": g.cond}
     found = guided.drawn(sample(g.sampler, agrees, 20.0, p.n_images, **brief))
-    plots.strips([torch.cat([mine, left * mine, found])], [""], ["x", "known"] + ["completed"] * len(found))
+    plots.strips(
+        [torch.cat([mine, left * mine, found])], [""], ["x", "known"] + ["completed"] * len(found)
+    )
     lesson.record("own picture: ½‖known · (completed - x)‖²", agrees(found, p.seed).mean())
 
 # %% [markdown]
@@ -689,7 +793,7 @@ for wish in guided.WISHES:
 # pictures. Best of N needs no slope at all, and is hard to beat where the wish is common.
 
 # %% [markdown]
-# ### Exercise 4 · spot the error <small>(medium · 5 minutes)</small>
+# ### Exercise 5 · spot the error <small>(medium · 5 minutes)</small>
 #
 # A copy of the paper prints its eq. 9 so:
 #

@@ -6,7 +6,7 @@
 # segmentation) says of an edit and how each column is fooled, and whether this h is as linear as that of a
 # model of pixels.
 #
-# 55 minutes. Equations: Kwon et al. (ICLR 2023) eqs. 6 and 7; Rombach et al. (CVPR 2022); classifier-free
+# 65 minutes. Equations: Kwon et al. (ICLR 2023) eqs. 6 and 7; Rombach et al. (CVPR 2022); classifier-free
 # guidance: Ho & Salimans (2022) eq. 6. The question is that of a student blog (Gerbscheid, Ivășchescu, Sträter,
 # Zila), which left its tables open. Lessons 05 and 07 come before this one.
 
@@ -41,6 +41,8 @@ p = lesson.parameters(
 inputs.check_networks(p)
 
 # %%
+from collections import namedtuple
+
 import torch
 from IPython.display import Markdown, display
 
@@ -103,14 +105,18 @@ if truth:
     lesson.record("D(G(z_T)) and D(E(x)), PSNR (dB)", metrics.psnr(before, through).mean())
 
 # %% [markdown]
-# The smaller of the two is where the loss is. Neither has to do with an edit, so edits are held against
-# 'no edit', and the true edited picture is shown *through the codec*: more cannot be asked of an edit.
+# The smaller of the two numbers is where the loss is. Neither has to do with an edit. So we compare edits with 'no
+# edit', and show the true edited picture *through the codec*: no edit can do better.
 #
 # ## How large is h?
 #
 # h is called the bottleneck. The word says that it is small.
 #
 # **Predict.** Which has most numbers: the picture x, the latent z, h, or what the skips carry past h?
+
+# %%
+largest = lesson.predict("Which has the most numbers?", "x", "z", "h", "skips")
+largest
 
 # %%
 first_t = g.schedule.t[0].item()
@@ -127,14 +133,18 @@ fig
 # %%
 for what, count in sizes.items():
     lesson.record(f"numbers of {what}", count)
-lesson.record("h / z", sizes["h"] / sizes["z"])
+ratio = lesson.record("h / z", sizes["h"] / sizes["z"])
+lesson.compare(largest, max(sizes, key=sizes.get))
+wider = "wider" if ratio > 1 else "no wider"
+lesson.conclude(
+    f"h has {ratio:.2f} times as many numbers as z: this 'bottleneck' is {wider} than what is diffused."
+)
 print("h is", " × ".join(map(str, b.h.shape[1:])))
 
 
 # %% [markdown]
-# Where h / z is above 1, the 'bottleneck' is wider than the space that is diffused. Channels grow faster than
-# places shrink. What sets h apart is not its size but its place: the last map of the encoder, and the only one
-# that no skip doubles. How much the skips leave to it, the next section measures.
+# Channels grow faster than places shrink. What sets h apart is its place, not its size: it is the last map of the
+# encoder, and the only one that no skip doubles. The next section measures how much the skips leave to it.
 #
 # ### Exercise 1 · count h <small>(easy · 4 minutes)</small>
 #
@@ -181,32 +191,73 @@ lesson.exercise(h_over_z, counted, cases, hints);
 # h and skips are both the other's?
 #
 # **Predict.** Near 0: the skips decide. Near 1: h does. At which t is h heard best?
+#
+# ### Exercise 2 · capstone: how much does h decide? <small>(hard · 10 minutes)</small>
+#
+# `b` is what the encoder half gives for a batch: `b.h` (B, C, H, W) and `b.skips`, a tuple of such tensors.
+# `b._replace(h=…)` is the same with another h. Give every picture its neighbour's h (`roll(1, 0)` moves the batch by
+# one), then its neighbour's h *and* skips. How far does ε move (the root mean square of each picture, then the mean over
+# pictures)? Return the first over the second.
+#
+# The curves after it are yours.
+
+# %% tags=["exercise"]
+def share_of_h(b, decode):
+    """Change of decode(b) by another's h alone, over the change by another's h and skips: one number."""
+    return None
+
+
+# %%
+def library_share(b, decode):
+    eps, other = decode(b), b.h.roll(1, 0)
+    alone = decode(b._replace(h=other))
+    both = decode(b._replace(h=other, skips=tuple(skip.roll(1, 0) for skip in b.skips)))
+    return metrics.rms(alone, eps).mean() / metrics.rms(both, eps).mean()
+
+
+Halves = namedtuple("Halves", "h skips")
+gen = torch.Generator().manual_seed(0)
+toy_h, toy_skip, toy_low = torch.randn(3, 3, 2, 4, 4, generator=gen, dtype=torch.float64)
+toy_b = Halves(toy_h, (toy_skip, toy_low))
+cases = [(toy_b, lambda b: b.h + b.skips[0].tanh() * b.skips[1])]
+cases += [(toy_b, lambda b: 2 * b.h.square() + b.skips[0] - b.skips[1])]
+hints = [
+    "three answers of decode: as it is, with another's h, with another's h and skips",
+    "rms over all axes but the first, mean over pictures, for both changes; then their ratio",
+]
+right = lesson.exercise(share_of_h, library_share, cases, hints)
+share_by = share_of_h if right else library_share
+
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>`b._replace(h=b.h.roll(1, 0))` is b with the neighbour's h.</details>
+# <details><summary>Hint 2</summary>`tuple(s.roll(1, 0) for s in b.skips)` are the neighbour's skips.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def share_of_h(b, decode):
+#     """Change of decode(b) by another's h alone, over the change by another's h and skips: one number."""
+#     eps = decode(b)
+#     with_h = b._replace(h=b.h.roll(1, 0))
+#     with_both = with_h._replace(skips=tuple(s.roll(1, 0) for s in b.skips))
+#     far = [(decode(v) - eps).square().mean((1, 2, 3)).sqrt().mean() for v in (with_h, with_both)]
+#     return far[0] / far[1]
+# ```
+# </details>
 
 # %%
 @torch.no_grad()
 def heard(sampler, z, cond=None):
     """Share of P_t's change that another picture's h alone makes, at each t."""
-    shares = []
-    for step in sampler.trajectory(z, cond=cond):
-        b = sampler.denoiser.encode(step.x, step.t, cond)
-        eps = sampler.denoiser.decode(b)
-        alone = sampler.denoiser.decode(b._replace(h=b.h.roll(1, 0)))
-        both = sampler.denoiser.decode(b._replace(h=b.h.roll(1, 0), skips=_rolled(b.skips)))
-        far = [metrics.rms(v, eps).mean().item() for v in (alone, both)]
-        shares.append(far[0] / far[1])
-    return shares
-
-
-def _rolled(skips):
-    return tuple(skip.roll(1, 0) for skip in skips)
+    net = sampler.denoiser
+    steps = sampler.trajectory(z, cond=cond)
+    return [float(share_by(net.encode(s.x, s.t, cond), net.decode)) for s in steps]
 
 
 listened = {name: heard(g, who.z, who.cond)}
 if truth:
     pixels = Sampler(load("faces", p.device), steps=p.steps)
-    both = [k for k in who.goals if k in edit_names()] or [
-        "old"
-    ]  # of these `faces` has a direction, too
+    both = [k for k in who.goals if k in edit_names()] or ["old"]  # `faces` has them, too
     same = subjects(pixels, "faces", ", ".join(both), p.n_images, p.seed)
     listened["faces"] = heard(pixels, same.z)
 
@@ -229,6 +280,14 @@ fig
 for label, edits in ((name, who.edits), ("faces", same.edits if truth else {})):
     for k, e in edits.items():
         print(f"{label}, {k}: Δh acts from t = {e.terms[0][1].first} to {e.terms[0][1].last}")
+
+# %%
+peak = max(range(len(listened[name])), key=listened[name].__getitem__)
+mean_share = sum(listened[name]) / len(listened[name])
+lesson.conclude(
+    f"in {name} another's h makes {mean_share:.0%} of the change, at most {listened[name][peak]:.0%}, "
+    f"at t = {g.schedule.t[peak]}."
+)
 
 # %% [markdown]
 # Is an edit best where its curve is highest? Compare the intervals of the shipped directions (two in all for `faces`, for `t2i`
@@ -270,7 +329,8 @@ fig
 # %%
 middle = len(some) // 2
 for label, values in to_end.items():
-    lesson.record(f"{label} at t = {some[middle].t}: cosine to the final picture", values[middle])
+    note = f"(t = {some[middle].t})"
+    lesson.record(f"{label} at mid-way: cosine to the final picture", values[middle], note)
 
 
 # %% [markdown]
@@ -284,7 +344,7 @@ for label, values in to_end.items():
 # and its gradient goes back through CLIP, D and the U-Net's decoder to Δh. (The training below adds lesson 05's third
 # term, `reach_weight`, at ten times the cosine's weight, and random scales of both signs.)
 #
-# ### Exercise 2 · the loss through the decoder <small>(medium · 6 minutes)</small>
+# ### Exercise 3 · the loss through the decoder <small>(medium · 6 minutes)</small>
 
 # %% tags=["exercise"]
 def latent_loss(z_t, eps_edit, eps, a, decode, embed, towards):
@@ -334,10 +394,16 @@ lesson.exercise(latent_loss, through_decoder, cases, hints);
 # ## Train one: convolutions or attention?
 #
 # The paper's f_t looks at each place of h by itself (1×1 convolutions). The blog expects that the h of a latent
-# model needs *attention* between its places. Both get the same few rounds on the same few pictures, with the
-# same learning rate.
+# model needs *attention* between its places. Both get the same few rounds on the same few pictures, each at a
+# learning rate of its own: attention needs a smaller one.
 #
 # **Predict.** h has few places here (see `h` above: channels × side × side). Will attention be worth it?
+
+# %%
+points_better = lesson.predict(
+    "Whose cosine is higher after these rounds?", "convolutions", "attention", "about equal"
+)
+points_better
 
 # %%
 attribute = study.LATENT[p.learn]
@@ -353,13 +419,15 @@ first, last = (of_thousand(t, len(model.alpha_bar)) for t in (p.first, p.last))
 sources = training.source_paths(g, z_train, clip, first, last, cond_train)
 print("source:", texts[0][0], "| target:", texts[1][0])
 
-
 # %%
+RATES = {Conv: study.LATENT_SETTINGS.rate, Attention: 6e-3}  # each found by a few tries
+
+
 def briefly(form):
     """(the edit by an f_t of this form, its rounds)."""
     f_t = training.new_f_t(g, z_train, form, cond_train, p.seed)
     done = list(training.training(
-        f_t, sources, clip, *texts, rounds=p.rounds, batch=4, rate=study.LATENT_SETTINGS.rate,
+        f_t, sources, clip, *texts, rounds=p.rounds, batch=4, rate=RATES[form],
         clip_weight=0.4, l1_weight=attribute.l1_weight, reach_weight=4.0, seed=p.seed,
     ))  # fmt: skip
     return training.trained(f_t, sources), done
@@ -378,10 +446,23 @@ axes[0].set(title="cos(ΔI, ΔT)", xlabel="round", xticks=range(p.rounds)), axes
 axes[1].set(title="|D(P edit) - D(P source)|", xlabel="round", xticks=range(p.rounds))
 fig
 
+# %%
+ends = {label: done[-1].towards for label, (_, done) in here.items()}
+gap = ends["attention"] - ends["conv"]
+lesson.compare(
+    points_better, "about equal" if abs(gap) < 0.03 else points_better.choices[int(gap > 0)]
+)
+lesson.conclude(
+    f"the last cosine is {ends['conv']:.2f} by convolutions and {ends['attention']:.2f} by attention."
+)
+
 # %% [markdown]
-# A few rounds only show that it runs. The shipped directions of both forms had the same longer training, by sentences of
-# their own, at the same rate, which was not sought for attention: a cosine that falls while the change grows is a sign that
-# a rate is too high. Their cards keep what was measured on more pictures than this lesson has time for:
+# At the convolutions' rate attention went wrong: its cosine fell while the change grew, the sign of a rate that is too
+# high. At a rate of its own it keeps up. So compare two forms only at rates that were sought for each.
+#
+# The shipped directions of both forms had the same longer training, by sentences of their own, but at *one* rate, the
+# convolutions'. Read the next table with that in mind. The cards keep what was measured on more pictures than this lesson
+# has time for:
 
 # %%
 MEASURES = ("S_dir", "KID, goal", "KID, people", "ID", "SC", "achieved", "to truth", "drift")
@@ -418,7 +499,8 @@ if len(tables) == 2:
 # ## The table
 #
 # **S_dir**: the cosine of eq. 7 for the final pictures, by an encoder that did not train. **KID** (like FID, but fair
-# for few pictures; smaller is nearer): to pictures of other people, *as they are* and *as they should become*. **ID**:
+# for few pictures; smaller is nearer; a squared kernel distance of the critic's features, which has no unit: compare it with the
+# rows *no edit* and *true edit*): to pictures of other people, *as they are* and *as they should become*. **ID**:
 # the critic's identity, edited against unedited. **SC**: the mean intersection over union of the masks that the critic
 # reads from the two. Then what only a
 # drawn world knows: **achieved** (share of the wanted change; for a look, the critic's probability of that kind of
@@ -443,7 +525,7 @@ ROWS = {"no edit": plots.SOURCE, "random Δh": plots.WRONG, "another text": plot
         "Asyrp": plots.EDITED, "true edit": plots.P}  # fmt: skip
 fig = None
 if own:
-    fig, axes = plots.figure(2, 4, width=15, height=7)
+    fig, axes = plots.figure(4, 2, width=11, height=14)
     for ax, what in zip(axes.flat, MEASURES, strict=True):
         for i, rows_of in enumerate(own.values()):
             for k, (row, colour) in enumerate(ROWS.items()):
@@ -519,8 +601,8 @@ for k, pictures in made.items():
 
 # %% [markdown]
 # The model can only draw what it has learnt, from faces, animals and scenes; Δh is a wish, and the decoder answers with the
-# nearest thing that it knows. Where that looks like an animal, S_dir rises all the same: it is less of a person. Hold it
-# against the S_dir of the true edit, and against KID to the goal: is the goal any nearer?
+# nearest thing that it knows. Where that looks like an animal, S_dir rises all the same: it is less of a person. Compare it
+# with the S_dir of the true edit, and with KID to the goal: is the goal any nearer?
 #
 # ## Where words end
 #
@@ -544,8 +626,8 @@ if who.captions:
         print(error)
 
 # %% [markdown]
-# A ratio near 0 says that the sentence changes hardly anything: the code of an inversion holds the picture against the text.
-# Which of the two achieved more, by the table, and which paid less for it?
+# The code of an inversion keeps the picture, even against the text: so the sentence may change little. By the table, which of
+# the two achieved more, and which paid less for it?
 
 # %%
 for k, rows_of in own.items():
@@ -612,6 +694,7 @@ def effect(pictures, start, k):
     return (wanted - who.factors[factor]).mean().sign() * (now - was) / (known.high - known.low)
 
 
+# %%
 straight = list(who.goals) or names
 curves = {name: {k: torch.stack([effect(x, before, k) for x in at[k]]) for k in straight}}
 if truth:
@@ -740,9 +823,8 @@ plots.strips(
 # %%
 for label, x in moments.items():
     i = starts[label]
-    lesson.record(
-        f"{label}, t = {times[i]} to {times[i + count - 1]}: effect", effect(x, before, k1).mean()
-    )
+    note = f"(t = {times[i]} to {times[i + count - 1]})"
+    lesson.record(f"{label}: effect", effect(x, before, k1).mean(), note)
     change = metrics.identity_similarity(before, x, critic).mean()
     lesson.record(f"{label}: identity", change)
 
@@ -754,7 +836,7 @@ for label, x in moments.items():
 # then has four answers of the decoder: with and without the text, with and without Δh. Here Δh is added to h in *both*
 # passes. P_t gets the guided edited ε, and eq. 6's D_t (not the codec's D) the guided unedited one.
 #
-# ### Exercise 3 · the asymmetric step with a guided ε <small>(medium · 6 minutes)</small>
+# ### Exercise 4 · the asymmetric step with a guided ε <small>(medium · 6 minutes)</small>
 
 # %% tags=["exercise"]
 def guided_step(z, unconditioned, conditioned, scale, a, a_to):
@@ -820,10 +902,11 @@ else:
 # %%
 for s in dict.fromkeys(s for s, _ in guided):
     plain, edited = guided[s, "no edit"], guided[s, k1]
-    lesson.record(f"guidance {s:g}: no edit, PSNR to the unguided (dB)",
-                  metrics.psnr(plain, before[:few]).mean().clamp_max(99))  # fmt: skip
-    lesson.record(f"guidance {s:g}: change by the edit, rms", metrics.rms(edited, plain).mean())
-    lesson.record(f"guidance {s:g}: effect of the edit", effect(edited, plain, k1).mean())
+    how, note = "unguided" if s == 1 else "guided", f"(guidance {s:g})"
+    lesson.record(f"{how}: no edit, PSNR to the unguided (dB)",
+                  metrics.psnr(plain, before[:few]).mean().clamp_max(99), note)  # fmt: skip
+    lesson.record(f"{how}: change by the edit, rms", metrics.rms(edited, plain).mean(), note)
+    lesson.record(f"{how}: effect of the edit", effect(edited, plain, k1).mean(), note)
 
 
 # %% [markdown]
@@ -859,6 +942,6 @@ explore(
 # - This model has Stable Diffusion's layout and not its size: its h has few places, its text encoder few words. What is
 #   weak here may be strong in a large model, and the other way round.
 # - The directions had a short training on a few dozen pictures; the paper takes 1,000. A weak edit may be a short
-#   training. The comparison of convolutions and attention is of one attribute, one training each and one rate.
+#   training. The comparison of convolutions and attention is of one attribute and one training each.
 # - The table's intervals are over pictures. They say nothing of another training, or another network.
 # - KID is on the critic's features: no figure here can be compared with an FID from a paper.

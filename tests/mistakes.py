@@ -18,7 +18,9 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import nbformat
 import torch
+from nbformat.v4 import new_code_cell, new_notebook
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -37,6 +39,7 @@ from lessons_lib import (
     pairing,
     plots,
     scoreboard,
+    sweep,
     worlds,
 )
 from lessons_lib.judges import metrics
@@ -92,6 +95,7 @@ LIBRARY = {f"{name}": case for table in (test_errors.BAD, test_door.REFUSED) for
     "an eta of 7 by replace": (lambda: G.replace(eta=7), ["eta is 7"]),
     "a question with one choice": (lambda: lesson.predict("Well?", "yes"), ["two or more"]),
     "a result that was no choice": (lambda: lesson.compare(lesson.predict("Well?", "yes", "no"), "dog"), ["'dog'", "yes, no"]),
+    "half a picture of anyone": (lambda: subjects.anyone(DDIM, 0.5, 0), ["n is 0.5", "at least 1"]),
     "start at a time that is none": (lambda: editing.start_at(G, 1000), ["t is 1000", "999"]),
     "start at half a time": (lambda: editing.start_at(G, 99.5), ["t is 99.5"]),
     "start below the last": (lambda: editing.start_at(G, -1), ["t is -1"]),
@@ -442,6 +446,29 @@ class Answered(ValueError):
     """What a command said before it ended with 2."""
 
 
+EMPTY = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+SWEPT = """lesson.parameters(globals(), checkpoint=str, device=str, seed=(0, 9999), steps=(2, 1000),
+etas=(0.0, 1.0, None))"""
+DEFAULTS = 'checkpoint = "moons"\ndevice = "cpu"\nseed = 0\nsteps = 5\netas = [0.0, 1.0]'
+
+
+def swept(*words, notebook=None, grid=None):
+    """A sweep of a notebook of its own, with these words, and this text for a grid's file."""
+    cells = [new_code_cell(DEFAULTS, metadata={"tags": ["parameters"]}), new_code_cell(SWEPT)]
+
+    def call():
+        with tempfile.TemporaryDirectory() as folder:
+            path, file = Path(folder, "tiny.ipynb"), Path(folder, "grid.yaml")
+            path.write_text(
+                notebook or nbformat.writes(new_notebook(cells=cells)), encoding="utf-8"
+            )
+            file.write_text(grid or "", encoding="utf-8")
+            more = [] if grid is None else ["--grid", str(file)]
+            command(sweep.main, str(path), "--out", str(Path(folder, "out")), *words, *more)()
+
+    return call
+
+
 COMMANDS = {
     "pages: no such lesson": (command(pages.main, "99_nothing"), ["99_nothing", "there are"]),
     "pages: a lesson's name of several": (command(pages.main, "0"), ["'0'", "lessons"]),
@@ -483,6 +510,46 @@ COMMANDS = {
     "handouts: no such lesson": (command(handouts.main, "99_nothing"), ["99_nothing", "there are"]),
     "handouts: a notebook without a teacher's page": (in_folder(lambda f: (f / "mine.ipynb").touch(), lambda f: command(handouts.main, str(f / "mine.ipynb"))()), ["docs/teaching/mine.md"]),
     "handouts: a file for a folder": (command(handouts.main, "01", "--out", str(FACES / "card.json")), ["card.json", "folder"]),
+    "sweep: nowhere to write": (command(sweep.main, "01_eta", "-p", "steps=5"), ["--out"]),
+    "sweep: no notebook": (command(sweep.main, "--out", "nowhere"), ["01_eta"]),
+    "sweep: no such lesson": (command(sweep.main, "99_nothing", "--out", "nowhere"), ["99_nothing", "there are"]),
+    "sweep: a notebook that is none": (swept(notebook="x"), ["tiny.ipynb", "no notebook"]),
+    "sweep: a notebook without parameters": (swept(notebook=json.dumps(EMPTY)), ["'parameters'", "0"]),
+    "sweep: a parameter that no lesson has": (swept("-p", "step=5"), ["'step'", "steps"]),
+    "sweep: a parameter without a value": (swept("-p", "steps"), ["steps", "NAME=VALUE"]),
+    "sweep: words for a number": (swept("-p", "steps=5,many"), ["steps", "'many'"]),
+    "sweep: an empty value": (swept("-p", "steps=5,"), ["steps", "int"]),
+    "sweep: a fraction for a whole number": (swept("-p", "steps=1:2:0.5"), ["steps", "int"]),
+    "sweep: a value out of range": (swept("-p", "steps=20,5000"), ["steps is 5000", "1000"]),
+    "sweep: one in a list": (swept("-p", "etas=[0,1],[0,7]"), ["etas", "7", "1.0"]),
+    "sweep: a number for a list": (swept("-p", "etas=0.5"), ["etas", "list"]),
+    "sweep: not a finite number": (swept(grid="- seed: .inf"), ["seed", "inf"]),
+    "sweep: a name given twice": (swept("-p", "steps=5", "-p", "steps=6"), ["steps", "twice"]),
+    "sweep: a name given in both ways": (swept("-p", "steps=5", grid="steps: 6"), ["steps", "twice"]),
+    "sweep: a range of two numbers": (swept("-p", "seed=0:4"), ["seed=0:4", "FIRST:LAST:STEP"]),
+    "sweep: a range that misses its end": (swept("-p", "seed=0:5:2"), ["seed=0:5:2", "lead"]),
+    "sweep: a range that goes the other way": (swept("-p", "seed=5:0:1"), ["seed=5:0:1", "lead"]),
+    "sweep: a range without steps": (swept("-p", "seed=0:5:0"), ["seed=0:5:0", "FIRST:LAST:STEP"]),
+    "sweep: a range without an end": (swept("-p", "seed=0:1000000000:1"), ["100000"]),
+    "sweep: more runs than anybody wants": (swept("-p", "seed=0:999:1", "-p", "steps=2:999:1"), ["100000 runs"]),
+    "sweep: a network that is not there": (swept("-p", "checkpoint=facs"), ["facs", "faces"]),
+    "sweep: a device that is not there": (swept("-p", "device=tpu"), ["tpu"]),
+    "sweep: no grid's file": (command(sweep.main, "01_eta", "--grid", "none.yaml", "--out", "nowhere"), ["none.yaml"]),
+    "sweep: a grid that is no YAML": (swept(grid="steps: [1,"), ["YAML", "line"]),
+    "sweep: a grid that is a text": (swept(grid="steps"), ["'steps'", "mapping"]),
+    "sweep: a grid that is empty": (swept(grid=""), ["None", "mapping"]),
+    "sweep: a grid's parameter without values": (swept(grid="steps: []"), ["steps", "no values"]),
+    "sweep: a grid's text for a number": (swept(grid="steps: five"), ["steps", "'five'"]),
+    "sweep: a grid's mapping for a value": (swept(grid="device: {a: 1}"), ["device", "str"]),
+    "sweep: a file for a folder": (command(sweep.main, "01_eta", "--out", __file__), ["is a file"]),
+    "sweep: no workers": (swept("--workers", "0"), ["--workers"]),
+    "sweep: a limit below 0": (swept("--limit", "-1"), ["--limit"]),
+    "sweep: a cell's limit of nan": (swept("--cell-limit", "nan"), ["--cell-limit"]),
+    "sweep: two ways at once": (swept("--jobs", "--scheduler", "tcp://x:1"), ["--jobs", "--scheduler"]),
+    "sweep: a run that is no JSON": (swept("--one", "steps=5"), ["steps=5", "JSON"]),
+    "sweep: a run and a grid": (swept("--one", "{}", "-p", "steps=5"), ["--one"]),
+    "sweep: collect nothing": (command(sweep.main, "--collect", "--out", "nowhere"), ["no runs in nowhere"]),
+    "sweep: no scheduler": (swept("--scheduler", "tcp://127.0.0.1:9"), ["tcp://127.0.0.1:9", "scheduler"]),
     "pairing: no such lesson": (command(pairing.main, "99_nothing"), ["99_nothing"]),
 }  # fmt: skip
 

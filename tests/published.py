@@ -17,6 +17,7 @@ DDPM_SCHEDULER = {
 
 def ddpm(folder: Path, **config):
     """google/ddpm-*: the network and the schedule at the root."""
+    folder.mkdir(parents=True, exist_ok=True)
     tiny_net(**DDPM | config).save_pretrained(folder)
     (folder / "scheduler_config.json").write_text(json.dumps(DDPM_SCHEDULER))
     (folder / "model_index.json").write_text(
@@ -43,7 +44,7 @@ def ldm(folder: Path):
 
 def stable_diffusion(folder: Path):
     """CompVis/stable-diffusion-v1-4: unet/, vae/, text_encoder/, tokenizer/, scheduler/."""
-    tiny_pipeline(folder, prediction_type="epsilon")
+    tiny_pipeline(folder, tokens=250, prediction_type="epsilon")  # as its letters are tokens
 
 
 WORDS = [
@@ -114,7 +115,16 @@ def clip(folder: Path):
     (folder / "of-words").rmdir()
 
 
+def labelled(folder: Path):
+    """A class-conditional network, none of whose labels means 'no label'."""
+    ddpm(folder, num_class_embeds=10)
+
+
 LAYOUTS = {
-    "google/ddpm-celebahq-256": ddpm, "ADM, learned variance": learned, "CompVis/ldm-celebahq-256": ldm,
-    "CompVis/stable-diffusion-v1-4": stable_diffusion, "CompVis/ldm-text2im-large-256": text_to_image,
-}  # fmt: skip
+    "google/ddpm-celebahq-256": ddpm,
+    "class-conditional": labelled,
+    "ADM, learned variance": learned,
+    "CompVis/ldm-celebahq-256": ldm,
+    "CompVis/stable-diffusion-v1-4": stable_diffusion,
+    "CompVis/ldm-text2im-large-256": text_to_image,
+}

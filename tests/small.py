@@ -67,8 +67,11 @@ def randn(*shape, seed=0, dtype=torch.float64):
 PROMPTS = ["a red house", "a blue car at night"]  # in the words of `tiny_pipeline`'s tokenizer
 
 
-def tiny_pipeline(folder, seed=0, half=True, **scheduler):
-    """Save a random text-to-image pipeline in Stable Diffusion's layout: 4x8x8 latents, 3x16x16 images."""
+def tiny_pipeline(folder, seed=0, half=True, tokens=8, **scheduler):
+    """Save a random text-to-image pipeline in Stable Diffusion's layout: 4x8x8 latents, 3x16x16 images.
+
+    tokens: of the longest prompt.
+    """
     import lessons_lib._torchvision  # noqa: F401
 
     from diffusers import (
@@ -98,10 +101,10 @@ def tiny_pipeline(folder, seed=0, half=True, **scheduler):
             left += letter
             vocabulary.append(left)
     vocabulary = {token: i for i, token in enumerate(dict.fromkeys(vocabulary))}
-    tokenizer = CLIPTokenizer(vocabulary, merges, model_max_length=8, pad_token="<pad>")
+    tokenizer = CLIPTokenizer(vocabulary, merges, model_max_length=tokens, pad_token="<pad>")
     text_encoder = CLIPTextModel(CLIPTextConfig(
         vocab_size=len(vocabulary), hidden_size=12, intermediate_size=24, num_hidden_layers=2,
-        num_attention_heads=2, max_position_embeddings=8, bos_token_id=0, eos_token_id=1, pad_token_id=2,
+        num_attention_heads=2, max_position_embeddings=tokens, bos_token_id=0, eos_token_id=1, pad_token_id=2,
     ))  # fmt: skip
     defaults = {
         "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "clip_sample": False,

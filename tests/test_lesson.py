@@ -65,6 +65,16 @@ def test_a_result_is_printed_and_never_nan(capsys):
         lesson.record("error", math.nan)
 
 
+def test_a_result_may_be_kept_without_being_printed(capsys):
+    assert lesson.record("error", 0.25, show=False) == 0.25
+    assert capsys.readouterr().out == ""
+
+
+def test_a_conclusion_is_a_sentence(capsys):
+    lesson.conclude("it holds.")
+    assert capsys.readouterr().out == "In this run: it holds.\n"
+
+
 # ---------------------------------------------------------------- exercises
 
 PAIR = torch.tensor([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]], dtype=torch.float64)
@@ -345,3 +355,16 @@ def test_try_all_finds_a_broken_end():
 
 def test_figures_need_no_pyplot():
     assert isinstance(figure()[0], Figure)
+
+
+def test_a_page_leaves_out_what_is_kept_and_not_shown():
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+    from lessons_lib.press.handout import MIME, without_live_widgets
+
+    assert MIME == lesson.MIME
+    quiet = new_output("display_data", data={lesson.MIME: {"name": "a", "value": 1.0}})
+    told = new_output("display_data", data={lesson.MIME: {}, "text/plain": "a: 1"})
+    notebook = new_notebook(cells=[new_code_cell("", outputs=[quiet, told])])
+    assert without_live_widgets(notebook).cells[0].outputs == [told]
+    assert len(notebook.cells[0].outputs) == 2  # the notebook itself keeps both

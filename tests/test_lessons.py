@@ -228,3 +228,19 @@ def test_every_guess_is_compared():
         return [name for name in asked if not re.search(rf"lesson\.compare\(\s*{name},", code)]
 
     assert {n: v for n, v in of_lesson(open_ends).items() if v} == {}
+
+
+def test_no_cell_ends_with_a_value_that_nobody_reads():
+    """`lesson.record(…)` as the last line would print its number again: a semicolon hides it."""
+    hidden = {"lesson.record", "lesson.exercise", "lesson.compare", "torch.set_grad_enabled"}
+
+    def stray(cells):
+        for source in (c.source.rstrip() for c in cells if c.cell_type == "code"):
+            last = (ast.parse(source).body or [ast.Pass()])[-1]
+            call = getattr(last, "value", None)
+            if isinstance(last, ast.Expr) and isinstance(call, ast.Call):
+                told = re.sub(r"# fmt: skip$", "", source).rstrip()
+                if ast.unparse(call.func) in hidden and not told.endswith(";"):
+                    yield source.splitlines()[0]
+
+    assert {n: v for n, v in of_lesson(lambda cells: list(stray(cells))).items() if v} == {}

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from lessons_lib import Sampler, load
 from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.judges.metrics import perceptual_distance
-from lessons_lib.studies.subjects import scores, subjects, who_lacks
+from lessons_lib.studies.subjects import anyone, scores, subjects, who_lacks
 from lessons_lib.worlds import WORLDS
 from small import mixture, tiny_unet
 
@@ -58,3 +58,10 @@ def test_impossible_subjects_are_refused_in_a_sentence():
         subjects(Sampler(mixture(d=4), steps=4), "x", "smirking", 2, 0)
     with pytest.raises(ValueError, match="no bottleneck"):
         subjects(Sampler(mixture(d=4), steps=4), "moons", "smiling", 2, 0)
+
+
+def test_anyone_is_chosen_for_nothing():
+    g = Sampler(tiny_unet(dtype=torch.float32), 4)
+    z, factors = anyone(g, 3, seed=1)
+    assert z.x_T.shape == (3, *g.denoiser.shape) and factors is None
+    assert torch.equal(z.x_T, g.draw(3, 1).x_T)

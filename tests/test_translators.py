@@ -13,7 +13,13 @@ from lessons_lib import Sampler
 from lessons_lib.cards import CheckpointError, verify
 from lessons_lib.methods.editing import low_pass
 from lessons_lib.methods.egsde import egsde
-from lessons_lib.methods.translators import DomainNet, TranslatorNet, load_domains, load_translator
+from lessons_lib.methods.translators import (
+    DomainNet,
+    TranslatorNet,
+    load_domains,
+    load_translator,
+    translated,
+)
 from lessons_lib.recipes import loop, pools
 from lessons_lib.recipes.cards import export
 from lessons_lib.recipes.cut import Cut, Domains, Rivals, patch_nce
@@ -49,6 +55,14 @@ def test_patch_nce_is_its_equation_and_finds_the_same_place():
     made.requires_grad_(), source.requires_grad_()
     patch_nce(head, made, source, places).backward()
     assert made.grad.abs().sum() > 0 and source.grad is None
+
+
+def test_larger_pictures_are_translated_at_the_translator_s_own_size():
+    net, small = TranslatorNet((8, 8, 16), 2), randn(2, 3, 32, 32, dtype=torch.float32).tanh()
+    assert_close(translated(net, small), net(small))
+    large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    found = translated(net, large)
+    assert_close(found, nn.functional.interpolate(net(small), scale_factor=2, mode="bilinear"))
 
 
 def test_each_side_learns_from_its_own_loss_only():

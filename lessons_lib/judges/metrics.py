@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checks import check_levels
+from ..checks import check_levels, precise
 from .evaluators import legible
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
     Unbiased (pairs of a point with itself left out): about 0 where both have one distribution, and
     then as likely below it as above. In the units of x.
     """
-    x, y = x.double().flatten(1), y.double().flatten(1)
+    x, y = precise(x).flatten(1), precise(y).flatten(1)
     within = sum(torch.cdist(v, v).sum() / (len(v) * (len(v) - 1)) for v in (x, y))
     return (2 * torch.cdist(x, y).mean() - within).item()
 
@@ -64,9 +64,9 @@ def normality(codes: Tensor) -> tuple[Tensor, Tensor]:
     to N(0, 1), (S,) each; a standard normal has 1 and about 0.87/sqrt(values)."""
     from scipy.stats import kstest  # a second to import
 
-    flat = codes.double().flatten(1)
+    flat = precise(codes).flatten(1)
     distance = [kstest(step.cpu().numpy(), "norm").statistic for step in flat]
-    return flat.std(1), torch.tensor(distance)
+    return flat.std(1).cpu(), torch.tensor(distance)
 
 
 def neighbour_correlation(codes: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def step_correlation(codes: Tensor) -> Tensor:
 
 
 def _correlation(x: Tensor, y: Tensor) -> Tensor:
-    x, y = (v.double() - v.double().mean(1, True) for v in (x, y))
+    x, y = (precise(v) - precise(v).mean(1, True) for v in (x, y))
     return (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp_min(1e-30)
 
 
@@ -226,7 +226,7 @@ def s_dir(
 @torch.no_grad()
 def features(x: Tensor, critic: Critic) -> Tensor:
     """The critic's features of images (N, 3, H, W): (N, F) float64 on the CPU."""
-    return in_parts(critic.features, checked(x, "x")).double().cpu()
+    return in_parts(critic.features, checked(x, "x")).cpu().double()
 
 
 def fid(x: Tensor, y: Tensor, critic: Critic) -> float:
@@ -295,7 +295,7 @@ def bootstrap(values: Tensor, seed: int = 0, n: int = 1000, level: float = 0.95)
     """
     from scipy.stats import bootstrap as resampled
 
-    values = torch.as_tensor(values).detach().double().cpu()
+    values = torch.as_tensor(values).detach().cpu().double()
     if values.ndim != 1 or len(values) < 2 or not values.isfinite().all():
         raise ValueError(
             f"values of shape {tuple(values.shape)}: a bootstrap needs a list of at least 2 numbers, "

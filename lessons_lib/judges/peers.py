@@ -78,5 +78,5 @@ def cycle_pipeline(model: UNet, unet=None, prediction: str | None = None, **sche
 
 
 def _betas(model: UNet):
-    a = torch.cat([torch.ones(1, dtype=torch.float64), model.alpha_bar.double().cpu()])
+    a = torch.cat([torch.ones(1, dtype=torch.float64), model.alpha_bar.cpu()])
     return (1 - a[1:] / a[:-1]).numpy()

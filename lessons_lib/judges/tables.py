@@ -108,3 +108,12 @@ def rounded(value):
     if isinstance(value, Tensor) and value.ndim:
         return [None if v != v else round(v, 4) for v in value.tolist()]
     return round(float(value), 4 if abs(value) < 100 else 2)
+
+
+def numbers(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Markdown: plain numbers by row and column; what a row does not have is left empty."""
+    columns = metrics_of(rows)
+    lines = {
+        label: [f"{row[c]:.3g}" if c in row else "" for c in columns] for label, row in rows.items()
+    }
+    return markdown(columns, lines)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
-from ..checks import checked_seed, whole
+from ..checks import checked_seed, precise, whole
 from ..code import Code, plain
 from ..plots import preview
 from ..sampler import Sampler, final
@@ -228,7 +228,7 @@ def _entered(chains: Chains, here: At, took: Tensor, weight: float, asked: Setti
     """The chains with this round's entry in history, and, after burn-in, among the draws."""
     entry = {
         "energy": here.energy / weight if weight else torch.zeros_like(here.energy),
-        "accepted": took.double(),
+        "accepted": precise(took),
         "norm": here.z.square().mean(1),
     }
     after, kept = chains.round - asked.burn_in, chains.kept
@@ -319,5 +319,5 @@ def mixing(values: Tensor) -> dict[str, float]:
         )
     from arviz_stats.base import array_stats
 
-    rows = values.T.double().cpu().numpy()  # (chains, draws)
+    rows = values.T.cpu().double().numpy()  # (chains, draws)
     return {"R̂": float(array_stats.rhat(rows)), "ESS": float(array_stats.ess(rows))}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..checks import repeated, whole
+from ..checks import precise, repeated, whole
 from ..code import Code
 from ..denoisers import Denoiser
 from ..judges.metrics import Interval
@@ -56,7 +56,7 @@ def principal(h: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     if not whole(k, 1, len(h) - 1):
         raise ValueError(f"k is {k!r}: of {len(h)} images there are 1 to {len(h) - 1} directions.")
-    flat = (h - h.mean(0)).flatten(1).double()
+    flat = precise((h - h.mean(0)).flatten(1))
     _, values, vectors = torch.linalg.svd(flat, full_matrices=False)
     lengths = values[:k] / (len(h) - 1) ** 0.5
     shares = values[:k].square() / values.square().sum()
@@ -103,7 +103,7 @@ def singular(
 
 def r_squared(x: Tensor, y: Tensor) -> Tensor:
     """R² of the best line through y (…, S) over x (S,), (…,) in [0, 1]; 0 where y does not change."""
-    x, y = (v.double() - v.double().mean(-1, True) for v in (x, y))
+    x, y = (precise(v) - precise(v).mean(-1, True) for v in (x, y))
     both = (x * y).sum(-1).square()
     return both / (x.square().sum() * y.square().sum(-1)).clamp_min(1e-30)
 

@@ -141,7 +141,7 @@ def best_of(
     best = None
     for turn in range(count):  # each turn one more for every picture
         z = g.draw(n, seeds(seed, n, of=f"turn {turn}"))
-        found = energy(g.denoiser.pictures(g.decode(z, cond=cond)), seed).double().cpu()
+        found = energy(g.denoiser.pictures(g.decode(z, cond=cond)), seed).cpu().double()
         if best is None:
             best, least = z, found
         better = found < least

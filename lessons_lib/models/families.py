@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
 from ..cards import OWN_WEIGHTS, no_load, read_json
-from ..checks import check_input
+from ..checks import check_input, precise
 from ..denoisers import Bottleneck, Denoiser
 from ..encoder import invert
 from ..sampler import Sampler, final
@@ -269,12 +269,12 @@ class Autoencoder(Told):
 
     def told(self, style: Tensor) -> Tensor:
         """z_sem of a style, by the latent DPM; gradients flow back."""
-        return final(self.prior.walk(style.double())).x_to.to(style)
+        return final(self.prior.walk(precise(style))).x_to.to(style)
 
     @torch.no_grad()
     def style(self, images: Tensor, seed: Seed) -> Tensor:
         """The style whose z_sem is the encoder's; the seed does not matter."""
-        code, _ = invert(self.prior, self.semantics(images).double(), refine=20)
+        code, _ = invert(self.prior, precise(self.semantics(images)), refine=20)
         return code.x_T.to(images)
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
+from ..checks import precision
 from ..denoisers import Bottleneck, Denoiser, Predicted, signal
 from .unet import UNet
 
@@ -55,7 +56,8 @@ class Optimal(NamedTuple):
     r: Tensor
 
     def __call__(self, a: float | Tensor, a_to: float | Tensor, eta: float) -> Tensor:
-        a, a_to = (torch.as_tensor(v, dtype=torch.float64, device=self.r.device) for v in (a, a_to))
+        kind = {"dtype": precision(self.r.device), "device": self.r.device}
+        a, a_to = (torch.as_tensor(v, **kind) for v in (a, a_to))
         least = eta**2 * (1 - a_to) / (1 - a) * (1 - a / a_to)
         reach = a_to.sqrt() - ((1 - a_to - least).clamp_min(0) * a / (1 - a)).sqrt()
         spread = ((1 - a).to(self.r) * self.r).clamp(0, 1)

@@ -20,6 +20,7 @@ from nbformat.v4 import new_output
 
 from .site import Section, asset, bar, with_anchors
 
+MIME = "application/vnd.lessons-lib.result+json"  # of `lesson.record`
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
@@ -70,6 +71,8 @@ def without_live_widgets(notebook: NotebookNode) -> NotebookNode:
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
+        if "outputs" in cell:  # a result that is kept and not shown has nothing for a page
+            cell.outputs = [o for o in cell.outputs if set(o.get("data", ["text/plain"])) - {MIME}]
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if data.pop(WIDGET, None) and set(data) <= {"text/plain"}:

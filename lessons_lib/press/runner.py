@@ -195,7 +195,7 @@ def execute(
         with Watch(limit) as watch:
             papermill.execute_notebook(
                 str(path), str(running), given, cwd=str(path.parent), progress_bar=False,
-                language="python", start_timeout=120, execution_timeout=cell_limit,
+                kernel_name="python3", language="python", start_timeout=120, execution_timeout=cell_limit,
                 extra_arguments=["--log-level=ERROR"], kernel_manager_class=watch.manager,
             )  # fmt: skip
     except Exception as raised:
@@ -203,7 +203,14 @@ def execute(
         error = DIED if watch.died() and not in_a_cell else one_line(raised, None)
     if watch.over:
         error = f"it took longer than the {limit:g} seconds that a run may take."
-    notebook = nbformat.read(running if running.exists() else path, as_version=4)
+    try:
+        notebook = nbformat.read(running, as_version=4)
+    except (OSError, ValueError):  # it never began, or the disk was full
+        running.unlink(missing_ok=True)
+        notebook, error = (
+            nbformat.read(path, as_version=4),
+            error or "its notebook was not written.",
+        )
     if not error and (inside := widget_errors(notebook)):
         error = f"a widget's callback failed: {inside[0]}"
     return notebook, error

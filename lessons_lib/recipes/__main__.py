@@ -103,8 +103,8 @@ RECIPES = {
         SecondMoments("faces-sn", images=64_000, learning_rate=1e-3),
         Autoencoders("faces-ae", images=86_400, learning_rate=1e-3),
         DenoisingGans("faces-gan", images=40_000, learning_rate=4e-4),
-        Cut("cut-cats-dogs", images=160_000),
-        Cut("cut-wild-dogs", images=160_000, source="wild"),
+        Cut("cut-cats-dogs", images=240_000),
+        Cut("cut-wild-dogs", images=240_000, source="wild"),
         Domains("domains", images=300_000, batch=96, learning_rate=1e-3),
     )
 }

@@ -89,7 +89,7 @@ class Cut(Recipe):
     kind: str = "translator"
     source: str = "cats"
     target: str = "dogs"
-    size: int = 64
+    size: int = 32  # see `translators.translated`
     channels: tuple[int, ...] = (32, 64, 96)
     blocks: int = 4
     pool: int = 32_768

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ..cards import CheckpointError, has_card, kind_of
 from ..checkpoints import EXACT, checked_device, find, load
-from ..checks import check_input
+from ..checks import check_input, precision
 from ..code import Code
 from ..denoisers import Denoiser
 from ..encoder import invert
+from ..estimate import announce
 from ..models.mixture import GaussianMixture
 from ..paths import held_out_seed
 from ..pictures import files_of, read_pictures
@@ -49,6 +50,7 @@ def model_for(checkpoint: str, device: str, *steps: int, prompt: str | None = No
         ) from None
     for count in steps:
         even(len(model.alpha_bar), count)
+    announce(model, str(checkpoint), *steps)
     return model
 
 
@@ -64,6 +66,7 @@ def with_bottleneck(checkpoint: str, device: str, latent: bool = False) -> Denoi
             f"This lesson edits the bottleneck h of a network of {wanted[0]}, and {checkpoint!r} is none: "
             f"give one that is, such as {wanted[1]!r}."
         )
+    announce(model, str(checkpoint))
     return model
 
 
@@ -142,7 +145,8 @@ def photographs(n: int, shape: tuple[int, ...]) -> Tensor:
 
 
 def kinds(denoiser: Denoiser, n: int, seed: int, images: str = "") -> dict[str, Tensor]:
-    """`n` of a model's x of each kind, by what they are, (n, *shape) float64; the model's own kind first.
+    """`n` of a model's x of each kind, by what they are, (n, *shape), the model's own kind first; on its
+    device, in the `precision` of that.
 
     images: pictures of one's own, as of `read_pictures`; they come before all others.
 
@@ -159,4 +163,5 @@ def kinds(denoiser: Denoiser, n: int, seed: int, images: str = "") -> dict[str, 
     if denoiser.world is not None:
         drawn = WORLDS[denoiser.world].sample(n, held_out_seed("lessons", seed), shape[-1])
         found = {f"held-out {denoiser.world}": drawn.image.double()} | found
-    return {name: denoiser.latents(x) for name, x in (own | found).items()}
+    where = denoiser.device, precision(denoiser.device)
+    return {name: denoiser.latents(x.to(*where)) for name, x in (own | found).items()}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ..checks import whole
 from ..code import Code
 from ..judges.counterfactual import Scores, counterfactual_scores
 from ..judges.metrics import Distance
@@ -100,6 +101,23 @@ def subjects(
     return Subjects(z, edits, goals, factors, said, captions, cond)
 
 
+@torch.no_grad()
+def anyone(sampler: Sampler, n: int, seed: int) -> tuple[Code, Factors | None]:
+    """Codes of the first `n` held-out pictures of the model's world, chosen for nothing, and their factors.
+
+    Of a model without factors that are known here, codes of its own samples, and None.
+    sampler: of a model of pictures, at η = 0. Raises ValueError for an n below 1.
+    """
+    if not whole(n, 1):
+        raise ValueError(f"n is {n!r}: give a whole number of pictures, at least 1.")
+    model = sampler.denoiser
+    if model.world != WORLD:
+        return sampler.draw(n, seed), None
+    factors = WORLDS[WORLD].sample_factors(n, held_out_seed("edits", seed))
+    pictures = WORLDS[WORLD].render(factors, model.picture_shape[-1]).to(model.device)
+    return codes(sampler, pictures, refine=1), factors
+
+
 def who_lacks(names: list[str], n: int, seed: int) -> Factors:
     """Factors of the first `n` held-out pictures that have some way to go to each of these attributes.
 
@@ -121,14 +139,14 @@ def who_lacks(names: list[str], n: int, seed: int) -> Factors:
 
 
 def scores(x: Tensor, who: Subjects, name: str, critic: Critic, distance: Distance) -> Scores:
-    """The scores of pictures x (…, N, 3, H, W) edited by `name` against the truth, each (…, N)."""
+    """The scores of pictures x (…, N, 3, H, W) edited by `name` against the truth, each (…, N) on the CPU."""
     flat = x.flatten(0, -5).float().clamp(-1, 1) if x.ndim > 4 else x.float().clamp(-1, 1)[None]
     found = [
         counterfactual_scores(v, who.factors, who.goals[name], WORLD, critic, distance)
         for v in flat
     ]
     lead = x.shape[:-3]
-    return Scores(*(torch.stack(v).view(lead) for v in zip(*found, strict=True)))
+    return Scores(*(torch.stack(v).view(lead).cpu() for v in zip(*found, strict=True)))
 
 
 def _someone(

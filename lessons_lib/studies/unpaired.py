@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..checks import precise
 from ..judges import metrics
 from ..judges.counterfactual import known_world, manifold_distance, readings
 from ..judges.evaluators import KINDS, Critic
 from ..methods.editing import cycle_diffusion, ddib, ilvr, low_pass, sdedit, start_at
 from ..methods.egsde import egsde
+from ..methods.translators import translated
 from ..paths import held_out_seed
 from ..sampler import Sampler
 from ..schedule import of_thousand
@@ -55,12 +57,12 @@ def drawn(source: str, target: str, n: int, seed: int, size: int, device="cpu") 
 def judged_as(images: Tensor, world: str, critic: Critic) -> Tensor:
     """1.0 for each image that the critic takes for one of this world, among all it knows, (B,)."""
     kinds = metrics.in_parts(critic.world, images)
-    return (kinds.argmax(1) == KINDS.index(world)).double()
+    return precise(kinds.argmax(1) == KINDS.index(world))
 
 
 def correlation(a: Tensor, b: Tensor) -> float:
     """Of two lists of numbers (N,), in [-1, 1]; 0 where one is constant."""
-    a, b = (v.double() - v.double().mean() for v in (a, b))
+    a, b = (precise(v) - precise(v).mean() for v in (a, b))
     return ((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)).item()
 
 
@@ -150,7 +152,7 @@ def translations(
     if domains is not None:
         found["EGSDE"] = {f"start {t}": pull(t) for t in middle}
     if cut is not None:
-        found["CUT"] = {"one for each pair": lambda x, seed: cut(x.float())}
+        found["CUT"] = {"one for each pair": lambda x, seed: translated(cut, x)}
     return found
 
 

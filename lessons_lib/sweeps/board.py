@@ -21,7 +21,7 @@ class Board:
         self.total, self.workers, self.start = total, workers, time.monotonic()
         self.before, self.done, self.failed = before, before - failed, failed
         self.said: list[str] = []
-        live = self.console.is_terminal
+        live = self.console.file.isatty()  # rich also takes Jupyter's pipes for a terminal
         self.live = Live(self, console=self.console, refresh_per_second=2) if live else None
 
     def __enter__(self) -> Board:

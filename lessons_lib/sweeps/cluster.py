@@ -66,12 +66,12 @@ def local(workers: int, out: Path) -> Iterator[Client]:
 def remote(scheduler: str) -> Iterator[Client]:
     """The cluster of a scheduler, by its address or by the file that it wrote.
 
-    Raises ValueError for a file that is none, or a scheduler that does not answer in 30 seconds.
+    Raises ValueError for a file that is none, or a scheduler that does not answer in 10 seconds.
     """
     file = Path(scheduler)
     where = {"scheduler_file": str(file)} if file.is_file() else {"address": scheduler}
     try:
-        client = Client(**where, timeout="30s")
+        client = Client(**where, timeout="10s")
     except Exception as error:  # of addresses, sockets, files and versions: a dozen kinds
         raise ValueError(
             f"No Dask scheduler answers at {scheduler!r} ({type(error).__name__}): give an address such as "

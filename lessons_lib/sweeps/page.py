@@ -48,13 +48,25 @@ def varied(results: list[dict]) -> list[str]:
     return sorted({name for (_, name), found in values.items() if len(found) > 1})
 
 
+def numbers(result: dict) -> list[tuple[str, float]]:
+    """(name, value) of a run's numbers; where several have one name, each with its place among them."""
+    names = [n["name"] for n in result["records"]]
+    found = []
+    for i, record in enumerate(result["records"]):
+        place = (
+            f" ({names[:i].count(record['name']) + 1})" if names.count(record["name"]) > 1 else ""
+        )
+        found.append((record["name"] + place, record["value"]))
+    return found
+
+
 def embedded(results: list[dict]) -> str:
     """The numbers for the script, as JSON in which no tag can begin or end."""
     names = varied(results)
     runs = [
         {
             "run": r["run"], "lesson": r["lesson"],
-            "numbers": [(n["name"], n["value"]) for n in r["records"]],
+            "numbers": numbers(r),
             "parameters": {n: r["parameters"][n] for n in names if n in r["parameters"]},
         }
         for r in results

@@ -77,7 +77,7 @@ def of_runs(results: list[dict]) -> pd.DataFrame:
     """A row a run: its parameters, its error if it failed, its time and place."""
     rows = []
     for result in results:
-        ended = datetime.fromtimestamp(result["ended"], UTC).isoformat("T", "seconds")
+        ended = datetime.fromtimestamp(result["ended"], UTC).isoformat("T", "milliseconds")
         rows.append((result, {"numbers": len(result["records"]), "ended": ended}))
     return _frame(rows, RUN)
 

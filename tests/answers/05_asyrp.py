@@ -48,4 +48,32 @@ ANSWERS = {
             "no rescaling": "1.0",
         },
     },
+    "my_asyrp": {
+        "right": [
+            "start = x\nfor i in range(len(t)):\n    b = encode(x, t[i])\n    eps, dh = decode(b), delta_h(b, t[i])\n"
+            "    edited = eps if dh is None else decode(b, dh)\n    P = (x - (1 - a[i]) ** 0.5 * edited) / a[i] ** 0.5\n"
+            "    x = a_to[i] ** 0.5 * P + (1 - a_to[i]) ** 0.5 * eps\nreturn x",
+            "library_asyrp(encode, decode, delta_h, x, t, a, a_to).numpy()",
+        ],
+        "wrong": {
+            "both edited": "start = x\nfor i in range(len(t)):\n    b = encode(x, t[i])\n    eps, dh = decode(b), delta_h(b, t[i])\n"
+            "    edited = eps if dh is None else decode(b, dh)\n    P = (x - (1 - a[i]) ** 0.5 * edited) / a[i] ** 0.5\n"
+            "    x = a_to[i] ** 0.5 * P + (1 - a_to[i]) ** 0.5 * edited\nreturn x",
+            "D edited": "start = x\nfor i in range(len(t)):\n    b = encode(x, t[i])\n    eps, dh = decode(b), delta_h(b, t[i])\n"
+            "    edited = eps if dh is None else decode(b, dh)\n    P = (x - (1 - a[i]) ** 0.5 * eps) / a[i] ** 0.5\n"
+            "    x = a_to[i] ** 0.5 * P + (1 - a_to[i]) ** 0.5 * edited\nreturn x",
+            "no edit": "start = x\nfor i in range(len(t)):\n    b = encode(x, t[i])\n    eps, dh = decode(b), delta_h(b, t[i])\n"
+            "    edited = eps if dh is None else decode(b, dh)\n    P = (x - (1 - a[i]) ** 0.5 * eps) / a[i] ** 0.5\n"
+            "    x = a_to[i] ** 0.5 * P + (1 - a_to[i]) ** 0.5 * eps\nreturn x",
+            "always asked at x_T": "start = x\nfor i in range(len(t)):\n    b = encode(start, t[i])\n    eps, dh = decode(b), delta_h(b, t[i])\n"
+            "    edited = eps if dh is None else decode(b, dh)\n    P = (x - (1 - a[i]) ** 0.5 * edited) / a[i] ** 0.5\n"
+            "    x = a_to[i] ** 0.5 * P + (1 - a_to[i]) ** 0.5 * eps\nreturn x",
+            "nothing outside": "start = x\nfor i in range(len(t)):\n    b = encode(x, t[i])\n    eps, dh = decode(b), delta_h(b, t[i])\n"
+            "    edited = 0 * eps if dh is None else decode(b, dh)\n    P = (x - (1 - a[i]) ** 0.5 * edited) / a[i] ** 0.5\n"
+            "    x = a_to[i] ** 0.5 * P + (1 - a_to[i]) ** 0.5 * eps\nreturn x",
+            "ᾱ of t": "start = x\nfor i in range(len(t)):\n    b = encode(x, t[i])\n    eps, dh = decode(b), delta_h(b, t[i])\n"
+            "    edited = eps if dh is None else decode(b, dh)\n    P = (x - (1 - a[i]) ** 0.5 * edited) / a[i] ** 0.5\n"
+            "    x = a[i] ** 0.5 * P + (1 - a[i]) ** 0.5 * eps\nreturn x",
+        },
+    },
 }

@@ -45,4 +45,18 @@ ANSWERS = {
             "what is outside": "1 - (axes @ v).square().sum() / v.square().sum()",
         },
     },
+    "my_name": {
+        "right": [
+            "mean = changes.mean(0)\nk = mean.abs().argmax()\nreturn [k, (changes[:, k].sign() == mean[k].sign()).double().mean(), mean[k] ** 2 / mean.square().sum(), mean.norm()]",
+            "library_name(changes).numpy()",
+        ],
+        "wrong": {
+            "the largest, not in size": "mean = changes.mean(0)\nk = mean.argmax()\nreturn [k, (changes[:, k].sign() == mean[k].sign()).double().mean(), mean[k] ** 2 / mean.square().sum(), mean.norm()]",
+            "upwards in place of the same way": "mean = changes.mean(0)\nk = mean.abs().argmax()\nreturn [k, (changes[:, k] > 0).double().mean(), mean[k] ** 2 / mean.square().sum(), mean.norm()]",
+            "no squares": "mean = changes.mean(0)\nk = mean.abs().argmax()\nreturn [k, (changes[:, k].sign() == mean[k].sign()).double().mean(), mean[k].abs() / mean.abs().sum(), mean.norm()]",
+            "the strongest of any picture": "mean = changes.mean(0)\nk = changes.abs().amax(0).argmax()\nreturn [k, (changes[:, k].sign() == mean[k].sign()).double().mean(), mean[k] ** 2 / mean.square().sum(), mean.norm()]",
+            "the mean of sizes": "mean = changes.mean(0)\nk = mean.abs().argmax()\nreturn [k, (changes[:, k].sign() == mean[k].sign()).double().mean(), mean[k] ** 2 / mean.square().sum(), changes.norm(dim=1).mean()]",
+            "without the place": "mean = changes.mean(0)\nk = mean.abs().argmax()\nreturn [(changes[:, k].sign() == mean[k].sign()).double().mean(), mean[k] ** 2 / mean.square().sum(), mean.norm()]",
+        },
+    },
 }

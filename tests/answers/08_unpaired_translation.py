@@ -45,4 +45,18 @@ ANSWERS = {
             "one number": "(a + low(b - a)).mean()",
         },
     },
+    "latest_stop": {
+        "right": [
+            "sum((1 - (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5) <= most) - 1",
+            "int(torch.searchsorted(1 - (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5, torch.tensor(most, dtype=torch.float64))) - 1",
+        ],
+        "wrong": {
+            "the first above": "((1 - (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5) > most).nonzero().min()",
+            "the first": "((1 - (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5) <= most).nonzero().min()",
+            "the share itself": "most",
+            "ᾱ there": "alpha_bar[((1 - (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5) <= most).nonzero().max()]",
+            "what is kept": "(1 - (1 - (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5) <= most).nonzero().min()",
+            "no root": "((1 - (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar))) <= most).nonzero().max()",
+        },
+    },
 }

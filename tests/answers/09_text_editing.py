@@ -46,4 +46,18 @@ ANSWERS = {
             "never the source's": "maps_target",
         },
     },
+    "my_edit": {
+        "right": [
+            "y = chain[0]\nfor i in range(len(chain) - 1):\n    y = mean_target(y, i) + chain[i + 1] - mean_source(chain[i], i)\nreturn y",
+            "y = chain[0]\nfor i in range(len(chain) - 1):\n    y = mean_target(y, i) + chain[i + 1] - mean_source(chain[i], i)\nreturn y.tolist()",
+        ],
+        "wrong": {
+            "the target's mean at x_t": "y = chain[0]\nfor i in range(len(chain) - 1):\n    y = mean_target(chain[i], i) + chain[i + 1] - mean_source(chain[i], i)\nreturn y",
+            "the source's mean at x̂_t": "y = chain[0]\nfor i in range(len(chain) - 1):\n    y = mean_target(y, i) + chain[i + 1] - mean_source(y, i)\nreturn y",
+            "texts exchanged": "y = chain[0]\nfor i in range(len(chain) - 1):\n    y = mean_source(y, i) + chain[i + 1] - mean_target(chain[i], i)\nreturn y",
+            "one step too few": "y = chain[0]\nfor i in range(len(chain) - 2):\n    y = mean_target(y, i) + chain[i + 1] - mean_source(chain[i], i)\nreturn y",
+            "x_t for x_t'": "y = chain[0]\nfor i in range(len(chain) - 1):\n    y = mean_target(y, i) + chain[i] - mean_source(chain[i], i)\nreturn y",
+            "only the mean": "y = chain[0]\nfor i in range(len(chain) - 1):\n    y = mean_target(y, i)\nreturn y",
+        },
+    },
 }

@@ -52,4 +52,20 @@ ANSWERS = {
             "no half": "-sigma * weight",
         },
     },
+    "my_pcn": {
+        "right": [
+            "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) ** 0.5 * w\n    z = torch.where(u < energy(z) - energy(y), y, z)\n    draws.append(z)\nreturn torch.stack(draws)",
+            "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) ** 0.5 * w\n    z = torch.where(u < energy(z) - energy(y), y, z)\n    draws.append(z)\nreturn draws",
+            "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) ** 0.5 * w\n    z = torch.where(u.exp() < (energy(z) - energy(y)).exp(), y, z)\n    draws.append(z)\nreturn torch.stack(draws)",
+        ],
+        "wrong": {
+            "the energies exchanged": "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) ** 0.5 * w\n    z = torch.where(u < energy(y) - energy(z), y, z)\n    draws.append(z)\nreturn torch.stack(draws)",
+            "all accepted": "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) ** 0.5 * w\n    z = y\n    draws.append(z)\nreturn torch.stack(draws)",
+            "1 - ρ": "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho) ** 0.5 * w\n    z = torch.where(u < energy(z) - energy(y), y, z)\n    draws.append(z)\nreturn torch.stack(draws)",
+            "no root": "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) * w\n    z = torch.where(u < energy(z) - energy(y), y, z)\n    draws.append(z)\nreturn torch.stack(draws)",
+            "downhill only": "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) ** 0.5 * w\n    z = torch.where(energy(y) < energy(z), y, z)\n    draws.append(z)\nreturn torch.stack(draws)",
+            "the proposals kept": "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) ** 0.5 * w\n    z = torch.where(u < energy(z) - energy(y), y, z)\n    draws.append(y)\nreturn torch.stack(draws)",
+            "the last draw only": "draws = []\nfor w, u in zip(noise, log_u):\n    y = rho * z + (1 - rho**2) ** 0.5 * w\n    z = torch.where(u < energy(z) - energy(y), y, z)\n    draws.append(z)\nreturn z",
+        },
+    },
 }

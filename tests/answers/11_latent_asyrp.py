@@ -61,4 +61,25 @@ ANSWERS = {
             "return (z - (1 - a) ** 0.5 * e[0]) / a**0.5 + (1 - a_to) ** 0.5 * e[1]",
         },
     },
+    "share_of_h": {
+        "right": [
+            "alone = b._replace(h=b.h.roll(1, 0))\nboth = alone._replace(skips=tuple(s.roll(1, 0) for s in b.skips))\n"
+            "far = [(decode(v) - decode(b)).square().mean((1, 2, 3)).sqrt().mean() for v in (alone, both)]\nreturn far[0] / far[1]",
+            "alone = b._replace(h=b.h.roll(1, 0))\nboth = alone._replace(skips=tuple(s.roll(1, 0) for s in b.skips))\n"
+            "far = [(decode(v) - decode(b)).square().mean((1, 2, 3)).sqrt().mean() for v in (alone, both)]\nreturn (far[0] / far[1]).item()",
+        ],
+        "wrong": {
+            "upside down": "alone = b._replace(h=b.h.roll(1, 0))\nboth = alone._replace(skips=tuple(s.roll(1, 0) for s in b.skips))\n"
+            "far = [(decode(v) - decode(b)).square().mean((1, 2, 3)).sqrt().mean() for v in (alone, both)]\nreturn far[1] / far[0]",
+            "the skips alone": "alone = b._replace(h=b.h.roll(1, 0))\nboth = b._replace(skips=tuple(s.roll(1, 0) for s in b.skips))\n"
+            "far = [(decode(v) - decode(b)).square().mean((1, 2, 3)).sqrt().mean() for v in (alone, both)]\nreturn far[0] / far[1]",
+            "no root": "alone = b._replace(h=b.h.roll(1, 0))\nboth = alone._replace(skips=tuple(s.roll(1, 0) for s in b.skips))\n"
+            "far = [(decode(v) - decode(b)).square().mean((1, 2, 3)).mean() for v in (alone, both)]\nreturn far[0] / far[1]",
+            "one root for the batch": "alone = b._replace(h=b.h.roll(1, 0))\nboth = alone._replace(skips=tuple(s.roll(1, 0) for s in b.skips))\n"
+            "far = [(decode(v) - decode(b)).square().mean().sqrt() for v in (alone, both)]\nreturn far[0] / far[1]",
+            "a number for each picture": "alone = b._replace(h=b.h.roll(1, 0))\nboth = alone._replace(skips=tuple(s.roll(1, 0) for s in b.skips))\n"
+            "far = [(decode(v) - decode(b)).square().mean((1, 2, 3)).sqrt() for v in (alone, both)]\nreturn far[0] / far[1]",
+            "no difference": "decode(b._replace(h=b.h.roll(1, 0))).square().mean() / decode(b).square().mean()",
+        },
+    },
 }

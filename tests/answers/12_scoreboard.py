@@ -47,4 +47,18 @@ ANSWERS = {
             "images and settings confused": "reported[torch.arange(len(reported)), selection.argmax(1)].mean()",
         },
     },
+    "my_verdicts": {
+        "right": [
+            "m = (sign[:, None] * (ours - theirs))[:, draws].mean(2)\nlow, high = m.quantile(torch.tensor([0.025, 0.975], dtype=m.dtype), dim=1)\nreturn (low > 0).double() - (high < 0).double()",
+            "m = (sign[:, None] * (ours - theirs))[:, draws].mean(2)\nlow, high = m.quantile(torch.tensor([0.025, 0.975], dtype=m.dtype), dim=1)\nreturn [1 if a > 0 else -1 if b < 0 else 0 for a, b in zip(low, high)]",
+        ],
+        "wrong": {
+            "the sign alone": "m = (sign[:, None] * (theirs - ours))[:, draws].mean(2)\nlow, high = m.quantile(torch.tensor([0.025, 0.975], dtype=m.dtype), dim=1)\nreturn (low > 0).double() - (high < 0).double()",
+            "less is never better": "m = (ours - theirs)[:, draws].mean(2)\nlow, high = m.quantile(torch.tensor([0.025, 0.975], dtype=m.dtype), dim=1)\nreturn (low > 0).double() - (high < 0).double()",
+            "no interval": "(sign[:, None] * (ours - theirs)).mean(1).sign()",
+            "no doubt": "m = (sign[:, None] * (ours - theirs))[:, draws].mean(2)\nlow, high = m.quantile(torch.tensor([0.49999, 0.50001], dtype=m.dtype), dim=1)\nreturn (low > 0).double() - (high < 0).double()",
+            "better only": "m = (sign[:, None] * (ours - theirs))[:, draws].mean(2)\nlow, high = m.quantile(torch.tensor([0.025, 0.975], dtype=m.dtype), dim=1)\nreturn (low > 0).double()",
+            "one for all": "m = (sign[:, None] * (ours - theirs))[:, draws].mean(2)\nlow, high = m.quantile(torch.tensor([0.025, 0.975], dtype=m.dtype), dim=1)\nreturn ((low > 0).double() - (high < 0).double()).mean()",
+        },
+    },
 }

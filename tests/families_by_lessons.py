@@ -1,0 +1,188 @@
+"""Which lessons run on which published layout: `python tests/families_by_lessons.py [--lessons 01,05] …`.
+
+Each lesson is run, at tiny settings, on a small random checkpoint of each layout (`published`): it runs to
+its end, or says in one sentence why it cannot. Anything else is a crash, and then this fails.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import jupytext
+import matplotlib
+import matplotlib.pyplot as plt
+import torch
+
+from lessons_lib import worlds  # noqa: F401  imported before the processes part
+from lessons_lib.judges import metrics  # noqa: F401
+from lessons_lib.paths import NOTEBOOKS
+from pretend import Pretend
+from published import LAYOUTS
+
+LIMIT = 600  # seconds of one lesson
+PROMPT = "a red house"
+READS = "CompVis/stable-diffusion-v1-4", "CompVis/ldm-text2im-large-256"
+# Of every lesson that has them; then of some lessons alone.
+SETTINGS = {
+    "steps": 4,
+    "n_images": 2,
+    "sweep_steps": 4,
+    "few_steps": 4,
+    "rounds": 4,
+    "n_train": 4,
+    "batch": 2,
+}
+OWN = {
+    "00": {"steps": 2},
+    "01": {"etas": [0.0, 1.0]},
+    "02": {"counts": [5, 10]},
+    "04": {"conditions": [0, 1]},
+    "05": {"rounds": 1},
+    "08": {"t_es": [400], "clean_ups": [100]},
+    "09": {"starts": [300], "source_text": PROMPT, "target_text": "a blue car"},
+    "11": {"rounds": 1, "attributes": "old, smiling"},
+}  # fmt: skip
+
+
+class Outcome(NamedTuple):
+    """kind: 'runs', 'says' (a sentence), or 'crashes'. text: the sentence or the error; seconds: it took."""
+
+    kind: str
+    text: str
+    seconds: float
+
+
+def parameters(number: str, checkpoint: Path, family: str, own: dict) -> dict:
+    """The tiny settings of a lesson; `own` are the names that it has, with their defaults."""
+    given = SETTINGS | OWN.get(number, {}) | {"checkpoint": str(checkpoint)}
+    if family in READS:
+        given |= {"prompt": PROMPT, "text_checkpoint": str(checkpoint)}
+    given |= {name: str(checkpoint) for name in ("source", "second_source") if name in own}
+    return {name: value for name, value in given.items() if name in own}
+
+
+def cells_of(number: str) -> tuple[str, list[str]]:
+    """The parameters cell and the other code cells of a lesson."""
+    (path,) = NOTEBOOKS.glob(f"{number}_*.py")
+    cells = [c for c in jupytext.read(path).cells if c.cell_type == "code"]
+    (tagged,) = [c.source for c in cells if "parameters" in c.metadata.get("tags", ())]
+    return tagged, [c.source for c in cells if c.source != tagged]
+
+
+def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
+    """Run a lesson in this process, cell by cell; on a pretend device, if one is named."""
+    tagged, cells = cells_of(number)
+    space, start = {"__name__": "__main__", "display": lambda *_, **__: None}, time.perf_counter()
+    exec(tagged, space)
+    own = {k: v for k, v in space.items() if not k.startswith("_") and k != "display"}
+    space |= parameters(number, checkpoint, family, own) | {"device": device}
+    there = contextlib.nullcontext() if device == "cpu" else Pretend(device)
+    space.pop("display")
+    try:
+        for source in cells:
+            with contextlib.redirect_stdout(io.StringIO()), there:
+                exec(compile(source, f"lesson {number}", "exec"), space)
+            plt.close("all")
+    except Exception as error:
+        return Outcome(*judged(error, source), time.perf_counter() - start)
+    return Outcome("runs", "", time.perf_counter() - start)
+
+
+def judged(error: Exception, source: str) -> tuple[str, str]:
+    """Whether an error of a cell is one sentence that the library raises itself; and its text."""
+    last, text = traceback.extract_tb(error.__traceback__)[-1], str(error)
+    ours = "lessons_lib" in last.filename and (last.line or "").startswith("raise")
+    if isinstance(error, ValueError) and ours and text.endswith((".", ")")) and "\n" not in text:
+        return "says", text
+    where = [
+        f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("lesson ")
+    ]
+    line = source.splitlines()[where[-1].lineno - 1].strip() if where else ""
+    first = text.splitlines()[0] if text else ""
+    return (
+        "crashes",
+        f"`{line}`: {type(error).__name__}: {first} ({Path(last.filename).name}:{last.lineno})",
+    )
+
+
+def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
+    """`run` in a process of its own, which may die or hang without harm."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(LIMIT)
+        torch.set_num_threads(1)
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+            outcome = run(number, checkpoint, family, device)
+        os.write(write, json.dumps(outcome).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as end:
+        said = end.read()
+    _, status = os.waitpid(child, 0)
+    return (
+        Outcome(*json.loads(said))
+        if said
+        else Outcome("crashes", f"ended by signal {status}", LIMIT)
+    )
+
+
+def table(found: dict[tuple[str, str], Outcome], families, lessons) -> str:
+    """Markdown: a row for each layout, a column for each lesson, and what is said, numbered."""
+    notes: dict[str, int] = {}
+    lines = ["| layout | " + " | ".join(lessons) + " |", "|---" * (1 + len(lessons)) + "|"]
+    for family in families:
+        row = []
+        for number in lessons:
+            outcome = found[family, number]
+            mark = {"runs": "runs", "says": "no", "crashes": "**crashes**"}[outcome.kind]
+            if outcome.text:
+                mark += f" ({notes.setdefault(outcome.text, len(notes) + 1)})"
+            row.append(mark)
+        lines.append(f"| {family} | " + " | ".join(row) + " |")
+    return "\n".join([*lines, "", *(f"{i}. {text}" for text, i in notes.items())])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lessons", default="", help="such as 01,05; by default all")
+    parser.add_argument("--device", default="cpu", help="cuda or mps: a pretend one (`pretend`)")
+    parser.add_argument("--families", default="", help="parts of their names; by default all")
+    args = parser.parse_args()
+    matplotlib.use("Agg")
+    lessons = (
+        args.lessons.split(",")
+        if args.lessons
+        else sorted(p.name[:2] for p in NOTEBOOKS.glob("[0-9]*.py"))
+    )
+    parts = args.families.split(",")
+    families = [name for name in LAYOUTS if any(part in name for part in parts)]
+    found = {}
+    with tempfile.TemporaryDirectory() as home:
+        for family in families:
+            folder = Path(home) / family.replace("/", "--").replace(" ", "-").replace(",", "")
+            LAYOUTS[family](folder)
+            for number in lessons:
+                outcome = found[family, number] = apart(number, folder, family, args.device)
+                print(f"{family}, {number}: {outcome.kind} in {outcome.seconds:.0f} s. {outcome.text}",
+                      file=sys.stderr, flush=True)  # fmt: skip
+            said = {k: o._replace(text=o.text.replace(str(folder), family)) for k, o in found.items()
+                    if k[0] == family}  # fmt: skip
+            found |= said
+    print(table(found, families, lessons))
+    return int(any(o.kind == "crashes" for o in found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
