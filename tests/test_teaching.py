@@ -243,6 +243,14 @@ def test_a_handout_is_whole_and_escaped():
     )
 
 
+def test_a_line_is_set_as_on_paper():
+    said = handouts.typeset("x_t' < σ_t² and 2^S, S^(-1/2), `a_b` *so*; S_D-CLIP")
+    assert said == (
+        "x<sub>t'</sub> &lt; σ<sub>t</sub>² and 2<sup>S</sup>, S<sup>(-1/2)</sup>, "
+        "<code>a_b</code> <em>so</em>; S<sub>D</sub>-CLIP"
+    )
+
+
 def test_a_lesson_that_was_not_run_says_which_command_runs_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(handouts, "BUILD", tmp_path)
     assert handouts.main(["01", "--out", str(tmp_path / "a" / "b")]) == 0
