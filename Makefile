@@ -34,7 +34,7 @@ lab: $(STAMP)
 
 demo: $(STAMP)
 	@echo "serving the lessons; each runs when it is opened"
-	JUPYTER_PATH=data $(PY) -m voila notebooks --template=lessons --strip_sources=False $(ARGS)
+	$(PY) -m lessons_lib.demo $(ARGS)
 
 lessons: $(STAMP)
 	@echo "running every lesson; the pages will be in build/index.html"

@@ -66,7 +66,7 @@ x = g.decode(z)  # G
 kind, real = next(iter(inputs.kinds(model, p.n_images, p.seed, p.images).items()))
 back = g.decode(g.encode(real, seed=p.seed))  # G⁻¹, then G
 
-# %%
+# %% tags=["gallery"]
 rows = [z.x_T, x, g.decode(z), real, back]
 names = ["x_T, of z", "x = G(z)", "G(z) again", kind, "G(G⁻¹(x))"]
 plots.strips([model.pictures(row) for row in rows], names, [f"{i}" for i in range(p.n_images)])

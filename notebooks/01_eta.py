@@ -217,7 +217,7 @@ for eta in p.etas:
     rows.append(g.decode(g.draw(10, seed=p.seed)))
 plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range(10)])
 
-# %%
+# %% tags=["gallery"]
 rows = []
 for eta in p.etas:
     g = Sampler(model, steps=p.steps, eta=eta)

@@ -84,7 +84,7 @@ for name, x in pictures.items():
     z = g.encode(x, seed=p.seed)
     results[name] = x, g.decode(z), z
 
-# %%
+# %% tags=["gallery"]
 rows = [model.pictures(v) for x, back, _ in results.values() for v in (x, back)]
 plots.strips(rows, [label for name in results for label in (name, "decoded")], [])
 

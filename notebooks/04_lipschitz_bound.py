@@ -72,7 +72,7 @@ shared = lesson.predict(
 )  # fmt: skip
 shared
 
-# %%
+# %% tags=["gallery"]
 digits = load("digits")
 g = Sampler(digits, steps=p.steps, eta=p.eta)
 c, c_hat = bounds.two_conditions(digits, p.digit_pair)

@@ -580,7 +580,7 @@ for label, e in edits.items():
 #
 # **Predict.** One direction for all faces. Will it do the same to each?
 
-# %%
+# %% tags=["gallery"]
 shown, names = [before], ["no edit"]
 for attribute, e in who.edits.items():
     shown.append(late.decode(z, e))

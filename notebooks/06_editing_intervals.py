@@ -90,7 +90,7 @@ def look(x):
     return model.pictures(x).float().clamp(-1, 1)
 
 
-# %%
+# %% tags=["gallery"]
 path = list(g.trajectory(who.z))
 source = look(path[-1].x_to)
 shown = path[:: max(1, len(path) // 9)]

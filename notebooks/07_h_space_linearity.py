@@ -181,7 +181,7 @@ def scaled(name, codes, start):
     return torch.stack([start if s == 0 else decode(edit * s.item(), codes) for s in scales])
 
 
-# %%
+# %% tags=["gallery"]
 at = {name: scaled(name, z, source) for name in names}
 at_any = {name: scaled(name, z_any, source_any) for name in names}
 rows = [at_any[name][:, i] for i, name in enumerate(names)]

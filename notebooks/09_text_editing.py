@@ -292,7 +292,7 @@ lesson.record("equal texts: largest difference to the codec's x", (same - throug
 #
 # **Predict.** Which kind is easiest? Which pictures would you not show?
 
-# %%
+# %% tags=["gallery"]
 rows = [v[:12] for v in (x, first_edit, truth)]
 plots.strips(rows, ["x", "CycleDiffusion", "true edit"], [c.kind for c in cases[:12]])
 

@@ -477,7 +477,7 @@ live = guided.chain(
     g, by.clip, p.text, p.weight, p.n_images, p.rounds, burn_in=p.rounds // 2, seed=p.seed, **how
 )
 
-# %%
+# %% tags=["gallery"]
 plots.strips([before, guided.drawn(live)], ["unguided", f"λ = {p.weight:g}"], [], p.text)
 
 # %%

@@ -149,6 +149,7 @@ def draw(name):
     return fig
 
 
+# %% tags=["gallery"]
 explore(draw, name=choice(sorted(set(table.name)), "correlation of x_T and x", "number"))
 
 

@@ -269,7 +269,7 @@ def command_faults(text):
 
 
 def test_the_commands_without_make_are_the_makefile_s():
-    assert len(list(rows(README, COMMANDS))) == 7
+    assert len(list(rows(README, COMMANDS))) == 9
     assert list(command_faults(README)) == []
 
 
