@@ -21,12 +21,10 @@ from nbformat.v4 import new_code_cell
 
 from .paths import NOTEBOOKS, write_whole
 from .press.runner import lessons_named
+from .press.site import EXERCISE
 
 SOLUTION = re.compile(
     r"<details><summary>Solution</summary>\s*```python\n(.*?)```.*?</details>\n?", re.DOTALL
-)
-HEADING = re.compile(  # number, title, how hard, minutes
-    r"^### Exercise (\d+) · (.*?) <small>\((easy|medium|hard) · (\d+) minutes\)", re.MULTILINE
 )
 POINTS = {"easy": 1, "medium": 2, "hard": 3}
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -53,7 +51,7 @@ def for_nbgrader(notebook: NotebookNode) -> NotebookNode:
     solutions = [code for c in notebook.cells for code in SOLUTION.findall(c.source)]
     cells, number, points, told = [], 0, 0, iter(solutions)
     for cell in without_solutions(notebook).cells:
-        if head := HEADING.search(cell.source) if cell.cell_type == "markdown" else None:
+        if head := EXERCISE.search(cell.source) if cell.cell_type == "markdown" else None:
             number, points = int(head[1]), POINTS[head[3]]
         stub = "exercise" in cell.metadata.get("tags", ())
         if stub:

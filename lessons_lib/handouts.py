@@ -17,21 +17,21 @@ from typing import NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
-from .classroom import HEADING
 from .paths import BUILD, ROOT, write_whole
 from .press.handout import title
 from .press.runner import lessons_named
-from .press.site import questions, shown_for, small
+from .press.site import EXERCISE, questions, shown_for, small
 
 TEACHING = ROOT / "docs" / "teaching"
 WIDE = 1400  # pixels of the figure, which is printed 18 cm wide
 STYLE = """@page { size: A4; margin: 14mm }
 body { font: 10.5pt/1.4 system-ui, sans-serif; color: #1a1a1a; background: white }
 body { max-width: 182mm; margin: 0 auto }
+@media screen { body { padding: 8mm } }
 h1 { font-size: 17pt; margin: 0 0 2mm } h2 { font-size: 11.5pt; margin: 4mm 0 1mm } p { margin: 0 0 2mm }
 ol, ul { margin: 0; padding-left: 6mm } li { margin: 0 0 1.2mm } .question { font-size: 12pt }
 img { display: block; max-width: 100%; max-height: 88mm; margin: 2mm auto }
-.small { font-size: 9pt; color: #444 }
+.small { font-size: 9pt; color: #444 } sub, sup { font-size: 75%; line-height: 0 }
 """
 
 
@@ -47,7 +47,7 @@ class Exercise(NamedTuple):
 def exercises(notebook: NotebookNode) -> list[Exercise]:
     """The exercises of a lesson, in order."""
     texts = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    found = HEADING.findall(texts)
+    found = EXERCISE.findall(texts)
     return [Exercise(int(n), task, level, int(m)) for n, task, level, m in found]
 
 
@@ -72,6 +72,19 @@ def four_things(name: str) -> list[str]:
     return re.findall(r"^\d+\. (.*)$", part(page, "Four things to remember"), re.MULTILINE)
 
 
+def typeset(text: str) -> str:
+    """A line of Markdown as HTML: x_t and 2^S as on paper, `code` and *words* as in Markdown, all escaped."""
+    out = []
+    for piece in re.split(r"(`[^`]+`)", escape(text, quote=False)):
+        if piece.startswith("`"):
+            out.append(f"<code>{piece[1:-1]}</code>")
+            continue
+        piece = re.sub(r"_([A-Za-z0-9]+'?)", r"<sub>\1</sub>", piece)
+        piece = re.sub(r"\^(\w+|\([^)]*\))", r"<sup>\1</sup>", piece)
+        out.append(re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", piece))
+    return "".join(out)
+
+
 def not_run(name: str) -> str:
     """The sentence for a lesson that has no figure yet."""
     return (
@@ -90,13 +103,13 @@ def handout(lesson: NotebookNode, name: str, things: list[str], run: NotebookNod
     question, minutes = questions().get(name, ("", ""))
     said = f"{minutes} minutes. " if minutes else ""
     tasks = "".join(
-        f"<li>{escape(e.title)} ({e.level}, {e.minutes} minutes)</li>" for e in exercises(lesson)
+        f"<li>{typeset(e.title)} ({e.level}, {e.minutes} minutes)</li>" for e in exercises(lesson)
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(name)}</title>'
-        f"<style>{STYLE}</style></head><body><h1>{escape(title(lesson, name))}</h1>"
-        f'<p class="question">{escape(question)}</p><h2>Four things to remember</h2>'
-        f"<ol>{''.join(f'<li>{escape(t)}</li>' for t in things)}</ol>{_figure(run, name)}"
+        f"<style>{STYLE}</style></head><body><h1>{typeset(title(lesson, name))}</h1>"
+        f'<p class="question">{typeset(question)}</p><h2>Four things to remember</h2>'
+        f"<ol>{''.join(f'<li>{typeset(t)}</li>' for t in things)}</ol>{_figure(run, name)}"
         f'<h2>Exercises</h2><ol>{tasks}</ol><p class="small">{said}'
         f"The lesson is notebooks/{escape(name)}.ipynb.</p></body></html>\n"
     )

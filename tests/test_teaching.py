@@ -193,9 +193,10 @@ def lost_links(path, text):
         if re.match(r"https?://|mailto:", link):
             continue
         there = (path.parent / target).resolve()
-        if (target and not (there.is_relative_to(ROOT) and there.exists())) or (
-            anchor and anchor not in anchors(there.read_text("utf-8") if target else text)
-        ):
+        found = not target or (there.is_relative_to(ROOT) and there.exists())
+        if found and anchor:
+            found = anchor in anchors(there.read_text(encoding="utf-8") if target else text)
+        if not found:
             yield link
 
 
@@ -239,6 +240,14 @@ def test_a_handout_is_whole_and_escaped():
     assert Image.open(io.BytesIO(png)).size == (1400, 467)
     assert (
         html.startswith("<!doctype html>") and html.endswith("</html>\n") and "not run" not in html
+    )
+
+
+def test_a_line_is_set_as_on_paper():
+    said = handouts.typeset("x_t' < σ_t² and 2^S, S^(-1/2), `a_b` *so*; S_D-CLIP")
+    assert said == (
+        "x<sub>t'</sub> &lt; σ<sub>t</sub>² and 2<sup>S</sup>, S<sup>(-1/2)</sup>, "
+        "<code>a_b</code> <em>so</em>; S<sub>D</sub>-CLIP"
     )
 
 

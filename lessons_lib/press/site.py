@@ -22,6 +22,9 @@ from ..paths import NOTEBOOKS, ROOT, write_whole
 HERE = Path(__file__).parent
 RESULT = "application/vnd.lessons-lib.result+json"
 HEADING = re.compile(r"<h([123])(?: id=\"[^\"]*\")?>(.*?)</h\1>", re.DOTALL)
+EXERCISE = re.compile(  # number, title, how hard, minutes
+    r"^### Exercise (\d+) · (.*?) <small>\((easy|medium|hard) · (\d+) minutes\)", re.MULTILINE
+)
 WIDE = 640  # pixels of a picture of the gallery
 
 
