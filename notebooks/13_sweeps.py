@@ -74,7 +74,6 @@ print((said.stdout or said.stderr).replace(str(folder), "…"))
 assert said.returncode == 0, "a run failed: see the lines above"
 
 
-
 # %% [markdown]
 # ### Exercise 1 · both ends <small>(easy · 3 minutes)</small>
 #
@@ -88,10 +87,8 @@ def inclusive(first, last, step):
 
 # %%
 cases = [(0, 1, 0.25), (5, 50, 15), (1, 0, -0.5), (3, 3, 1)]
-hints = [
-    "there is one value more than there are steps",
-    "first + i * step, for i up to (last - first) / step",
-]
+hints = ["there is one value more than steps", "first + i * step, i up to (last - first) / step"]
+library = lambda *ends: [float(v) for v in grid.span("x", "{}:{}:{}".format(*ends))]  # noqa: E731
 lesson.exercise(inclusive, library, cases, hints);
 
 # %% [markdown]
@@ -104,19 +101,8 @@ lesson.exercise(inclusive, library, cases, hints);
 # ```
 # </details>
 #
-# Each has a kernel, a folder and a page of its own. A run that is there already is not done again, so that the same command
-# goes on after a crash.
-
-# %%
-said = subprocess.run(command, capture_output=True, text=True)
-print((said.stdout or said.stderr).replace(str(folder), "…"))
-assert said.returncode == 0, "a run failed: see the lines above"
-
-# %%
-table = pd.read_csv(folder / "out" / "results.csv")
-table[["name", "value", "steps", "eta"]]
-
-# %% [markdown]
+# ## The table
+#
 # A row a number, with all parameters. Because its name is the same in every run, the table pivots:
 
 # %%
@@ -138,6 +124,12 @@ def draw(name):
 # %% tags=["gallery"] sentence="A lesson becomes many runs on a grid: from the first \u03b7 to the last, the correlation of x_T and x changes by {effect of the last \u03b7 against the first on the correlation of x_T and x|.2f}."
 explore(draw, name=choice(sorted(set(table.name)), "correlation of x_T and x", "number"))
 
+# %%
+found = pivot("correlation of x_T and x")
+change = (found.iloc[:, -1] - found.iloc[:, 0]).mean()
+lesson.record("correlation at the last η less that at the first", change)
+found.round(3)
+
 
 # %% [markdown]
 # At η = 0 only x_T decides where a sample ends; at η = 1 the fresh noise has nearly the last word, at any number of steps.
@@ -153,15 +145,8 @@ def effect_of_columns(values):
 
 
 # %%
-cases = [
-    (torch.tensor([[0.9, 0.7], [0.9, 0.2]]),),
-    (torch.tensor([[1.0, 5.0, 2.0], [0.0, 9.0, 4.0]]),),
-    (torch.eye(3),),
-]
-hints = [
-    "columns are the second axis: values[:, -1]",
-    "the difference of two columns, and then its mean",
-]
+cases = [(torch.tensor([[0.9, 0.7], [0.9, 0.2]]),), (torch.tensor([[1.0, 5, 2], [0, 9, 4]]),)]
+hints = ["columns are the second axis", "values[:, -1] less values[:, 0], and then the mean"]
 lesson.exercise(effect_of_columns, lambda v: torch.diff(v, dim=1).sum(1).mean(), cases, hints);
 
 # %% [markdown]
