@@ -31,7 +31,7 @@ METADATA = {  # the same in every lesson
     },
     "language_info": {"name": "python"},
 }
-KEPT = ("tags", "jupyter", "slideshow")  # of a cell's metadata
+KEPT = ("tags", "sentence", "jupyter", "slideshow")  # of a cell's metadata
 
 
 def strip(notebook: NotebookNode) -> NotebookNode:
@@ -74,8 +74,11 @@ def text_of(notebook: NotebookNode) -> str:
 
 
 def cells(notebook: NotebookNode) -> list[tuple]:
-    """What has to agree between a notebook and its text: kind, source and tags of every cell."""
-    return [(c.cell_type, c.source, tuple(c.metadata.get("tags", ()))) for c in notebook.cells]
+    """What has to agree between a notebook and its text: kind, source and what is said of every cell."""
+    return [
+        (c.cell_type, c.source, tuple(c.metadata.get("tags", ())), c.metadata.get("sentence", ""))
+        for c in notebook.cells
+    ]
 
 
 def edited(notebook: NotebookNode) -> bool:

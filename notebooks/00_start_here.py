@@ -5,7 +5,7 @@
 # know something that no photograph does, how good the networks are that come along, who judges them, and
 # how to run a lesson on a checkpoint of your own.
 #
-# 35 minutes. No equations yet but one: x = G(z).
+# 45 minutes. No equations yet but one: x = G(z).
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
@@ -66,7 +66,7 @@ x = g.decode(z)  # G
 kind, real = next(iter(inputs.kinds(model, p.n_images, p.seed, p.images).items()))
 back = g.decode(g.encode(real, seed=p.seed))  # G⁻¹, then G
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="A random code becomes a picture, the same code the same picture, and a picture comes back from its code to {a picture and G(G\u207b\u00b9(picture)) differ by|.0e}."
 rows = [z.x_T, x, g.decode(z), real, back]
 names = ["x_T, of z", "x = G(z)", "G(z) again", kind, "G(G⁻¹(x))"]
 plots.strips([model.pictures(row) for row in rows], names, [f"{i}" for i in range(p.n_images)])

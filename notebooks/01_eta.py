@@ -5,7 +5,7 @@
 # samples the same distribution *in the limit of many steps*, and what the noise is good for when
 # something went wrong.
 #
-# 40 minutes. Equations: DDIM (Song et al., ICLR 2021) eqs. 7, 12 and 16; the names P_t and D_t are those
+# 55 minutes. Equations: DDIM (Song et al., ICLR 2021) eqs. 7, 12 and 16; the names P_t and D_t are those
 # of Kwon et al. (ICLR 2023).
 
 # %% tags=["parameters"]
@@ -217,7 +217,7 @@ for eta in p.etas:
     rows.append(g.decode(g.draw(10, seed=p.seed)))
 plots.strips(rows, [f"η = {eta:g}" for eta in p.etas], [f"z {i}" for i in range(10)])
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="One x_T under five \u03b7: from \u03b7 = 0 to \u03b7 = 1 the picture changes by {rms change of the image from the first \u03b7|.2f} rms, where two unrelated ones differ by {rms difference of unrelated samples, for scale|.2f}."
 rows = []
 for eta in p.etas:
     g = Sampler(model, steps=p.steps, eta=eta)

@@ -5,7 +5,7 @@
 # back any image exactly, why that works for any network (even a useless one), where public codes lose it,
 # and why the codes of a real image are not quite noise.
 #
-# 45 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) eqs. 4 and 5, Algorithm 1, Appendix A;
+# 60 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) eqs. 4 and 5, Algorithm 1, Appendix A;
 # the independent path is that of edit-friendly inversion (Huberman-Spiegelglas et al., CVPR 2024).
 
 # %% tags=["parameters"]
@@ -35,6 +35,7 @@ from itertools import pairwise
 import torch
 
 from lessons_lib import Code, Sampler, load, plots
+from lessons_lib.checks import precise, precision
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
 from lessons_lib.judges import metrics
 from lessons_lib.schedule import Schedule, mean_coefficients, noised
@@ -84,7 +85,7 @@ for name, x in pictures.items():
     z = g.encode(x, seed=p.seed)
     results[name] = x, g.decode(z), z
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="Photographs that this network has never seen come back from their codes: the largest error of any pixel is {largest error of any pixel, photographs|.0e}."
 rows = [model.pictures(v) for x, back, _ in results.values() for v in (x, back)]
 plots.strips(rows, [label for name in results for label in (name, "decoded")], [])
 
@@ -224,16 +225,15 @@ one = own[:1]
 def error(network, dtype, eta):
     sampler = Sampler(network, steps=p.sweep_steps, eta=eta, dtype=dtype)
     back = sampler.decode(sampler.encode(one, seed=p.seed))
-    return (back.double() - one).abs().max().item()
+    return (precise(back) - one).abs().max().item()
 
 
-double = inputs.model_for(p.checkpoint, p.device, prompt=p.prompt)
-if hasattr(double, "to"):  # an exact model computes in float64 anyway
-    double.to(torch.float64)
-kinds = {
-    "float16": (model, torch.float16), "float32": (model, torch.float32),
-    "float64": (model, torch.float64), "float64,\nnetwork too": (double, torch.float64),
-}  # fmt: skip
+kinds = {"float16": (model, torch.float16), "float32": (model, torch.float32)}
+if precision(model.device) == torch.float64:  # mps has none
+    double = inputs.model_for(p.checkpoint, p.device, prompt=p.prompt)
+    if hasattr(double, "to"):  # an exact model computes in float64 anyway
+        double.to(torch.float64)
+    kinds |= {"float64": (model, torch.float64), "float64,\nnetwork too": (double, torch.float64)}
 errors = {eta: [error(*kind, eta) for kind in kinds.values()] for eta in (0.1, 0.5, 1.0)}
 
 # %%

@@ -72,7 +72,7 @@ shared = lesson.predict(
 )  # fmt: skip
 shared
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="One code under two conditions: the pairs are {distance of two images with one z, mean|.1f} apart, unrelated images {distance of two images with different z, mean|.1f}."
 digits = load("digits")
 g = Sampler(digits, steps=p.steps, eta=p.eta)
 c, c_hat = bounds.two_conditions(digits, p.digit_pair)
@@ -473,8 +473,9 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# The wider the components, the tighter the bound: narrow peaks far apart make the posterior jump. The section after
-# next finds the rule behind it.
+# The wider the components, the tighter the bound: narrow peaks far apart make the posterior jump, and K_t large. But width
+# alone is not enough. S_t = c_P g_t D allows for any two images of the two conditions, as √ᾱ_t D does. For the bound to
+# say more, the conditions must be close.
 
 # %% [markdown]
 # ## How loose? Close conditions, wide components

@@ -580,7 +580,7 @@ for label, e in edits.items():
 #
 # **Predict.** One direction for all faces. Will it do the same to each?
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="Edits in h of a network that was never trained again: *smiling* achieves {smiling: achieved, mean|.0%} of what was asked, and changes the rest by {smiling: drift, mean|.2f}."
 shown, names = [before], ["no edit"]
 for attribute, e in who.edits.items():
     shown.append(late.decode(z, e))
@@ -739,9 +739,7 @@ if truth:
             maker = "trained here" if label != p.learn else "shipped"
             called = f"{maker}: the factor from scale 0 to {scale}"
             lesson.record(called, values[k] - values[2], f"({factor})")
-            lesson.record(
-                f"{called}, of the room there", of_the_room(factor, values[2], values[k])
-            )
+            lesson.record(f"{called}, of the room there", of_the_room(factor, values[2], values[k]))
     for end in ends_of(factor):
         ax.axhline(end, color="black", lw=1, ls=":")
     ax.set(xlabel="scale", ylabel=f"{factor}, as read, mean of {len(some)} faces")

@@ -90,7 +90,7 @@ def look(x):
     return model.pictures(x).float().clamp(-1, 1)
 
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="When is a picture decided? The network's guess P_t is half-way at t = {t where P_t has come half of its way|.0f}, the noisy x_t itself only at t = {t where x_t has come half of its way|.0f}."
 path = list(g.trajectory(who.z))
 source = look(path[-1].x_to)
 shown = path[:: max(1, len(path) // 9)]

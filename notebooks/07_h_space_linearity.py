@@ -181,7 +181,7 @@ def scaled(name, codes, start):
     return torch.stack([start if s == 0 else decode(edit * s.item(), codes) for s in scales])
 
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="Edits scale like lines and add: five claims on h-space, each with a number, an interval and a verdict."
 at = {name: scaled(name, z, source) for name in names}
 at_any = {name: scaled(name, z_any, source_any) for name in names}
 rows = [at_any[name][:, i] for i, name in enumerate(names)]
@@ -613,7 +613,7 @@ lesson.exercise(one_delta_h, lambda d, visits: d.mean(1).sum(0) / visits, cases,
 pcs, shares = hspace.principal(middle.h, p.components)
 svs, values = hspace.singular(model, middle.x[:3], middle.t, p.components, rounds=5, seed=p.seed)
 lesson.record("share of h's variance in the principal directions", shares.sum())
-lesson.record("singular value, first / last of them", values[0] / values[-1].clamp_min(1e-12))
+lesson.record("singular value, first / last of them", values[0] / values[-1].clamp_min(1e-12));
 
 
 # %%
@@ -729,8 +729,8 @@ else:
 fig = None
 if factors:
     fig, ax = plots.figure(width=9, height=5)
-    plots.named_points(ax, {k: (pure, agree) for k, (_, agree, pure, _) in named.items()})
-    ax.set(xlabel="purity", ylabel="share of pictures that move the same way", xlim=(0, 1.05))
+    plots.named_points(ax, {k: (pure, much) for k, (_, _, pure, much) in named.items()})
+    ax.set(xlabel="purity", ylabel="size of the mean change", xlim=(0, 1.05))
 fig
 
 

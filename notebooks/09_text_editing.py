@@ -292,7 +292,7 @@ lesson.record("equal texts: largest difference to the codec's x", (same - throug
 #
 # **Predict.** Which kind is easiest? Which pictures would you not show?
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="Two sentences and one code: the best of all settings is worth {S_D-CLIP, best of them chosen by itself|.2f} if it chooses itself, and {S_D-CLIP, best of them chosen by another encoder|.2f} if another encoder chooses."
 rows = [v[:12] for v in (x, first_edit, truth)]
 plots.strips(rows, ["x", "CycleDiffusion", "true edit"], [c.kind for c in cases[:12]])
 

@@ -477,7 +477,7 @@ live = guided.chain(
     g, by.clip, p.text, p.weight, p.n_images, p.rounds, burn_in=p.rounds // 2, seed=p.seed, **how
 )
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="A chain on the codes, guided by a text: the judge's cosine goes from {cosine by the judge, before|.2f} to {cosine by the judge, after|.2f} in a few rounds."
 plots.strips([before, guided.drawn(live)], ["unguided", f"λ = {p.weight:g}"], [], p.text)
 
 # %%

@@ -563,7 +563,7 @@ for attribute_name, rows_of in own.items():
 # likes. Where doing nothing is also nearer the truth, the edit has spoilt more than it has won, whatever it achieved: only
 # *achieved* and *to truth* together judge. Now with your own eyes. Where is the tan?
 
-# %% tags=["gallery"]
+# %% tags=["gallery"] sentence="Asyrp in a latent model that reads texts: its h has {h / z|.2g} times as many numbers as its latent."
 made = {
     k: judging.compared(study.ATTRIBUTES[k], g, who.z, e, who.factors, who.cond, p.seed)
     if truth else {"no edit": before, "Asyrp": look(g.decode(who.z, e, who.cond))}

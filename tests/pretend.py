@@ -71,9 +71,9 @@ class Pretend(TorchFunctionMode):
         if func is Tensor.to or name in ("cpu", "cuda", "mps"):
             return self._moved(func, name, args, kwargs)
         if any(here) and not all(here) and func not in ACROSS:
-            strangers = [
-                x for x, is_here in zip(tensors, here, strict=True) if not is_here and x.ndim
-            ]
+            inside = torch._C._functorch.is_functorch_wrapped_tensor  # of torch.func: not tagged
+            pairs = zip(tensors, here, strict=True)
+            strangers = [x for x, known in pairs if not known and x.ndim and not inside(x)]
             if strangers:
                 raise Mixed(
                     f"{resolve_name(func) or name}: tensors of {self.device} and of the CPU, "

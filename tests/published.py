@@ -1,6 +1,7 @@
 """Random checkpoints in the layouts of published repositories, small, or of the exact published size."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 from small import tiny_latent, tiny_net, tiny_pipeline
@@ -29,7 +30,7 @@ def ddpm(folder: Path, **config):
 def learned(folder: Path):
     """Improved DDPM and ADM: twice the channels at the end, scale and shift by the time, attention heads."""
     ddpm(
-        folder, out_channels=6, resnet_time_scale_shift="scale_shift", attention_head_dim=8,
+        folder, sample_size=16, out_channels=6, resnet_time_scale_shift="scale_shift", attention_head_dim=8,
         down_block_types=("ResnetDownsampleBlock2D", "AttnDownBlock2D"), downsample_type="resnet",
         up_block_types=("AttnUpBlock2D", "ResnetUpsampleBlock2D"), upsample_type="resnet",
     )  # fmt: skip
@@ -117,11 +118,11 @@ def clip(folder: Path):
 
 def labelled(folder: Path):
     """A class-conditional network, none of whose labels means 'no label'."""
-    ddpm(folder, num_class_embeds=10)
+    ddpm(folder, num_class_embeds=10, sample_size=16)
 
 
 LAYOUTS = {
-    "google/ddpm-celebahq-256": ddpm,
+    "google/ddpm-celebahq-256": partial(ddpm, sample_size=16),
     "class-conditional": labelled,
     "ADM, learned variance": learned,
     "CompVis/ldm-celebahq-256": ldm,
