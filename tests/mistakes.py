@@ -31,7 +31,10 @@ from lessons_lib import (
     Sampler,
     bench,
     chains,
+    classroom,
     convert,
+    direction,
+    edit,
     handouts,
     lesson,
     load,
@@ -48,9 +51,11 @@ from lessons_lib.judges.evaluators import load_clip, load_critic
 from lessons_lib.methods import bounds, editing, energies, guidance, hspace, intervals, training
 from lessons_lib.methods import training_free as free
 from lessons_lib.methods.asyrp import Asyrp, Conv, load_edit, save_edit
+from lessons_lib.methods.public_edits import read_public_edit
 from lessons_lib.methods.rivals import moved_start
 from lessons_lib.methods.translators import load_domains, load_translator
-from lessons_lib.paths import NOTEBOOKS, held_out_seed
+from lessons_lib.paths import DIRECTIONS, NOTEBOOKS, held_out_seed
+from lessons_lib.pictures import read_pictures
 from lessons_lib.recipes import __main__ as recipes
 from lessons_lib.recipes import directions, figures
 from lessons_lib.schedule import of_thousand
@@ -96,6 +101,11 @@ LIBRARY = {f"{name}": case for table in (test_errors.BAD, test_door.REFUSED) for
     "a question with one choice": (lambda: lesson.predict("Well?", "yes"), ["two or more"]),
     "a result that was no choice": (lambda: lesson.compare(lesson.predict("Well?", "yes", "no"), "dog"), ["'dog'", "yes, no"]),
     "half a picture of anyone": (lambda: subjects.anyone(DDIM, 0.5, 0), ["n is 0.5", "at least 1"]),
+    "pictures of nowhere": (lambda: read_pictures("nowhere/*.png", (3, 8, 8)), ["nowhere/*.png", "glob"]),
+    "pictures without a name": (lambda: read_pictures("", (3, 8, 8)), ["empty", "folder"]),
+    "pictures for points": (lambda: read_pictures(__file__, (64,)), ["(64,)", "channels"]),
+    "a text for a picture": (lambda: read_pictures(__file__, (3, 8, 8)), ["mistakes.py", "PNG"]),
+    "a published f_t that is none": (lambda: read_public_edit(__file__, 999, 500), ["mistakes.py", "not read"]),
     "start at a time that is none": (lambda: editing.start_at(G, 1000), ["t is 1000", "999"]),
     "start at half a time": (lambda: editing.start_at(G, 99.5), ["t is 99.5"]),
     "start below the last": (lambda: editing.start_at(G, -1), ["t is -1"]),
@@ -550,6 +560,23 @@ COMMANDS = {
     "sweep: a run and a grid": (swept("--one", "{}", "-p", "steps=5"), ["--one"]),
     "sweep: collect nothing": (command(sweep.main, "--collect", "--out", "nowhere"), ["no runs in nowhere"]),
     "sweep: no scheduler": (swept("--scheduler", "tcp://127.0.0.1:9"), ["tcp://127.0.0.1:9", "scheduler"]),
+    "edit: no such picture": (command(edit.main, "nowhere.png", "--direction", "smiling"), ["nowhere.png", "folder"]),
+    "edit: in no way": (command(edit.main, "nowhere.png"), ["--direction", "--source"]),
+    "edit: by one text": (command(edit.main, "nowhere.png", "--source", "a cat"), ["--target"]),
+    "edit: by a direction that is none": (command(edit.main, __file__, "--direction", "smilng"), ["mistakes.py", "no picture"]),
+    "edit: of a model without h": (command(edit.main, __file__, "--direction", "smiling", "--checkpoint", "digits"), ["digits", "bottleneck"]),
+    "edit: of no network": (command(edit.main, __file__, "--direction", "smiling", "--checkpoint", "facs"), ["facs", "faces"]),
+    "edit: on a device that is none": (command(edit.main, __file__, "--direction", "smiling", "--device", "tpu"), ["tpu"]),
+    "direction: nowhere to write": (command(direction.main, "--source", "a", "--target", "b"), ["--out"]),
+    "direction: one text": (command(direction.main, "--source", "a", "--out", "nowhere"), ["--target"]),
+    "direction: texts that do not pair": (command(direction.main, "--source", "a|b", "--target", "c", "--out", "nowhere"), ["as many"]),
+    "direction: an interval upside down": (command(direction.main, "--source", "a", "--target", "b", "--first", "1", "--last", "9", "--out", "nowhere"), ["--first", "999"]),
+    "direction: a rate of 0": (command(direction.main, "--source", "a", "--target", "b", "--rate", "0", "--out", "nowhere"), ["--rate", "above 0"]),
+    "direction: a published file that is not there": (command(direction.main, "--public", "none.pth", "--out", "nowhere"), ["none.pth"]),
+    "direction: over another one": (command(direction.main, "--source", "a", "--target", "b", "--out", str(DIRECTIONS / "old")), ["already"]),
+    "classroom: no such version": (command(classroom.main, "teacher"), ["teacher", "student"]),
+    "classroom: no such lesson": (command(classroom.main, "student", "99_nothing"), ["99_nothing"]),
+    "classroom: over the lessons": (command(classroom.main, "student", "--out", str(NOTEBOOKS)), ["another folder"]),
     "pairing: no such lesson": (command(pairing.main, "99_nothing"), ["99_nothing"]),
 }  # fmt: skip
 
