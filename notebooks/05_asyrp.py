@@ -20,6 +20,12 @@ images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.j
 attributes = "smiling, old, glasses"  # trained directions, or folders of them, with commas between
 looks = "zombie"  # trained directions towards what the network has never seen
 learn = "smiling"  # the one that is trained here, and compared with its rivals
+own_source = ""  # two texts of your own to learn instead: what is true,
+own_target = ""  # and what should become true
+keep = ""  # a folder to keep what is trained here in, for lessons 05 to 07
+clip_weight = 0.4  # of the loss; the paper has 0.8,
+l1_weight = 0.5  # 3 cos(texts) here,
+reach_weight = 4.0  # and no such term
 n_train = 24  # pictures to train on; the paper has 1,000
 rounds = 10  # of training, for every method alike
 batch = 4
@@ -35,6 +41,8 @@ p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(1, 64), attributes=str, looks=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000),
     rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998), images=str,
+    own_source=str, own_target=str, keep=str, clip_weight=(0.0, 10.0), l1_weight=(0.0, 100.0),
+    reach_weight=(0.0, 100.0),
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -54,7 +62,7 @@ from lessons_lib.judges.evaluators import load_clip, load_critic
 from lessons_lib.judges.tables import numbers
 from lessons_lib.judges.timing import ratios
 from lessons_lib.methods import rivals, training
-from lessons_lib.methods.asyrp import Asyrp, Attention, Conv
+from lessons_lib.methods.asyrp import Asyrp, Attention, Conv, save_edit
 from lessons_lib.paths import TRAIN_EDITS
 from lessons_lib.schedule import Schedule, kappa, linear_alpha_bar, of_thousand, p_only
 from lessons_lib.studies import rivalry
@@ -67,7 +75,8 @@ model = inputs.with_bottleneck(name, p.device)
 clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
 g = Sampler(model, steps=p.steps)
 who = subjects(g, name, p.attributes, p.n_images, p.seed, images=p.images)
-truth = p.learn in who.goals
+learnt = "your texts" if p.own_source and p.own_target else p.learn
+truth = learnt in who.goals
 first, last = (of_thousand(t, len(model.alpha_bar)) for t in (p.first, p.last))
 print(who.said or "Every edit here has a true counterfactual.")
 
@@ -451,8 +460,11 @@ lesson.exercise(directional_loss, one_minus_cosine, cases, hints);
 
 # %%
 attribute = study.ATTRIBUTES[p.learn]
-texts = attribute.source, attribute.target
-if truth:
+own = [p.own_source], [p.own_target]
+texts = own if learnt != p.learn else (attribute.source, attribute.target)
+if p.images:
+    z_train = study.codes(g, inputs.own_pictures(p.images, model, p.n_train), refine=1)
+elif truth:
     z_train = study.codes(
         g, worlds.faces.sample(p.n_train, TRAIN_EDITS + p.seed, model.shape[-1]).image
     )
@@ -463,8 +475,9 @@ print("source:", texts[0][0], "| target:", texts[1][0])
 
 # %%
 ALIKE = {  # the short training, the same for every method
-    "rounds": p.rounds, "batch": min(p.batch, p.n_train), "seed": p.seed, "clip_weight": 0.4,
-    "l1_weight": 0.5, "reach_weight": 4.0, "both_ways": False, "scales": (1.0, 1.0),
+    "rounds": p.rounds, "batch": min(p.batch, len(z_train)), "seed": p.seed,
+    "clip_weight": p.clip_weight, "l1_weight": p.l1_weight, "reach_weight": p.reach_weight,
+    "both_ways": False, "scales": (1.0, 1.0),
 }  # fmt: skip
 
 
@@ -484,6 +497,9 @@ def briefly(form, rate):
 
 # %%
 live, history, live_seconds = briefly(training.new_f_t(g, z_train, seed=p.seed), rate=4e-2)
+if p.keep:
+    said = {"checkpoint": name, "source": texts[0], "target": texts[1], "clip": p.clip}
+    save_edit(live, p.keep, **said)
 
 # %%
 fig, axes = plots.figure(1, 3, width=13, height=3.6)
@@ -522,14 +538,14 @@ drifts_less = lesson.predict(
 drifts_less
 
 # %%
-edits = {"Asyrp, shipped": who.edits[p.learn]} if p.learn in who.edits else {}
+edits = {"Asyrp, shipped": who.edits[learnt]} if learnt in who.edits else {}
 edits["Asyrp, here"] = live
 made = {label: late.decode(z, e) for label, e in edits.items()}
 rows = {"no edit": before} | made
 if truth:
-    goal = worlds.faces.render({**who.factors, **who.goals[p.learn]}, model.shape[-1])
+    goal = worlds.faces.render({**who.factors, **who.goals[learnt]}, model.shape[-1])
     rows["the true\ncounterfactual"] = goal
-plots.strips([v.cpu() for v in rows.values()], list(rows), [], p.learn)
+plots.strips([v.cpu() for v in rows.values()], list(rows), [], learnt)
 
 # %% [markdown]
 # Only the faces world can draw the last row: the same face, the one factor changed. That is what an edit should have given, and
@@ -537,7 +553,7 @@ plots.strips([v.cpu() for v in rows.values()], list(rows), [], p.learn)
 
 # %%
 distance = metrics.perceptual_distance(critic)
-judged = rivalry.judge_of(who, p.learn, before, texts, critic, judge)
+judged = rivalry.judge_of(who, learnt, before, texts, critic, judge)
 
 
 def table(rows):

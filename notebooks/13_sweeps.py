@@ -121,7 +121,7 @@ def draw(name):
     return fig
 
 
-# %% tags=["gallery"] sentence="A lesson becomes many runs on a grid: from the first \u03b7 to the last, the correlation of x_T and x changes by {effect of the last \u03b7 against the first on the correlation of x_T and x|.2f}."
+# %% tags=["gallery"] sentence="A lesson becomes many runs on a grid: from the first \u03b7 to the last, the correlation of x_T and x changes by {correlation at the last \u03b7 less that at the first|+.2f}."
 explore(draw, name=choice(sorted(set(table.name)), "correlation of x_T and x", "number"))
 
 # %%

@@ -24,7 +24,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import Type
+from traitlets import Type, default
 
 
 class ShellChannel(AsyncZMQSocketChannel):
@@ -45,6 +45,12 @@ class KernelManager(AsyncKernelManager):
     """nbclient's usual manager of a kernel, with that client."""
 
     client_factory = Type(KernelClient)
+
+    @default("transport")
+    def _transport(self) -> str:
+        """Sockets in files where there are any: kernels that start together took one another's ports, and
+        a run then waited for ever (1 of 96 on a busy machine)."""
+        return "tcp" if os.name == "nt" else "ipc"
 
     @property
     def kernel_spec(self) -> KernelSpec:
