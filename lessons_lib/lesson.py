@@ -17,7 +17,14 @@ from .guesses import Guess, compare, predict
 
 __all__ = ["MIME", "Guess", "compare", "conclude", "exercise", "parameters", "predict", "record"]
 MIME = "application/vnd.lessons-lib.result+json"
-MAY_BE_EMPTY = {"images", "prompt", "stranger", "own_source", "own_target", "keep"}  # of texts: '' is none
+MAY_BE_EMPTY = {
+    "images",
+    "prompt",
+    "stranger",
+    "own_source",
+    "own_target",
+    "keep",
+}  # of texts: '' is none
 _IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open", "lesson"}
 
 

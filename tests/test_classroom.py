@@ -1,6 +1,5 @@
 """Copies for a class: no solution left, nbgrader's version by its own rules, answers never written over."""
 
-import json
 import shutil
 import subprocess
 
@@ -79,6 +78,10 @@ def test_what_cannot_be_copied_is_one_sentence(arguments, words, capsys):
 @pytest.mark.skipif(not shutil.which("nbgrader"), reason="nbgrader is not installed here")
 def test_nbgrader_s_own_validator_takes_the_solutions(tmp_path):
     assert classroom.main(["nbgrader", "01", "--out", str(tmp_path)]) == 0
-    asked = ["nbgrader", "validate", "--json", str(tmp_path / "01_eta.ipynb")]
-    said = subprocess.run(asked, capture_output=True, text=True, timeout=600, check=False)
-    assert not json.loads(said.stdout).get("failed"), said.stdout + said.stderr
+    path, said = tmp_path / "01_eta.ipynb", []
+    for _ in range(2):  # with the solutions, and with a wrong answer
+        asked = ["nbgrader", "validate", "--Execute.timeout=600", str(path)]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=900, check=False)
+        said.append(done.stdout + done.stderr)
+        path.write_text(path.read_text().replace("return eta * ((1", "return 2 * eta * ((1"))
+    assert "Success!" in said[0] and "VALIDATION FAILED" in said[1]
