@@ -15,7 +15,9 @@ The kernel is this Python, whatever kernel of the name python3 the user's folder
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import tempfile
 from threading import Timer
 
 import zmq
@@ -23,6 +25,7 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.localinterfaces import localhost
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import Type, default
 
@@ -51,6 +54,12 @@ class KernelManager(AsyncKernelManager):
         """Sockets in files where there are any: kernels that start together took one another's ports, and
         a run then waited for ever (1 of 96 on a busy machine)."""
         return "tcp" if os.name == "nt" else "ipc"
+
+    @default("ip")
+    def _ip(self) -> str:
+        """Where those files are: a name of this kernel's own, short enough for a socket."""
+        own = os.path.join(tempfile.gettempdir(), f"kernel-{secrets.token_hex(8)}")
+        return own if self.transport == "ipc" else localhost()
 
     @property
     def kernel_spec(self) -> KernelSpec:
