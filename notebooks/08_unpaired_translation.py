@@ -112,11 +112,11 @@ lesson.record("judged dogs, decoded by the other", judged_dog(dog).mean())
 lesson.record("judged dogs, the cats themselves", judged_dog(x).mean());
 
 # %% [markdown]
-# The row below the cats is exact, as lesson 03 promised for any model. In the row below that the animal is
-# another. Did background, colours and pose come along? Nobody told the code what to keep; soon we measure
-# it.
+# The second row shows the cats again: decoding by the same model is exact, as lesson 03 promised for any
+# model. The third row shows the same codes, decoded by the model of dogs. Did background, colours and pose
+# come along? Nobody told the code what to keep. We measure it soon.
 #
-# The other source, from the same factors: these are the same animals, and so are their true dogs.
+# Now the other source. Its animals have the same factors as the cats, so their true dogs are the same dogs.
 
 # %%
 dog_of_wild = cycle_diffusion(x_wild, second, dogs, p.seed)
@@ -130,14 +130,14 @@ for which, images in {"first": dog, "second": dog_of_wild}.items():
     lesson.record(called, metrics.psnr(images, truth).mean())
 
 # %% [markdown]
-# **How strong a finding is that here?** In the paper the two models were trained apart from each other, and
-# still one code means similar things to both: their noise space alone has done that. Ours share their
-# weights: `cats`, `dogs` and `wild` are one network, `animals`, that is told the species. So what you saw may
-# be lesson 04's (one network, two conditions) rather than a law of noise.
+# **How strong a finding is that here?** In the paper the two models were trained apart from each other. Still
+# one code means similar things to both. All that they share is the space of their noise. Our models share
+# more: `cats`, `dogs` and `wild` are one network, `animals`, which is told the species. So what you saw may be
+# the case of lesson 04 (one network, two conditions). It need not hold for two networks.
 #
-# `dogs-alone` is the test. It began from nothing, from another seed, saw dogs only, and never met the network
-# that draws the cats. The first number below compares two networks' weights: at 1 they are the same, near 0
-# they have nothing to do with each other.
+# `dogs-alone` is the test, and we call it the *stranger*. It was trained from scratch with another seed, on
+# dogs only, apart from the network that draws the cats. The first two numbers below compare the weights of two
+# networks by their correlation: 1 if they are the same, near 0 if they are unrelated.
 #
 # **Predict.** The same codes of the same cats, decoded by the stranger. Are they dogs? Are they the same dogs?
 
@@ -183,9 +183,10 @@ if p.stranger:
 
 
 # %% [markdown]
-# Are they dogs? The first number is the share. Whether they are *the same* dogs is another question. What the two have
-# in common was in the code and in the noise. What they do not have in common came from shared weights. The next section
-# measures both, factor by factor.
+# Are they dogs? The first number is the share. Whether they are *the same* dogs is another question. We say yes if the
+# two networks' dogs are at least 6 dB nearer to each other than dogs of unrelated codes are. What the two networks' dogs
+# have in common comes from the code, because the networks share no weights. Where they differ, weights matter too. The
+# next section measures both, factor by factor.
 
 # %% [markdown]
 # ### Exercise 1 · translate <small>(easy · 3 minutes)</small>
@@ -227,10 +228,15 @@ lesson.exercise(translate, cycle_diffusion, cases, hints);
 # ## What does z keep? Factor by factor
 #
 # 'It looks similar' is no measurement. The critic is a network that reads the factors from a picture. If z
-# keeps a factor, what is read from the dogs correlates, over the images, with the factor that drew the
-# cats. We compare it with three things: a **random code** decoded by the same model (nothing can be kept),
-# the **true dogs** (all is kept, and what is missing to 1 is the critic's error), and the grey band, where
-# 95 % of the correlations of so few unrelated pairs lie.
+# keeps a factor, then over the images the critic's reading of the dogs correlates with the factor that drew
+# the cats. We compare this correlation with three others:
+#
+# - of a **random code**, decoded by the same model: it can keep nothing.
+# - of the **true dogs**: they keep everything, so what they lack to 1 is the critic's error.
+# - of unrelated pairs: 95 % of their correlations lie in the grey band. It is wide for few images.
+#
+# The factors form groups: *pose* (yaw, tilt, zoom), *colours* (fur, second colour of the fur, eye colour) and
+# *scene* (light, background).
 #
 # **Predict.** Order them from best to worst kept: background, fur, pose, size of the eyes.
 
@@ -294,10 +300,12 @@ said = ", ".join(f"{k} {ours:.2f} of {limit:.2f}" for k, (ours, limit) in by_gro
 lesson.conclude(f"{first_case}, mean correlation of the code's dogs, of the true dogs': {said}.")
 
 # %% [markdown]
-# Green next to black: kept. Green in the band: not more than chance. Where green is far above the crosses, the *code* has
-# carried the factor, because decoder and critic are the same for both. Compare the pose with the rest: the paper's pictures
-# suggest that the dog stands as the cat stood, and these numbers say how far that holds here. It is no fault of the task: the
-# table of rivals below has methods that keep the pose. Run the lesson with `-p eta 1.0` to see what more noise does.
+# Green next to black: kept. Green in the band: not more than chance. Where green is far to the right of the grey cross,
+# the *code* has carried the factor, because decoder and critic are the same for both.
+#
+# Compare the pose with the rest. The paper's pictures suggest that the dog stands as the cat stood. These numbers say how
+# far that holds here. The pose *can* be kept: look at CUT in the strip of rivals below, and at its number in lesson 12.
+# Run the lesson with `-p eta 1.0` to see what more noise does.
 #
 # Look at any factor image by image:
 
@@ -322,10 +330,10 @@ explore(scatter, factor=choice(unpaired.SHARED, "background"))
 # ## How far from the true dog? And who could get there?
 #
 # A cat does not tell how long its ears would be if it were a dog. So even the perfect method must make up
-# some factors, and is not at distance 0 from the one true dog that we drew. `another true dog` below has
-# everything right, and its dog-only factors drawn anew: a method that sees only the cat, and draws one
-# sharp dog, cannot be expected to do better. (A blur of all possible dogs could, by PSNR, which likes
-# blur.)
+# some factors, and its dog differs from the one true dog that we drew. `another true dog` below has all
+# shared factors right, and the factors that only dogs have are drawn anew. A method that sees only the cat
+# and draws one sharp dog cannot be expected to do better. (A blurred mean of all possible dogs could have a
+# higher PSNR, because PSNR rewards blur.)
 #
 # **Predict.** Papers report the SSIM (structural similarity) between result and *source* as faithfulness.
 # What is the SSIM of the true dog to its cat? And of a method that does nothing?
@@ -350,9 +358,10 @@ table["CycleDiffusion"] = scores(dog)
 report(table, p.seed)
 
 # %% [markdown]
-# *Like a drawing* is the PSNR of an image with the renderer's drawing of the factors read from it: noise,
-# and shapes that no animal has, cost. It knows nothing of the source. The *distance* is perceptual, by the
-# critic's features; lower is nearer.
+# *Like a drawing* asks whether an image looks as if our renderer had drawn it. The critic reads the image's
+# factors, the renderer draws them, and the score is the PSNR between image and drawing. Noise lowers it, and
+# so do shapes that no animal has. It does not look at the source. The *distance* is perceptual: it compares
+# the critic's features, and lower is nearer.
 
 # %%
 faithful = metrics.ssim(truth, x).mean()
@@ -363,10 +372,10 @@ print(f"By SSIM, CycleDiffusion's dogs are {side} the source than the true dogs 
 
 
 # %% [markdown]
-# So SSIM to the source has no best value to aim at but the true dog's own: doing nothing gets 1, and a
-# result *above* the true dogs' has kept something of the cat that a dog would not have. Papers have no true
-# dog, so they read 'higher is better', beside an FID that punishes what is not a dog. We keep the column,
-# and trust the distance to the true dog.
+# So the best SSIM to the source is the true dogs' own. Doing nothing gets 1. A result *above* the true dogs'
+# has kept something of the cat that a dog would not have. Papers have no true dog. So they read 'higher is
+# better', beside an FID that punishes what is not a dog. We keep the column, and trust the distance to the
+# true dog.
 #
 # ## T_es: how early may the encoder stop?
 #
@@ -446,7 +455,8 @@ lesson.record("share at that T_es, η = 1", measured_share(int(half), 1.0));
 
 
 # %% [markdown]
-# More noise moves further for the same stop: each step forgets a little of where it came from.
+# Compare the last two numbers: with η = 1 the same stop moves the point further. Each noisy step forgets a
+# little of where the point came from.
 #
 # In one dimension a stop chooses only *how much* to keep. In more than one it also chooses *what*: the share depends on v,
 # so wide directions of the data (large v: colours of large areas) and narrow ones (small v: fine detail) move by different
@@ -558,17 +568,17 @@ for name, results in found.items():
     lesson.record(f"{name}: judged dogs there", sure[near.argmax()])
 
 # %% [markdown]
-# The first two curves pull against each other: a low start leaves the cat, a high one makes a dog and
-# forgets. Between them lies what the third curve is for; its best start is a number above, for each method.
-# A PSNR can be high for an image that is half cat and half dog, so read it beside *judged a dog*. Bands are
-# 95 % bootstrap intervals over the images.
+# The first two curves pull against each other. A low start leaves the cat as it is. A high one makes a dog,
+# and forgets more of the cat. The third curve weighs the two against each other; the start at which it is
+# highest is printed above for each method. A PSNR can be high for an image that is half cat and half dog, so
+# read it beside *judged a dog*. Bands are 95 % bootstrap intervals over the images.
 #
 # ## Clean-up: a step apart
 #
-# What the decoder was handed is a cat's code, and not quite noise to it: dots and edges of the cat may
-# survive. The public code ends with a low SDEdit by the *target* model: noise to a small t, decode again
-# with η = 1. That is an edit of its own, so it is one here (hidden inside `generate`, it breaks the promise
-# of exact reconstruction).
+# The decoder was given a cat's code. To the model of dogs this is not quite noise, so dots and edges of the
+# cat may survive. The public code ends with a short SDEdit by the *target* model: add noise up to a small t,
+# and decode again with η = 1. Here this clean-up is an edit of its own. Hidden inside `generate`, it would
+# break the promise of exact reconstruction.
 #
 # **Predict.** What does the clean-up do to a perfect dog?
 
@@ -596,9 +606,10 @@ for k, (t, images) in enumerate(washed.items(), 1):
     lesson.record(f"true dogs, clean-up {k}: PSNR to themselves (dB)", change, f"(from {t})")
 
 # %% [markdown]
-# Compare the first number of each block with the one at 0. Where it rises, the clean-up has moved the
-# images towards what the target draws; the two others say what that cost. The last block is its price on an
-# image that needed none. A clean-up cannot be better than the model: from a noisy model it adds noise.
+# Compare *like a drawing* of each clean-up with the first line, which is without one. Where it is higher, the
+# clean-up has moved the images towards what the target draws. The two other numbers say what that cost. The
+# last lines are for true dogs, which needed no clean-up: the lower their PSNR, the more it has changed them.
+# A clean-up cannot be better than its model: a noisy model adds noise.
 
 # %% [markdown]
 # ## Against the rivals
@@ -653,8 +664,8 @@ forest(table, list(edits), p.seed)
 # %% [markdown]
 # The paper's ordering (AFHQ, 256 pixels): CycleDiffusion has the best FID of the diffusion methods and, of
 # these, the highest SSIM. FID needs hundreds of images a method; *like a drawing* stands in for it here.
-# The images are the same for all methods, so compare **pairs**: bootstrap each image's difference. If its
-# interval holds 0, so few images do not tell.
+# The images are the same for all methods, so compare **pairs**: take the difference for each image, and
+# bootstrap its mean. If the interval contains 0, these images are too few to decide.
 
 # %%
 def against(metric, rival):
@@ -676,14 +687,18 @@ called = "rivals that CycleDiffusion beats in SSIM to the source"
 lesson.record(called, sum(wins), f"(of {len(rivals)})");
 
 # %% [markdown]
-# Keep four things in mind when you read the verdicts. SDEdit, ILVR and EGSDE have a knob (start,
-# cut-off, weight) that slides along the same trade-off as T_es; a table shows one setting of each, the
-# curves above are the fairer comparison. SSIM to the source is not a goal beyond the true dogs' own. And
-# the two models here share their weights, which helps the two methods that use both: CycleDiffusion and
-# DDIB. CUT stands apart: it alone was shown both worlds *while it learnt to translate*, and it can do nothing
-# else. Where its row is the best, you see what such a training buys on a world as plain as ours; in the paper's
-# photographs it bought less. The same table for the other source, for which no CUT was trained:
-# `-p source wild -p second_source cats`.
+# Keep four things in mind when you read the verdicts.
+#
+# 1. SDEdit, ILVR and EGSDE have a knob (start, cut-off, weight) that slides along the same trade-off as T_es.
+#    A table shows one setting of each. The curves above are the fairer comparison.
+# 2. SSIM to the source is a goal only up to the true dogs' own.
+# 3. The two models here share their weights. This helps the two methods that use both: CycleDiffusion and
+#    DDIB.
+# 4. CUT alone was trained *to translate*, with pictures of both worlds, and it can do nothing else. Where its
+#    row is the best, you see what such a training gains in a world as plain as ours. In the paper's photographs
+#    it gained less.
+#
+# The same table for the other source, for which no CUT was trained: `-p source wild -p second_source cats`.
 
 # %% [markdown]
 # ## Where in the code is what?
@@ -784,13 +799,17 @@ axes[0].legend(fontsize=10, loc="lower left"), axes[0].set_ylabel("mean correlat
 fig
 
 # %% [markdown]
-# A tall orange bar: that part of the code carried the factor. Both bars low: the swap has destroyed it. x_T
-# of a *stochastic* encoder is all but pure noise (the correlation above), so what is kept must be in the
-# ε_t: what the cat model did not foresee, divided by a small σ (lesson 03). Yet swapping x_T may still
-# spoil the image (its *like a drawing* against that of a's code), because every ε_t was read off on the
-# path from *its* x_T: the parts of an encoded code are not independent, as those of a drawn one are. DDIB
-# has no ε_t, and everything is in x_T. The low frequencies are areas of `factor` pixels; colours of large
-# areas are there, outlines are not.
+# A tall orange bar: the part that was swapped had carried the factor. A tall blue bar: the rest of the code
+# had carried it. Both bars low: the swap has destroyed it.
+#
+# x_T of a *stochastic* encoder is almost pure noise (see the correlation above). So what is kept must be in
+# the ε_t. They hold what the cat model did not foresee, divided by a small σ (lesson 03). Yet swapping x_T may
+# still spoil the image: compare its *like a drawing* with that of a's code. The reason is that every ε_t was
+# read off on the path from *its* x_T. The parts of an encoded code depend on each other, while those of a
+# drawn code are independent.
+#
+# DDIB has no ε_t, so everything is in x_T. 'Low' frequencies are means over areas that are `factor` pixels
+# wide. They hold the colours of large areas, and no outlines.
 
 # %% [markdown]
 # ## Try it
@@ -846,12 +865,12 @@ if p.images:
 # %% [markdown]
 # ## What this does not say
 #
-# - One stranger is one: another, on other data or of another size, may answer otherwise. And it is a stranger
-#   to the cats' network, not to the renderer: both worlds are drawn by one hand.
-# - The critic that judges was trained on clean drawings. On noisy or dotted images its readings are worse,
-#   so a low correlation is the code's loss, the decoder's or the critic's; the true dogs only show that
-#   clean ones are read well.
+# - We tried one stranger. Another one, of other data or another size, may give another answer. And both
+#   networks have seen drawings of the same renderer.
+# - The critic that judges was trained on clean drawings. On noisy or dotted images its readings are worse.
+#   So a low correlation may be the fault of the code, the decoder or the critic. The true dogs only show that
+#   clean images are read well.
 # - `n_images` is small, so that the lesson runs in a minute: the intervals are the figure to quote, and
 #   'undecided' is an answer. With `python -m lessons_lib.pages 08_unpaired_translation -p n_images 300` it
 #   decides more.
-# - One setting of each rival. Another model, resolution or weight may order them anew.
+# - Each rival has one setting. With another model, resolution or weight their order may change.
