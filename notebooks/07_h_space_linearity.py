@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 07 · Is h-space linear?
 #
-# **Afterwards you can say** which properties the paper claims for h (we count adding apart from scaling), how
-# each is turned into a number, which of them hold *for the network in front of you* and by how much, and which directions
-# h has by itself, with no text and no training.
+# **Afterwards you can say** which five properties are claimed for h, how each is turned into a number, which of
+# them hold *for the network in front of you* and by how much, and which directions h has by itself, with no text
+# and no training. (The paper counts scaling and adding as one property. We test them apart.)
 #
 # 65 minutes. Claims: Asyrp (Kwon et al., ICLR 2023), §1 and §5.3: linearity, composition, homogeneity,
 # robustness, consistency across t. Unsupervised directions: Haas et al. (FG 2024) and Park et al. (NeurIPS
@@ -60,8 +60,8 @@ names = list(who.edits)
 print(who.said or f"{', '.join(names)}: each has a ground truth.")
 
 # %% [markdown]
-# No direction acts before its interval. What comes before is the same for every edit, so we walk it once, and
-# begin all that follows there:
+# No direction acts before its interval. The steps before it are the same for every edit. So we compute them
+# once, and start everything that follows from there:
 
 # %%
 first = max(e.terms[0][1].first for e in who.edits.values())
@@ -78,9 +78,9 @@ def at_first(z):
 z = at_first(who.z)
 
 # %% [markdown]
-# Two groups of people are edited. The *chosen* ones lack every attribute, so that an edit has somewhere to go. But a
+# Two groups of people are edited. The *chosen* ones lack every attribute, so that an edit has something to add. But a
 # line needs room on both sides of 0. So claims about lines, and about random shifts, are tested on *anyone*: held-out
-# faces that nobody chose.
+# faces that nobody selected.
 
 # %%
 MANY = 12
@@ -152,8 +152,8 @@ def verdict(claim, value, note="", least=(p.full, p.some), decided=True):
 
 # %% [markdown]
 # A claim's number is 1 if it holds fully. We call it *confirmed* from `full` on, *partly* true from `some`
-# on, and *not* below; where another measure is fairer, the text says so. These are parameters of this lesson,
-# not laws.
+# on, and *not* true below that. Lines and random shifts have limits of their own, which the text gives. These
+# limits are parameters of this lesson, and you may choose others.
 #
 # ## Claim 1: linear in the scale
 #
@@ -162,8 +162,8 @@ def verdict(claim, value, note="", least=(p.full, p.some), decided=True):
 # **Predict.** Where must a straight line end, in a world whose factors have a range? And for whom will the line be
 # straighter?
 #
-# (R² forgives much. It lets the line have an offset, and even an edit that does nothing at negative scales gets a high
-# one, printed below. So we ask a line for `straight`.)
+# (R² is a lenient measure. It allows the line an offset. Even an edit that does nothing at negative scales gets a high
+# R², which is printed below. So we call a curve a line only from an R² of `straight` on, and partly one from `full` on.)
 
 # %%
 straighter = lesson.predict(
@@ -244,13 +244,14 @@ lesson.conclude(
 
 
 # %% [markdown]
-# Whoever lacks an attribute sits at a floor: at negative scales there is nothing to take away, and the line bends at 0.
-# So the chosen faces are the counter-example, and not the test.
+# Whoever lacks an attribute altogether sits at a floor. At negative scales there is nothing to take away, and the curve
+# bends at 0. Look at the lower row for the attribute where this is plainest. It is why the chosen faces are not our test.
 #
-# R² of the *mean* can be high where single pictures (grey) jump: they cancel. Look for the cause of what is missing. One
-# is trivial: a factor that has reached the end of its range cannot go on. So fit two models to all pictures and scales
-# of the chosen together: one slope for all, and one slope for all that is *cut off* where a picture's factor has
-# reached its end.
+# The mean can have a high R² although single pictures (grey) jump at different scales: their jumps average out.
+#
+# Why is R² below 1? One cause is simple: a factor that has reached the end of its range cannot go on. To see how much
+# this explains, fit two models to all pictures and scales of the chosen. The first is one slope for all. The second is
+# one slope for all, *cut off* where a picture's factor reaches its end.
 
 # %%
 def explained(values, start, low, high):
@@ -280,8 +281,8 @@ if not who.goals:
 
 
 # %% [markdown]
-# *Glasses* are the plainest case: they are there or they are not. A yes-or-no factor has no line to follow. What is left
-# after that is the network's own: look in the strip for scales at which the picture stops being a face.
+# *Glasses* are the plainest case: they are there or they are not. A yes-or-no factor has no line to follow. The rest of
+# what is missing comes from the network itself. Look in the strip for scales at which the picture stops being a face.
 
 # %% [markdown]
 # ### Exercise 1 · R² <small>(easy · 5 minutes)</small>
@@ -318,8 +319,8 @@ lesson.exercise(my_r2, hspace.r_squared, cases, hints);
 #
 # > Δh of two attributes, added, give both.
 #
-# The papers' public code divides a sum of n by √n; we do not: nothing should be lost. Two Δh are added only in
-# steps that lie in the intervals of both; elsewhere one edit follows the other.
+# The paper's public code divides a sum of n by √n. We do not divide, so that nothing is lost. Two Δh are added
+# only in steps that lie in the intervals of both; in the other steps only one of them acts.
 #
 # **Predict.** Each attribute alone has some effect. In a sum of three, how much of it is left?
 
@@ -365,9 +366,9 @@ for n in range(2, len(names) + 1):
     verdict(f"composition of {n}: R² of all numbers' changes to the sum", hspace.r_squared(x, y))
 
 # %% [markdown]
-# The first number asks whether *wanted* changes survive. (Above 1, one attribute helps another.) The second asks
-# whether *all* factors, side effects included, move in the same proportions as the sum of what they do alone; a
-# loss that all share does not show in it.
+# The first number asks whether the *wanted* changes survive. (Above 1, one attribute helps another.) The second
+# asks about *all* factors, side effects included: do they change in proportion to the sum of their changes
+# alone? If all changes shrink by the same share, the second number does not show it.
 #
 # ## Claim 3: one Δh for all
 #
@@ -407,16 +408,17 @@ rows = [source, *(found[worst] for found in by.values())]
 plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: whose Δh?")
 
 # %% [markdown]
-# Near 1, f_t has found one direction and hardly uses the h that it is given; a constant could take its place.
+# Near 1, f_t has found one direction and hardly uses the h that it is given, so a constant could replace it. The
+# further below 1, the more each image's own h matters.
 #
 # ## Claim 4: robust to random Δh
 #
 # > A random Δh leaves a picture a picture; a random Δε of equal effect does not.
 #
 # We shift P by random Δh of several sizes, and by random Δε. To be fair they are compared at the **same size
-# of effect**: the rms change of the final image. By chance Δh would win on half of the pictures: we call the
-# claim confirmed from 90 % on, partly true from 65 % on, and undecided where the interval of the mean gain in
-# quality holds 0. These are pictures of anyone.
+# of effect**: the rms change of the final image. By chance Δh would win on half of the pictures. So we call the
+# claim confirmed if it wins on 90 % or more, and partly true from 65 % on. If the interval of the mean gain in
+# quality contains 0, the claim is undecided. These are pictures of anyone.
 #
 # **Predict.** What will each kind of picture look like?
 
@@ -501,18 +503,21 @@ fig
 
 
 # %% [markdown]
-# Each mark is a picture at one size of the shift (of Δε, those that the search tried, up to an rms of 0.5).
-# Equally far from the source need not mean equally much of a picture. The quality above measures that, and its
-# interval says whether these pictures can tell. The decoder that follows h can only draw what it has
-# learnt to draw, but too large a Δh breaks it, too. Nothing stands between ε and P; yet what a step adds there
-# is removed in part by the steps after it.
+# Each mark is a picture at one size of the shift. (For Δε these are the sizes that the search tried, up to an
+# rms of 0.5.)
+#
+# Two pictures equally far from the source may differ in quality: one may still be a face, the other covered with
+# noise. The *quality* above measures this, and its interval says whether these pictures are enough to decide.
+#
+# Why should h be more robust? The decoder behind h can only draw what it has learnt to draw, though too large a
+# Δh breaks it, too. A Δε goes into P directly, with no network in between. Later steps remove only a part of it.
 #
 # ## Claim 5: the same across t
 #
 # > Δh_t is much the same at all t.
 #
-# **Predict.** Cosine of Δh_t at the beginning and at the end of the interval: near 1? And if *one* Δh is used
-# at all t, what is left of the effect that the strangers' mean Δh_t had?
+# **Predict.** Compare Δh_t at the beginning and at the end of the interval: is their cosine near 1? And if *one*
+# Δh is used at all t, how much is left of the effect of the strangers' mean Δh_t?
 
 # %%
 def cosines(name):
@@ -559,13 +564,13 @@ verdict("consistency: one Δh for all t, the worst attribute", min(ratios))
 
 
 # %% [markdown]
-# The cosine says whether the *directions* agree, the last numbers whether it matters: a decoder may answer to
-# what two different Δh have in common.
+# The cosine says whether the *directions* agree. The last numbers say whether that matters for the picture: a
+# decoder may react only to what two different Δh have in common.
 #
 # ### Exercise 2 · one Δh for all images and times <small>(easy · 3 minutes)</small>
 #
-# Given Δh of several images at several times, of which another sampler will visit a different number: give
-# the one Δh that keeps the *sum* over times of the mean over images.
+# You have Δh of several images at several times. Another sampler will make `visits` steps, and every step shall
+# add the same Δh. Give the Δh for which the *sum* over all steps stays what it was, in the mean over images.
 
 # %% tags=["exercise"]
 def one_delta_h(deltas, visits):
@@ -604,7 +609,8 @@ lesson.exercise(one_delta_h, lambda d, visits: d.mean(1).sum(0) / visits, cases,
 # - **Right-singular vectors** of ∂ε/∂h: what moves *ε* most (Haas et al., for one image at a time; Park et al.
 #   take those of ∂h/∂x). Found with products of the Jacobian only.
 #
-# Both are computed at one t in the middle of the interval and used in all of it, as long as a trained Δh.
+# Both are computed at one t in the middle of the interval. We use them at all its steps, scaled to the length of
+# a trained Δh.
 #
 # **Predict.** Neither has seen a word or a label. Will their axes be *smile* and *age*, or mixtures? Which
 # set will show more?
@@ -648,10 +654,15 @@ fig
 
 
 # %% [markdown]
-# Each row is a direction, named by the factors that it moves. How good is the name? Three numbers: on which
-# share of the pictures the strongest factor moves the *same way*, how much of all the squared change is
-# *that* factor's (1: a pure axis; one over the number of factors: an even mixture), and how much there is at
-# all. (The strongest factor was chosen on these pictures, so that on few of them it agrees almost by choice.)
+# Each row of the map is a direction, and each column a factor. A direction is named after the factor that it
+# moves most. Three numbers say how good the name is:
+#
+# - *same way*: the share of pictures in which this factor moves in the same direction.
+# - *purity*: this factor's share of all the squared change. 1 is a pure axis; one over the number of factors is
+#   an even mixture.
+# - *size*: how much changes at all.
+#
+# (The factor was chosen on these same few pictures, so a high *same way* is partly due to that choice.)
 
 # %% [markdown]
 # ### Exercise 3 · capstone: name a direction <small>(hard · 10 minutes)</small>
@@ -735,9 +746,10 @@ fig
 
 
 # %% [markdown]
-# The trained directions go from no edit to +, which is half of the way that the others go: compare purity, not size. The
-# claims here are two. *Same way* says that the direction means something, the
-# same for everyone; *purity* says whether it is one factor. And do the trained directions lie among them?
+# The trained directions go from no edit to +. The others go from - to +, twice as far. So compare purity, not size.
+#
+# Two claims are tested here. *Same way* says whether the direction means the same for everyone. *Purity* says whether it
+# moves one factor only. And do the trained directions lie in the span of these directions?
 #
 # ### Exercise 4 · how much of a trained Δh lies in their span? <small>(medium · 5 minutes)</small>
 
@@ -772,7 +784,9 @@ for what, axes in frames.items():
 lesson.record("a random direction's share, expected", p.components / middle.h[0].numel());
 
 # %% [markdown]
-# A share near the random one says no: what the texts taught is not how h varies by itself, nor what moves ε most.
+# Compare each share with the random direction's. Near it, the trained direction has nothing to do with how h varies by
+# itself, or with what moves ε most. Many times above it, the two have something in common, though a share far below 1
+# means that most of the trained direction still lies elsewhere.
 #
 # <details><summary>Hint 1</summary>Orthonormal: ‖projection‖² is the sum of (axis · v)² over the axes.</details>
 # <details><summary>Solution</summary>
@@ -809,8 +823,8 @@ for word in colours:
 # %% [markdown]
 # ## Three sliders and a face
 #
-# Every move decodes one face, from the interval's beginning on. Look for a sum that works better than you
-# expect, and for one that breaks.
+# Every move of a slider decodes one face, from the beginning of the interval on. Look for a sum that works better
+# than you expect, and for one that breaks.
 
 # %%
 def show(face, **scales):
@@ -831,12 +845,12 @@ explore(show, face=choice(list(range(min(4, p.n_images))), 0, "face"), **sliders
 # %% [markdown]
 # ## What this does not say
 #
-# - All numbers are of *this* network and of directions trained on *this* small encoder: a direction that is
-#   entangled (lesson 05) stays so at every scale.
+# - All numbers are of *this* network and of directions trained with *this* small encoder. A direction that
+#   changes several factors at once (lesson 05) does so at every scale.
 # - 'Linear' was tested along single directions on a dozen faces, and for sums on people chosen for how far they have
 #   to go. Nothing here says that h-space is linear everywhere.
-# - Each claim has its number. Few have an interval, and one of four pictures is too narrow (resampling knows no
-#   pictures but these): `-p n_images 32`.
-# - The critic clamps what it reads to a factor's range; so does the world. A line can only be straight
-#   inside.
-# - Random Δε was white. A Δε shaped like the network's own outputs would do less harm.
+# - Each claim has its number, but few have an interval. An interval from only a few pictures is too narrow, because
+#   resampling knows no other pictures: try `-p n_images 32`.
+# - The critic keeps what it reads within a factor's range, and so does the world. A line can be straight only
+#   inside this range.
+# - The random Δε was white noise. A Δε shaped like the network's own outputs might do less harm.
