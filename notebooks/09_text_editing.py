@@ -71,13 +71,13 @@ torch.set_grad_enabled(False);
 # %% [markdown]
 # ## A picture, two sentences, and the right answer
 #
-# Each case of the benchmark has a picture, a sentence that is true of it, and one that shall become true.
-# Our pictures are drawn from known factors, so there is a fourth part that no photograph has: the **true
-# edited picture**, the same factors with only the wanted one changed. There are four kinds of edit:
-# *replace* an object, *add* one, change the *style*, change an *attribute*.
+# Each case of the benchmark has a picture, a sentence that is true of it (the source text), and one that shall
+# become true (the target text). Our pictures are drawn from known factors, so there is a fourth part that no
+# photograph has: the **true edited picture**, the same factors with only the wanted one changed. There are four
+# kinds of edit: *replace* an object, *add* one, change the *style*, change an *attribute*.
 #
-# The model has read captions of faces, animals and scenes, and refuses words that it was never shown: it
-# would only guess. Cases with such words are left out, and counted.
+# The model has learnt from captions of faces, animals and scenes. It refuses words that it was never shown,
+# because it could only guess. Cases with such words are left out. Their number is printed below.
 
 # %%
 model = load(p.checkpoint, p.device)
@@ -103,9 +103,9 @@ for case in cases[:8]:
     print(f"{case.kind:10} {case.source}\n        →  {case.target}")
 
 # %% [markdown]
-# The model diffuses latents, not pixels: an autoencoder (the *codec*) goes between. What the codec cannot
-# hold, no edit can keep. So the fair ceiling is not the true picture but the true picture *through the
-# codec*.
+# The model diffuses latents, not pixels. An autoencoder, the *codec*, makes latents of pictures and pictures of
+# latents. What the codec loses, no edit can keep. So the fair ceiling is the true picture *through the codec*:
+# encoded, and decoded again.
 #
 # **Predict.** Which of these details will the codec lose?
 
@@ -121,8 +121,8 @@ lesson.record("x, PSNR to the true edit (dB)", metrics.psnr(x, truth).mean());
 
 
 # %% [markdown]
-# Keep the two numbers apart: the first is what the codec costs. The second is how near you get by doing
-# *nothing*, for an edit of a small part leaves most pixels alone.
+# Keep the two numbers apart. The first is what the codec costs. The second is how near you get to the true edit
+# by doing *nothing*. It is not small, because an edit of a small part leaves most pixels as they are.
 #
 # ## Algorithm 1: source text, target text, one code
 #
@@ -130,11 +130,11 @@ lesson.record("x, PSNR to the true edit (dB)", metrics.psnr(x, truth).mean());
 #
 # 1. Draw x_T ~ q(x_T | x), and begin the edited chain at the *same* point: x̂_T = x_T.
 # 2. Draw the next point of the source's chain: x_t' ~ q(x_t' | x_t, x).
-# 3. Read off the noise that takes the source there: ε_t = (x_t' - μ(x_t, t, **source**)) / σ_t. (eq. 5)
+# 3. Compute the noise that takes the source there: ε_t = (x_t' - μ(x_t, t, **source**)) / σ_t. (eq. 5)
 # 4. Use it in the edited chain: x̂_t' = μ(x̂_t, t, **target**) + σ_t ε_t.
 # 5. Go on with 2 until t' = 0; the result is x̂_0.
 #
-# Steps 3 and 4 are encoder and decoder, in lock-step, so that no code is ever stored. With the two texts
+# Step 3 is the encoder and step 4 the decoder. They take turns, so no code is ever stored. If the two texts are
 # equal, the chains never part: x̂_0 = x for any network (lesson 03).
 
 # %% [markdown]
@@ -316,16 +316,16 @@ for kind in dict.fromkeys(case.kind for case in cases):
 
 
 # %% [markdown]
-# Three answers to 'did it work', and they need not agree. The *gain* is in pixels: below 0, the edit has
-# spoilt more than it has mended, by this measure. The *share* is what the critic reads of the wanted
-# factor, 1 for all of it. The line below each is its ceiling: where that is far from 1 too, the codec or
-# the critic is to blame, not the edit. A change of large areas (style) is easy to see and to reach; a small
-# object in a blurred latent is hard to add.
+# Did it work? There are three answers, and they need not agree: your eye's, the gain and the share. The *gain*
+# is in pixels. Below 0, the edit has spoilt more pixels than it has brought nearer. The *share* is how much of
+# the wanted change the critic reads, 1 for all of it. The share of the *true edit* is its ceiling. Where that is
+# far below 1 too, the codec or the critic is at least partly to blame. Compare the kinds: an edit of large areas
+# (style) is easier to see and to reach than a small object, which the codec blurs.
 #
 # ## The judge: S_D-CLIP
 #
-# Without a true picture, papers ask an encoder E of pictures and words, whether the picture has moved as
-# the text has (S_D-CLIP; the cosine of two differences):
+# Papers have no true edited picture. They use CLIP, an encoder E of pictures and texts, and ask whether the
+# picture has moved in the same direction as the text. This is S_D-CLIP, the cosine of two differences:
 #
 # $$S_D = \cos\big(E(\hat x) - E(x),\; E(\text{target}) - E(\text{source})\big).$$
 
@@ -379,16 +379,16 @@ limits = {"no edit, codec": scores(through), "true edit, codec": scores(ceiling)
 report(limits, p.seed)
 
 # %% [markdown]
-# Read the ceilings first. Even the true edit is below 1 in S_D-CLIP, and its SSIM to the source is below 1
-# because an edit *is* a difference: a method above it has kept what should have changed. And 'no edit' has
-# a high SSIM and a fair PSNR for nothing. Its S_D-CLIP should be near 0; where it is not, the codec's blur
-# has a direction of its own.
+# Read the *true edit* first. Even its S_D-CLIP is below 1. Its SSIM to the source is below 1 too, because an edit
+# *is* a difference: a method with a higher SSIM has kept something that should have changed. Then read *no edit*.
+# It has a high SSIM and a fair PSNR without doing anything. Its S_D-CLIP should be near 0. Where it is not, the
+# codec's blur alone moves the picture in some direction.
 #
 # ## Guidance and T_es
 #
-# Classifier-free guidance w replaces ε(x, c) by ε(x, ∅) + w (ε(x, c) - ε(x, ∅)). Encoder and decoder have a
-# w each: the paper encodes with 1 and decodes with 1 to 5. T_es is where both start, as in lesson 08. All
-# combinations are computed now, so that the controls below answer at once.
+# Classifier-free guidance w replaces ε(x, c) by ε(x, ∅) + w (ε(x, c) - ε(x, ∅)), where ∅ is the empty text.
+# Encoder and decoder have a w each: the paper encodes with 1 and decodes with 1 to 5. T_es is the time where both
+# start, as in lesson 08. All combinations are computed now, so that the controls below answer at once.
 #
 # **Predict.** With w = 1 in the encoder and a large w in the decoder, what happens to what the two texts
 # have in common?
@@ -448,10 +448,10 @@ for metric in ("S_D-CLIP", "PSNR to the true edit (dB)", "distance to the true e
     )
 
 # %% [markdown]
-# Compare the orange with the green curves: they share the decoder's w. In the green ones the encoder has
-# the same w. Then what both texts say is pushed by both, and cancels in x̂_t' - x_t' (exercise 1); in the
-# orange and red ones the decoder pushes everything that the target says, also what was there already. Look at the
-# colours: they get too strong.
+# Compare the orange with the green curves: their decoder has the same w. In the green ones the encoder has this w
+# too. Then both chains are pushed towards what both texts say, and that push cancels in x̂_t' - x_t' (exercise 1).
+# In the orange and red ones only the decoder pushes. It pushes towards everything that the target text says, even
+# towards what was in the picture already. You will see it in the colours of the strip below: they get too strong.
 
 # %%
 low, high = (found["CycleDiffusion", w, all_the_way] for w in (pairs[0], pairs[1]))
@@ -463,8 +463,9 @@ lesson.conclude(
 
 
 # %% [markdown]
-# If SSIM falls and S_D-CLIP does not rise, the push has gone into what nobody asked to change. And where the best
-# settings above differ from score to score, no setting is *the* best: a paper that reports one score has chosen for you.
+# If SSIM falls and S_D-CLIP does not rise, the push has changed what nobody asked to change. Compare the best settings
+# above, too. If they differ from score to score, there is no single best setting, and a paper that reports one score has
+# chosen for you.
 
 # %%
 def show(guidance, t_es):
@@ -490,9 +491,9 @@ explore(
 # - **SDEdit**: noise x to the start, decode with fresh noise by the target's text. It uses no source text.
 # - **DDIB**: η = 0 up by the source's text, η = 0 down by the target's.
 #
-# The paper draws a *fidelity–realism* curve: SSIM or PSNR to the source on one axis, S_D-CLIP on the other;
-# nearer to the upper right is better. The black star is the true edit through the codec. To be right of it
-# is to have kept what should have changed.
+# The paper draws a *fidelity–realism* curve: SSIM or PSNR to the source on one axis, S_D-CLIP on the other. There,
+# nearer to the upper right is better. The black star is the true edit through the codec. A method to the right of
+# the star has kept something that should have changed.
 #
 # **Predict.** Where will SDEdit's curve lie, and at which end its high starts?
 
@@ -566,8 +567,8 @@ rows = limits | {
 Markdown(table(rows, p.seed))
 
 # %% [markdown]
-# The images are the same for all, so compare **pairs**: bootstrap the difference of each image. If its
-# interval holds 0, so few images do not tell.
+# The images are the same for all methods, so compare **pairs**: take the difference for each image, and
+# bootstrap its mean. If the interval contains 0, these images are too few to decide.
 
 # %%
 verdicts = {
@@ -597,9 +598,9 @@ for rival in RIVALS:
     lesson.record(f"against {rival}: better in S_D-CLIP and in SSIM at once", sum(both))
 
 # %% [markdown]
-# Equal starts are not equal fidelity. The paper's claim is about the curves: more realism *at the same
-# fidelity*. So take each rival at that setting whose mean SSIM to the source is nearest to CycleDiffusion's
-# all the way, without guidance.
+# Equal starts do not give equal fidelity. The paper's claim is about the curves: more realism *at the same
+# fidelity*. So take CycleDiffusion from its first time, without guidance, and compare each rival at that setting
+# whose mean SSIM to the source is nearest to its own.
 
 # %%
 ours_is = found["CycleDiffusion", pairs[0], all_the_way]
@@ -634,17 +635,18 @@ for name in LOOKS:
 
 # %% [markdown]
 # The paper's ordering (LAION pictures, Stable Diffusion): CycleDiffusion above SDEdit and DDIB in S_D-CLIP
-# at higher fidelity. Your verdicts say whether that holds here. What to expect: SDEdit must buy every bit
-# of change with fresh noise, so its curve lies lower wherever the code carries something. DDIB carries as
-# much as CycleDiffusion (its x_T holds everything), so where the two are 'undecided' the noise in the code
-# has brought no gain here. The last lines are the hardest test: an edit that is not better than doing
-# nothing, by the distance to the true edit, has not earned its S_D-CLIP.
+# at higher fidelity. Your verdicts say whether that holds here. What would explain it? SDEdit makes every change
+# with fresh noise, and so loses more of the source for the same change. DDIB can carry as much as CycleDiffusion,
+# because its x_T holds everything. Where the two are 'undecided', the noises in the code have brought no gain that
+# these images show. The last lines are the hardest test. A method that is not better there than doing nothing may
+# have a high S_D-CLIP, but its pictures are no nearer to the true edit.
 #
 # ## The best of many
 #
-# The paper's public code makes 15 trials of 36 settings, keeps the best of 540 *by S_D-CLIP*, and reports
-# its S_D-CLIP. The maximum of many noisy numbers is above their mean, even if nothing is better. We have a
-# few settings of each picture above; choose by the judge itself, and by another encoder.
+# The paper's public code makes 15 trials of each of 36 settings. It keeps the best of these 540 *by S_D-CLIP*, and
+# reports its S_D-CLIP. The maximum of many noisy numbers is above their mean, even if no setting is better. We have
+# a few settings of each picture above. For each picture we choose one, first by another encoder, then by the judge
+# itself.
 #
 # **Predict.** Which of the three numbers is the largest, and which is honest?
 
@@ -669,19 +671,20 @@ lesson.record("PSNR to the true edit (dB), best chosen by another encoder", kept
 
 
 # %% [markdown]
-# The step from the second number to the third is luck that was sold as quality. The two encoders here were
-# trained on the same worlds, so even the second is not free of it.
+# The step from the second number to the third is luck that looks like quality. The two encoders here were
+# trained on the same worlds, so even the second number contains some of it.
 #
 # ## Cross-attention control
 #
-# In the U-Net each place looks at the words of the text, by a map softmax(QKᵀ/√d). Where a word is drawn is
-# in its map. Prompt-to-Prompt gives the target's pass the *source's* maps: for all words that both texts
-# have (`refine_words`), down to a time `until`; new words keep their own.
+# In the U-Net each place of the picture looks at the words of the text, with weights softmax(QKᵀ/√d). The weights
+# of one word, at all places, are its *map*: they say where the word is drawn. Prompt-to-Prompt replaces the
+# target's maps by the *source's*, for all words that both texts have (`refine_words`), from the start down to a
+# time `until`. New words keep their own maps.
 #
 # Below, the maps of each target's first new word, in the edited chain at about t = 300, from the smallest
 # value (black) to the largest.
 #
-# **Predict.** Where will the map of 'cat' be bright, where that of 'winter'?
+# **Predict.** Where will the map of an animal's name be bright, and where that of a season?
 
 # %%
 def new_word(case):
@@ -719,8 +722,8 @@ lesson.conclude(
 # %% [markdown]
 # ### Exercise 4 · whose map? <small>(medium · 5 minutes)</small>
 #
-# `is_new` is 1 for new words and 0 for words that both texts have. The maps are (places, words), already in
-# the target's order.
+# Give each word its right map. `is_new` is 1 for new words, which keep the target's map, and 0 for words that both
+# texts have, which get the source's. The maps are (places, words), and both are already in the target's word order.
 
 # %% tags=["exercise"]
 def mixed_maps(maps_target, maps_source, is_new):
@@ -755,7 +758,7 @@ lesson.exercise(mixed_maps, right_mixed_maps, maps_checked, hints);
 # </details>
 
 # %% [markdown]
-# **Predict.** For which kind of edit is it a help to keep the layout, and for which a hindrance?
+# **Predict.** For which kind of edit does it help to keep the layout, and for which does it harm?
 
 # %%
 maps = refine_words(model.prompts, source_texts, target_texts)
@@ -797,11 +800,11 @@ for kind in dict.fromkeys(case.kind for case in cases):
 
 
 # %% [markdown]
-# Green bars: held maps brought the picture nearer to the true edit; orange: they held what should have
-# moved. A map says *where*, so what an edit of colour needs is there already, and what another shape or a
-# new object needs is not. And CycleDiffusion's code holds the layout by itself, so there is less left to
-# gain than for the fresh sampling that Prompt-to-Prompt was made for. With so few pictures of a kind, trust
-# the intervals above.
+# Bars above 0 (green): with the source's maps the picture came nearer to the true edit. Bars below 0: they kept in
+# place what should have moved. A map says *where*. An edit of colour needs no new place. Another shape or a new
+# object may need one. CycleDiffusion's code holds the layout by itself, so there is less to gain than for the fresh
+# sampling that Prompt-to-Prompt was made for. There are only a few pictures of each kind, so trust the intervals
+# above more than single bars.
 #
 # **Re-weighting**: the maps of the new words times a factor.
 
@@ -843,16 +846,16 @@ for i, row in zip(chosen_cases, rows, strict=True):
     )
 
 # %% [markdown]
-# A factor of 0 should switch the word off, and a larger one should press it. A higher PSNR to x is less of an edit. A
-# row moves only as far as the word's meaning comes by *its* map: the text encoder mixes the words, so the neighbours
-# know of it too.
+# A factor of 0 should switch the word off, and a larger one should strengthen it. A higher PSNR to x means less of an
+# edit. If a row hardly changes, the word's meaning does not come from *its* map alone: the text encoder mixes the
+# words, so their neighbours carry some of its meaning too.
 
 # %% [markdown]
 # ## Seven bugs, each silent
 #
-# A table as above can be ruined by a line of code. These seven are in public codes of CycleDiffusion: 1 to
+# One line of code can ruin a table like the one above. These seven bugs are in public codes of CycleDiffusion: 1 to
 # 3 in the authors', 4 to 7 in the pipeline of the `diffusers` library. None of them gives an error message.
-# For each: what theirs gives, what ours gives.
+# For each we print what their code gives, and what ours gives.
 #
 # The first three need no network: the exact model of the digits.
 
@@ -881,8 +884,8 @@ for whose, level in (
 lesson.record("√(1 - ᾱ) there", (1 - started.schedule.a[0]).sqrt());
 
 # %% [markdown]
-# **Bug 2: the last code is dropped**, because σ = 0 there and one cannot divide by it. With it goes the
-# last of the image.
+# **Bug 2: the last code is dropped**, because σ = 0 there and one cannot divide by it. So the last details of
+# the image are lost.
 
 # %%
 dropped = Code(code.x_T, torch.cat([code.eps[:-1], torch.zeros_like(code.eps[:1])]), code.residual)
@@ -902,9 +905,9 @@ for whose, images in (("theirs", cleaned), ("ours", back)):
 
 
 # %% [markdown]
-# The other four: `diffusers`' own `CycleDiffusionPipeline` around this lesson's network, codec and texts.
-# Bugs 4 to 6 are shown with a network that answers with ε, as the pipeline expects (`AnswersNoise`); bug 7
-# is that it expects it.
+# For the other four we run `diffusers`' own `CycleDiffusionPipeline` with this lesson's network, codec and texts.
+# The pipeline expects a network that predicts ε. For bugs 4 to 6 we give it one (`AnswersNoise`). Bug 7 is this
+# expectation itself.
 
 # %%
 class AnswersNoise(torch.nn.Module):
@@ -952,8 +955,8 @@ def alone(edit):
 
 
 # %% [markdown]
-# **Bug 4: a guided batch is wrong.** Two images in one call against each by itself, in latents. The texts
-# go to the wrong images, in the right shape.
+# **Bug 4: a guided batch is wrong.** The texts go to the wrong images, and since all shapes are right, nothing
+# complains. We edit two images in one call, and each by itself, and print the largest difference of the latents.
 
 # %%
 pipe = cycle_pipeline(model, AnswersNoise(), "epsilon")
@@ -984,8 +987,9 @@ for whose, edit in (("theirs", partial(theirs, pipe)), ("ours", ours)):
     )
 
 # %% [markdown]
-# **Bug 7: every network is taken for one that predicts ε.** Many predict v (this lesson's: see below). The
-# pipeline decodes v rightly, and *encodes* as if v were ε. Equal texts again:
+# **Bug 7: every network is taken for one that predicts ε.** Many networks predict v, a mixture of ε and x. (What
+# this lesson's network predicts is printed below.) The pipeline decodes v correctly, but it *encodes* as if v were
+# ε. Equal texts again:
 
 # %%
 print(f"This network's answer: {model.prediction}.")
@@ -998,17 +1002,17 @@ shown = [model.codec.decode(v)[0] for v in (few[:1], back, again)]
 plots.strips([torch.stack(shown)], [""], ["x", "theirs", "ours"])
 
 # %% [markdown]
-# Five of the seven show in a *reconstruction*, which costs one line to test. Bug 4 does not (any ε cancels
-# where the two texts agree), nor does bug 1 (any start gives x back): they need the comparison with a
-# single image, and with the formula. Test identities, and know which bugs they cannot see.
+# Five of the seven bugs show in a *reconstruction*, and that test is one line of code. Bug 4 does not show there,
+# because any ε cancels where the two texts agree: compare with a single image. Bug 1 does not show either, because
+# any start gives x back: compare with the formula. So test identities, and know which bugs they cannot see.
 
 # %% [markdown]
 # ## Your own pair
 #
-# `source_text` and `target_text` are parameters. The picture is the first of your `images`, or a held-out one: of those whose captions
-# have most of your source text's pairs of neighbouring words, the one that the encoder `clip` finds most
-# like it. Look whether your text is *true* of it: Algorithm 1 takes that for granted. The true edit is not
-# known here: you judge.
+# `source_text` and `target_text` are parameters. The picture is the first of your `images`. If you give none, we
+# look for a held-out picture: among those whose captions have most word pairs in common with your source text, we
+# take the one that the encoder `clip` finds most like the text. Check that your source text is *true* of the
+# picture, because Algorithm 1 assumes this. The true edit is not known here, so you judge.
 
 # %%
 own_texts = [p.source_text], [p.target_text]
@@ -1071,4 +1075,4 @@ for k, w in enumerate(pairs[:3], 1):
 #   'undecided' is an answer. With `python -m lessons_lib.pages 09_text_editing -p n_images 150 -p steps 50`
 #   it decides more.
 # - The cases that turn faces into robots or zombies are not judged: the model was never shown these words.
-# - The critic and the judge were trained on these worlds. On the dots and blurs of a bad edit they may err.
+# - The critic and the judge were trained on these worlds. On the dots and blurs of a bad edit they may be wrong.
