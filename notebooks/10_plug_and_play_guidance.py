@@ -2,8 +2,8 @@
 # # 10 · Plug-and-play guidance: sampling codes under an energy
 #
 # **Afterwards you can say** how any function of a picture turns a generator into a conditional one without
-# training, why the chain runs on codes and not on noisy pictures, what 'a draw' costs, when a chain lies, and
-# which part of a code carries what.
+# training, why the chain runs on codes and not on noisy pictures, what an independent draw costs, how to tell
+# that a chain's draws are wrong, and which part of a code carries what.
 #
 # 60 minutes. Equations: Wu & De la Torre (2023), §3.5, eq. 9 and §4.3; pCN-Langevin (Cotter et al. 2013,
 # eq. 4.12); MALA (Roberts & Tweedie 1996); TFG (Ye et al. 2024, Algorithm 1). Lessons 01 and 03 come before
@@ -153,16 +153,18 @@ lesson.compare(
 
 
 # %% [markdown]
-# The paper's rule ends at 1.01266, as theory says, and not at 1: a step of finite length adds a little too
-# much noise. It is half a standard deviation of ‖z‖²/d at d = 3,072. With 50 noises of such a size it is 3.5.
-# pCN keeps the prior at any step and in any dimension. Hence pCN is our default, with an accept/reject that
-# only the energy can make say no.
+# The paper's rule does not settle at 1. Theory says 1/(1-σ/4), about 1.013 (dotted): a step of finite length adds
+# a little too much noise. Is that much? For d = 3,072 the excess is half a standard deviation of ‖z‖²/d. For a code
+# of 50 such noises it is 3.5 standard deviations.
+#
+# pCN keeps the prior at any step and in any dimension. So pCN is our default. Each of its moves is accepted or
+# rejected, and only the energy decides which: without an energy every move is accepted.
 
 # %% [markdown]
 # ### Exercise 2 · the stationary variance <small>(medium · 6 minutes)</small>
 #
-# Let E = a z²/2 in one dimension and Λ = 1 + λa. The paper's rule is then z ← (1 - σΛ/2) z + √σ ω. In the long
-# run the variance V no longer changes. Find it.
+# Let E = a z²/2 in one dimension and Λ = 1 + λa (the *precision*, one over the variance of π). The paper's rule is
+# then z ← (1 - σΛ/2) z + √σ ω. In the long run the variance V no longer changes. Find it.
 
 # %% tags=["exercise"]
 def stationary_variance(sigma, precision):
@@ -199,9 +201,9 @@ lesson.exercise(
 # %% [markdown]
 # ## How many draws are n = 200 rounds?
 #
-# Neighbouring rounds are alike. After τ rounds, the *autocorrelation time*, a chain has forgotten where it was:
-# n rounds are worth n/τ independent draws. Without an energy z_k+1 is r z_k plus noise, and
-# τ = (1+r)/(1-r).
+# Neighbouring rounds are alike. The *autocorrelation time* τ says how many rounds are worth one independent draw:
+# n rounds are worth n/τ of them. Without an energy z_k+1 is r z_k plus noise, and τ = (1+r)/(1-r). For the paper's
+# rule r = 1 - σ/2. Our pCN has a step h, and r = ρ = (1 - h/4)/(1 + h/4).
 
 # %%
 r_paper, r_pcn = 1 - 0.05 / 2, (1 - 0.5 / 4) / (1 + 0.5 / 4)
@@ -215,10 +217,10 @@ for name, values in norms.items():
     lesson.record(f"measured: independent draws of ‖z‖²/d in 16 × 200 rounds, {name}", found["ESS"])
 
 # %% [markdown]
-# The squared norm forgets twice as fast as z itself, so more draws are measured of it. The paper's 200 rounds
-# are two or three draws of z a chain: a chain's end depends on where it began. pCN needs 8
-# rounds a draw where there is no energy. With one, all need more. We *measure* it: the effective sample size
-# (ESS) and rank-R̂, which is near 1 when several chains agree.
+# The measured number is of ‖z‖²/d. It forgets about twice as fast as z itself, so there are more independent draws of
+# it than of z. The paper's 200 rounds are worth two or three draws of z for each chain, so a chain's end still depends
+# on where it began. pCN needs 8 rounds for a draw where there is no energy. With an energy, expect to need more. So we
+# *measure*: the effective sample size (ESS) counts independent draws, and rank-R̂ is near 1 when several chains agree.
 
 # %% [markdown]
 # ## The exact case: an affine G and a quadratic energy
@@ -259,16 +261,17 @@ lesson.record(
 lesson.record("accepted", found.of("accepted")[40:].mean());
 
 # %% [markdown]
-# Of nine means the largest error is expected at two to three standard errors. The ratio of variances is to be
-# 1. The chain draws from the posterior that it claims to draw from.
+# The largest error of nine means is usually about two standard errors, and rarely above three. The ratio of variances
+# should be 1. If both hold, the chain draws from the posterior, as far as these numbers can tell.
 
 # %% [markdown]
 # ## Descent is not sampling
 #
-# Two moons, and the energy 'x₁ is 0.2'. Going straight down the slope also gives a small energy. Is the result
-# a sample?
+# Take two moons, and an energy that is small where x₁ is near 0.2. Going straight down the slope also gives a small
+# energy. Is the result a sample?
 #
-# The right answer: many unguided draws of the same G, picked with probability ∝ exp(-λE).
+# The reference is the first panel, *posterior*: many unguided draws of the same G, each kept with a probability ∝
+# exp(-λE).
 #
 # **Predict.** Where does descent end? And descent that keeps ‖z‖ at √d?
 
@@ -314,9 +317,10 @@ lesson.compare(least, "descent's" if lowest.startswith("descent") else "the chai
 
 
 # %% [markdown]
-# Plain descent has the smallest energy and is no sample at all: all of its codes run to the most likely one,
-# with a norm near 0. Keeping the norm mends the norm, but not the rest: all x₁ are exactly 0.2, where the
-# posterior has a width. The chains have the posterior's energy *and* its width. A small energy is no proof.
+# Both descents end at an energy near 0, far below the posterior's own. Neither is a sample. Plain descent drives all
+# codes towards the most likely one, so their norm is near 0 and their pictures are alike. Keeping the norm repairs the
+# norm, but all x₁ are still 0.2, while the posterior's x₁ have a spread. The chains' energies are near the posterior's,
+# and their x₁ spread as widely. So a small energy does not prove that something is a sample.
 
 # %% [markdown]
 # ### Exercise 3 · what is wrong with this chain? <small>(medium · 6 minutes)</small>
@@ -329,8 +333,8 @@ lesson.compare(least, "descent's" if lowest.startswith("descent") else "the chai
 #     draws.append(z)
 # ```
 #
-# Write the list as it should be. `start` is where the chain is, `proposals` are the moves' ends and `accepted`
-# says of each whether it was taken.
+# The list is wrong. Write it as it should be. `start` is where the chain is, `proposals` are the points that the moves
+# propose, and `accepted` says for each whether it was accepted.
 
 # %% tags=["exercise"]
 def draws_of(start, proposals, accepted):
@@ -374,8 +378,8 @@ lesson.exercise(
 #     return draws
 # ```
 #
-# Rejections are how a chain stays longer where the density is high. Take two states of probabilities ¾ and ¼, and
-# always propose the other one. The list as published has each of them half of the time.
+# By its rejections a chain stays longer where the density is high. Take two states of probabilities ¾ and ¼, and
+# always propose the other one. The published list contains each of them half of the time.
 # </details>
 
 # %% [markdown]
@@ -492,8 +496,8 @@ lesson.record(
 );
 
 # %% [markdown]
-# So few rounds are a taste. All that follows was computed by `python -m lessons_lib.chains`, on samples that
-# nobody picked.
+# So few rounds only give an impression. The tables and pictures of the next sections were computed beforehand, by
+# `python -m lessons_lib.chains`, with many more rounds and on samples that nobody selected.
 
 # %% [markdown]
 # ## Four families, one chain
@@ -532,16 +536,19 @@ for name, wishes in board["families"].items():
 Markdown(markdown(["met, unguided", "met, guided", "diversity", "‖z‖²/d", "judge's cosine"], lines))
 
 # %% [markdown]
-# λ is 1,000 everywhere. *Met* is read by the critic, which guided nothing: the smile, glasses or beard that captions would speak of.
-# *Diversity* is the mean distance of two pictures, over that of unguided ones. The intervals are of so few
-# pictures (n = 16 a row), and wide.
+# λ is 1,000 everywhere. *Met* is the share of pictures in which the critic, which guided nothing, reads a smile,
+# glasses or a beard strong enough for a caption to mention it. *Diversity* is the mean distance of two pictures,
+# divided by that of unguided ones. There are only 16 guided pictures in a row, so the intervals are wide.
 #
-# Look before you count. A picture may be broken: its chain ran away while every move was taken, and found no way
-# back. And the guided rows are more alike than the number says: pale skin, red hair, one colour behind. Nobody
-# asked for these. They are what this encoder's text has come to mean, and the chain samples *that*.
-# The latent DDIM's faces dissolve: λ is too strong for its short code, whose ‖z‖²/d leaves 1 by more than the
-# others', so what the critic reads there says little.
-# Where the critic and your eye disagree, as on the grainy smiles of the GAN, trust the eye.
+# Look at the pictures before you trust the numbers.
+#
+# - Some pictures may be broken. There a chain ran away in rounds in which every move was accepted, and did not
+#   come back.
+# - The guided faces look more alike than *diversity* says: often pale skin, brown or red hair, one colour behind.
+#   Nobody asked for these. They are part of what the text means to this encoder, and the chain samples *that*.
+# - The latent DDIM's ‖z‖²/d is farther from 1 than the others'. Its code is short, and λ is too strong for it. Its
+#   faces dissolve, so the critic's readings say little there.
+# - Where the critic and your eye disagree, as on the grainy smiles of the GAN (DDGAN), trust your eye.
 
 # %%
 for name, wishes in board["families"].items():
@@ -552,7 +559,7 @@ for name, wishes in board["families"].items():
 # %% [markdown]
 # ## λ: how strongly?
 #
-# **Predict.** More λ, more of the wish. What is paid for it?
+# **Predict.** With a larger λ more pictures meet the wish. What does that cost?
 
 # %%
 fig, axes = plots.figure(1, 3, width=14, height=3.8)
@@ -578,7 +585,8 @@ for wish, found in board["weights"].items():
 
 
 # %% [markdown]
-# Move through the chains yourself: each column is a chain, and a frame is the state after six more rounds; two thirds are burn-in.
+# Move through the chains yourself. Each column is a chain. Each frame shows its state some rounds after the frame
+# before (the slider says how many). The first two thirds are burn-in.
 
 # %%
 def frames(wish, weight, frame):
@@ -622,14 +630,15 @@ for wish, value in worst.items():
     )
 
 # %% [markdown]
-# In brackets are the independent draws of all chains together. Where R̂ is above 1.05 the chains still remember
-# their starts, and more rounds are needed before anything is said of the posterior's shares.
+# Each entry is R̂, and in brackets the number of independent draws of all chains together. Where R̂ is above 1.05, the
+# chains still remember their starts. Then they need more rounds before we can say, for example, which share of the
+# posterior has a beard.
 
 # %% [markdown]
 # ## With and without augmentation: what an energy can be fooled by
 #
-# The text's encoder is a network, and networks have blind spots. Go down its slope in *pixels*, with no
-# generator in between: once for the picture as it is, once for eight augmented copies.
+# The energy comes from the encoder of texts and pictures. It is a network, and networks can be fooled. Go down its slope
+# in *pixels*, with no generator in between: once for the picture as it is, once for eight augmented copies of it.
 
 # %%
 start = before[:4].clone()
@@ -652,17 +661,17 @@ for name, x in {"start": start, **fooled}.items():
     lesson.record(f"{name}: cosine by the judge", metrics.s_clip(x, p.text, by.judge).mean())
 
 # %% [markdown]
-# The encoder that guides is delighted, though the pictures hardly show what was asked. The judge, another
-# network of its kind, is less so. Augmentations help: what has to survive a shift and a cut has to be in the
-# picture. The generator helps more: it cannot draw such patterns. Neither is a proof. That is why the judge is
-# never the guide.
+# The encoder that guides gives a high cosine, though the pictures hardly show what was asked. The judge, another network
+# of its kind, gives less, but it is fooled in part, too. Compare the gap between the two with and without augmentation.
+# Augmented copies are harder to fool, because a pattern has to survive shifts and cuts. Their noise is coarser, but these
+# are still no smiles. The generator helps more, because it cannot draw such patterns. None of this is a guarantee. So the
+# judge is never the guide.
 
 # %% [markdown]
 # ## Short G, long G
 #
-# The chain needs G's slope in each round, so G is short. Why not decode the chain's codes with more steps? With
-# η > 0 the code has a noise for each step, and another number of steps is another code. With η = 0 it can be
-# done.
+# The chain needs G's slope in each round, so G has few steps. Could we decode the chain's codes with more steps? With
+# η > 0 the code has a noise for each step, so for another number of steps it does not fit. With η = 0 it does.
 
 # %%
 short = guided.family("faces-ae", p.device)
@@ -677,14 +686,14 @@ lesson.record("E of the chain's codes by the short G", energy(guided.drawn(brief
 lesson.record("E of the same codes by the long G", energy(decoded, p.seed).mean());
 
 # %% [markdown]
-# The longer G draws other pictures from the same codes. They may look better, but they are draws of neither
-# posterior: a chain on the short G samples the short G. Report which G was used.
+# The longer G draws other pictures from the same codes. They may look better, but they are samples of neither G's
+# posterior: the chain sampled the codes of the short G. So always report which G was used.
 
 # %% [markdown]
 # ## Which part of the code carries what?
 #
-# Guide a part of z and leave the rest as it was drawn: x_T alone, the early noises, the late ones, or what is
-# slow in each noise.
+# Guide a part of z and leave the rest as it was drawn: x_T alone, the early noises, the late ones, or the low
+# frequencies of each noise ('what is slow').
 
 # %%
 parts = board["parts"]
@@ -699,8 +708,8 @@ rows = chains.pictures("parts")
 plots.strips(list(rows[:, :10]), list(parts), [], "a person with glasses")
 
 # %% [markdown]
-# At η = 1 the first noise is all but forgotten: six steps renew the picture, so guiding x_T alone does nothing.
-# What steers is the noise of the steps.
+# Compare *x_T alone* with *nothing*. At η = 1 the six steps add so much new noise that x_T is almost forgotten at the
+# end. So guiding x_T alone has little effect. The noises of the steps decide the picture.
 
 # %%
 best = max((k for k in parts if k not in ("nothing", "all of z")), key=lambda k: parts[k]["met"])
@@ -731,14 +740,14 @@ lesson.record("share on the upper moon, closed form", upper)
 lesson.record("share on the upper moon, chains", mean, f"[{low:.3g}, {high:.3g}]");
 
 # %% [markdown]
-# Both answers are found: the code was started in both. How *many* chains are on each moon is the hard part. A
-# chain has to cross a region of high energy to change sides, and few do in 40 rounds.
+# Both answers are found, because chains started in both. The hard part is *how many* chains end on each moon. To change
+# sides, a chain has to cross a region of high energy, and few do so in 40 rounds. So the share may be off.
 
 # %% [markdown]
 # ### A picture of your own
 #
-# With `images`: the left half of your first picture is known, and the chain looks for codes whose pictures
-# agree with it. What the model has never seen it cannot complete.
+# With `images`, the left half of your first picture is known, and the chain looks for codes whose pictures agree with
+# it. The model can complete only what is like the pictures that it has learnt from.
 
 # %%
 if p.images:
@@ -758,12 +767,12 @@ if p.images:
 #
 # **Best of N** draws N pictures and keeps the one of least energy, at as many network calls as a chain. **DPS**,
 # **MPGD** and **FreeDoM** are settings of TFG: they push the predicted image in each denoising step. So does
-# **classifier guidance**, between two texts. All know the same energy's encoder; each of TFG's has its own best
-# strength, found on other pictures. **Classifier-free guidance** needs no encoder, but a model that reads. A
-# call is one pass of the network, forwards or backwards, for one picture. Guides are given a quarter of the
-# calls, as they look at the energy in every step.
+# **classifier guidance**, between two texts. All of these use the same encoder as the energy. Each of TFG's settings
+# has the strength that was best on other pictures. **Classifier-free guidance** needs no encoder, but a model that reads
+# texts. A *call* is one pass of the network, forwards or backwards, for one picture. The guides get a quarter of the
+# calls, because they look at the energy in every step.
 #
-# **Predict.** Who meets the wish most often? And who meets it at the least cost?
+# **Predict.** Which method meets the wish most often? And which meets it at the least cost?
 
 # %%
 lines = {}
@@ -787,20 +796,25 @@ for wish in guided.WISHES:
 
 
 # %% [markdown]
-# Where a guide reaches as much at a quarter of the calls, it is the cheaper way to *one* good picture. A chain
-# gives what the guides do not: draws of a density that can be written down, and tested; the same rule for a GAN
-# and for an autoencoder, which have no denoising steps to push in; and an energy that only ever sees clean
-# pictures. Best of N needs no slope at all, and is hard to beat where the wish is common.
+# Where a guide meets the wish as often with a quarter of the calls, it is the cheaper way to *one* good picture. A chain
+# gives three things that the guides do not:
+#
+# - draws of a density that can be written down, and tested;
+# - one rule for every G with a known prior, even for one without denoising steps to push in;
+# - an energy that only ever sees clean pictures.
+#
+# Best of N needs no slope at all, and the table shows how far that goes. It is hard to beat where unguided pictures often
+# meet the wish: with 132 pictures even a rare success is among them.
 
 # %% [markdown]
 # ### Exercise 5 · spot the error <small>(medium · 5 minutes)</small>
 #
-# A copy of the paper prints its eq. 9 so:
+# A copy of the paper prints its eq. 9 like this:
 #
 # $$z^{(k+1)} = z^{(k)} + \sigma^2 \nabla_z \log p(z^{(k)}) - E(G(z^{(k)}) \mid C) + \sqrt{\sigma}\,\omega^{(k)}$$
 #
-# Say what is missing before the gradient of E: the factor, as a number, for σ = 0.05 and λ = 500. It is what E's
-# *gradient* is multiplied by in the right rule (its sign included).
+# It has several errors. Look at the term with E. In the right rule, what is the *gradient* of E multiplied by? Give this
+# factor with its sign, from σ and λ (`weight`).
 
 # %% tags=["exercise"]
 def factor_of_the_slope(sigma, weight):
@@ -840,10 +854,10 @@ lesson.exercise(
 #
 # - The wishes are those that an encoder of our own can read. What it cannot read, no chain finds.
 # - *Met* and *diversity* are read by one critic, from pictures of 64 pixels.
-# - The posterior is of a *short* G. It is not the data's.
-# - n = 16 a row: an interval is about ±0.2 wide.
-# - λ and the number of rounds were chosen after a first run of the same seeds, at λ = 500 and 40 rounds, which met
-#   less. The pictures were picked by nobody, but the settings were.
+# - The posterior is that of a *short* G, and not that of the data.
+# - With 16 pictures in a row, an interval is about ±0.2 wide.
+# - We chose λ and the number of rounds after a first run with the same seeds (λ = 500, 40 rounds), in which fewer
+#   wishes were met. So nobody selected pictures, but the settings were selected.
 # - Guidance costs hundreds of network passes a picture. A trained edit (lesson 05) costs a few.
 
 # %%
