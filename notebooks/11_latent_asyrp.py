@@ -7,8 +7,8 @@
 # model of pixels.
 #
 # 65 minutes. Equations: Kwon et al. (ICLR 2023) eqs. 6 and 7; Rombach et al. (CVPR 2022); classifier-free
-# guidance: Ho & Salimans (2022) eq. 6. The question is that of a student blog (Gerbscheid, Ivășchescu, Sträter,
-# Zila), which left its tables open. Lessons 05 and 07 come before this one.
+# guidance: Ho & Salimans (2022) eq. 6. The question comes from a student blog (Gerbscheid, Ivășchescu, Sträter,
+# Zila), which left its tables empty. Lessons 05 and 07 come before this one.
 
 # %% tags=["parameters"]
 checkpoint = "t2i"  # a latent model: embedded, a folder in Stable Diffusion's layout, or a hub id
@@ -79,8 +79,8 @@ def look(x):
 # ## From x to z
 #
 # A latent model has a *codec*: an encoder E and a decoder D between pictures x and latents z = E(x). All the
-# diffusion is of z: DDIM, its inversion, the U-Net and so h. This U-Net is told a text, too. We edit held-out
-# faces; each has its own true caption as condition, in both directions, without guidance.
+# diffusion happens in z: DDIM, its inversion, the U-Net, and so h. This U-Net also reads a text. We edit held-out
+# faces. Each has its own true caption as condition, when it is encoded and when it is decoded, without guidance.
 
 # %%
 before = look(g.decode(who.z, cond=who.cond))
@@ -105,12 +105,13 @@ if truth:
     lesson.record("D(G(z_T)) and D(E(x)), PSNR (dB)", metrics.psnr(before, through).mean())
 
 # %% [markdown]
-# The smaller of the two numbers is where the loss is. Neither has to do with an edit. So we compare edits with 'no
-# edit', and show the true edited picture *through the codec*: no edit can do better.
+# The first number is the codec's loss, the second the inversion's. The smaller number is the larger loss. Neither has to
+# do with an edit. So we compare edits with 'no edit', and show the true edited picture *through the codec*: no edit can be
+# expected to do better.
 #
 # ## How large is h?
 #
-# h is called the bottleneck. The word says that it is small.
+# h is called the *bottleneck*. The word suggests that it is small.
 #
 # **Predict.** Which has most numbers: the picture x, the latent z, h, or what the skips carry past h?
 
@@ -143,14 +144,15 @@ print("h is", " × ".join(map(str, b.h.shape[1:])))
 
 
 # %% [markdown]
-# Channels grow faster than places shrink. What sets h apart is its place, not its size: it is the last map of the
-# encoder, and the only one that no skip doubles. The next section measures how much the skips leave to it.
+# h has few places, but many channels. What is special about h is its position, not its size. It is the last map of the
+# U-Net's encoder half, and the only one that no skip carries past the middle. The next section measures how much the
+# skips leave for h to decide.
 #
 # ### Exercise 1 · count h <small>(easy · 4 minutes)</small>
 #
-# A U-Net with `channels` [c_1, …, c_L] halves the sides between its levels, L - 1 times. How many times more
-# numbers has h than the latent z with its `latent_channels`? (Stable Diffusion 1.4: channels 320, 640, 1280,
-# 1280, sides of 64, 4 latent channels.)
+# A U-Net with `channels` [c_1, …, c_L] halves the side between its levels, L - 1 times. How many times as many
+# numbers as the latent z (`latent_channels` × `side` × `side`) has h? (Stable Diffusion 1.4: channels 320, 640,
+# 1280, 1280, a side of 64, 4 latent channels.)
 
 # %% tags=["exercise"]
 def h_over_z(channels, side, latent_channels):
@@ -187,8 +189,8 @@ lesson.exercise(h_over_z, counted, cases, hints);
 # %% [markdown]
 # ## Does the decoder listen to h?
 #
-# Give the decoder one picture's skips and *another's* h. How far does P_t move, as a share of what it moves if
-# h and skips are both the other's?
+# Give the U-Net's decoder half one picture's skips and *another's* h. How far does P_t move? We give it as a share of
+# how far P_t moves if h and skips are both the other's.
 #
 # **Predict.** Near 0: the skips decide. Near 1: h does. At which t is h heard best?
 #
@@ -290,10 +292,10 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# Is an edit best where its curve is highest? Compare the intervals of the shipped directions (two in all for `faces`, for `t2i`
-# one for all): swapping h says where h is *heard*, not where a Δh is *worth adding*. A low curve is no proof that an edit in h is
-# weak: it may only need a longer Δh. But a longer Δh leads further away from every h that the decoder has learnt from. Park et
-# al. (2023) found the h of latent models to have less structure than that of pixel models.
+# Is an edit best where its curve is highest? Compare the curves with the intervals of the shipped directions, printed above.
+# Swapping h says where h is *heard*, not where a Δh is *worth adding*. A low curve does not prove that an edit in h is weak:
+# it may only need a longer Δh. But a longer Δh leads further away from every h that the decoder has learnt from. Park et al.
+# (2023) found less structure in the h of latent models than in that of pixel models.
 #
 # ## Which picture does the loss see?
 #
@@ -334,8 +336,8 @@ for label, values in to_end.items():
 
 
 # %% [markdown]
-# D has never seen a noisy latent, and CLIP has never seen what D makes of one. (A face may shine through D(z_t) even at
-# the first t: with few steps the inversion leaves some of it in z_T.) So the loss is
+# D has never seen a noisy latent, and CLIP has never seen what D makes of one. (You may see a trace of the face in D(z_t)
+# even at the first t: with few steps the inversion leaves some of it in z_T.) So the loss compares D(P_t):
 #
 # $$\mathcal L^{(t)} = \lambda_\text{CLIP}\big(1-\cos(\Delta I,\Delta T)\big)
 # + \lambda_\text{recon}\,\big|D(P^\text{edit}_t)-D(P^\text{source}_t)\big|,\qquad
@@ -394,10 +396,10 @@ lesson.exercise(latent_loss, through_decoder, cases, hints);
 # ## Train one: convolutions or attention?
 #
 # The paper's f_t looks at each place of h by itself (1×1 convolutions). The blog expects that the h of a latent
-# model needs *attention* between its places. Both get the same few rounds on the same few pictures, each at a
-# learning rate of its own: attention needs a smaller one.
+# model needs *attention* between its places. We train both for the same few rounds on the same few pictures, each
+# at a learning rate of its own: attention needs a smaller one.
 #
-# **Predict.** h has few places here (see `h` above: channels × side × side). Will attention be worth it?
+# **Predict.** h has few places here (see `h` above: channels × side × side). Will attention help?
 
 # %%
 points_better = lesson.predict(
@@ -457,8 +459,9 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# At the convolutions' rate attention went wrong: its cosine fell while the change grew, the sign of a rate that is too
-# high. At a rate of its own it keeps up. So compare two forms only at rates that were sought for each.
+# We first tried attention at the convolutions' rate. Its cosine fell while the change grew, which is the sign of a rate
+# that is too high. The curves above are at a rate of its own. So compare two forms only after finding a good rate for
+# each.
 #
 # The shipped directions of both forms had the same longer training, by sentences of their own, but at *one* rate, the
 # convolutions'. Read the next table with that in mind. The cards keep what was measured on more pictures than this lesson
@@ -498,15 +501,20 @@ if len(tables) == 2:
 # %% [markdown]
 # ## The table
 #
-# **S_dir**: the cosine of eq. 7 for the final pictures, by an encoder that did not train. **KID** (like FID, but fair
-# for few pictures; smaller is nearer; a squared kernel distance of the critic's features, which has no unit: compare it with the
-# rows *no edit* and *true edit*): to pictures of other people, *as they are* and *as they should become*. **ID**:
-# the critic's identity, edited against unedited. **SC**: the mean intersection over union of the masks that the critic
-# reads from the two. Then what only a
-# drawn world knows: **achieved** (share of the wanted change; for a look, the critic's probability of that kind of
-# picture), **to truth** (perceptual distance to the true counterfactual) and **drift** of what should have stayed.
+# - **S_dir**: the cosine of eq. 7 for the final pictures, by an encoder that was not used in training.
+# - **KID**: like FID, but fair for few pictures. Smaller is nearer. It is a squared kernel distance of the critic's
+#   features and has no unit, so compare it with the rows *no edit* and *true edit* of the figure. **KID, people** is the
+#   distance to pictures of other people as they are, **KID, goal** to other people with the wanted change.
+# - **ID**: the critic's likeness of identity, edited against unedited. 1 is the same person.
+# - **SC**: segmentation consistency, the mean intersection over union of the masks that the critic reads from the two.
 #
-# Old, tanned and smiling are factors of the faces that the model has learnt; a zombie or a robot it has never seen.
+# Three more can only be measured in a drawn world:
+#
+# - **achieved**: the share of the wanted change. (For a look: the critic's probability of that kind of picture.)
+# - **to truth**: the perceptual distance to the true counterfactual.
+# - **drift**: how much the factors changed that should have stayed.
+#
+# The model has learnt faces that are old, tanned or smiling. It has never seen a zombie or a robot: we call these *looks*.
 #
 # **Predict.** Which of these columns will look best for an edit that does *nothing at all*?
 
@@ -515,10 +523,10 @@ own = {k: card_of(e)["table"] for k, e in who.edits.items() if "table" in card_o
 as_table({k: v["Asyrp"] for k, v in own.items()}) if own else print("No table: see above.")
 
 # %% [markdown]
-# Read each against its ends: *no edit*, a *random Δh* of equal length, *another text* (the same code under the
-# caption of the true counterfactual, where words for it are known), and the *true edit* through the codec. Where even that
-# achieves far less than 1, the codec has lost what the critic looks for, or the critic misreads. (Drift is of factors: a
-# look has none.)
+# The figure compares each value with four references: *no edit*, a *random Δh* of equal length, *another text* (the same
+# code under the caption of the true counterfactual, if the model knows words for it), and the *true edit* through the codec.
+# Where even the true edit achieves far less than 1, the codec has lost what the critic looks for, or the critic misreads.
+# (Drift is measured on factors, and a look has none.)
 
 # %%
 ROWS = {"no edit": plots.SOURCE, "random Δh": plots.WRONG, "another text": plots.D,
@@ -559,9 +567,11 @@ for attribute_name, rows_of in own.items():
     lesson.record(f"{attribute_name}: achieved", rows_of["Asyrp"]["achieved"][0])
 
 # %% [markdown]
-# So ID, SC, drift and a distance to people as they are reward doing nothing, and S_dir alone rewards any change that CLIP
-# likes. Where doing nothing is also nearer the truth, the edit has spoilt more than it has won, whatever it achieved: only
-# *achieved* and *to truth* together judge. Now with your own eyes. Where is the tan?
+# So ID, SC, drift and the distance to people as they are (*KID, people*) reward doing nothing. S_dir rewards any change that
+# CLIP likes. Where doing nothing is also nearer *to truth*, the edit has spoilt more than it has gained, whatever it
+# achieved. So read *achieved* and *to truth* together.
+#
+# Now judge with your own eyes. Compare each edit with its truth in the row below it. Where is the tan?
 
 # %% tags=["gallery"] sentence="Asyrp in a latent model that reads texts: its h has {h / z|.2g} times as many numbers as its latent."
 made = {
@@ -600,14 +610,14 @@ for k, pictures in made.items():
             lesson.record(f"{k}: the critic's probability of {KINDS[i]}, mean", share[i])
 
 # %% [markdown]
-# The model can only draw what it has learnt, from faces, animals and scenes; Δh is a wish, and the decoder answers with the
-# nearest thing that it knows. Where that looks like an animal, S_dir rises all the same: it is less of a person. Compare it
-# with the S_dir of the true edit, and with KID to the goal: is the goal any nearer?
+# The model can only draw what it has learnt from: faces, animals and scenes. If Δh asks for something else, the decoder
+# draws something that it knows. S_dir may rise even if that looks like an animal, because the picture is less like a
+# person. Compare it with the S_dir of the true edit, and *KID, goal* with that of *no edit*: is the goal any nearer?
 #
 # ## Where words end
 #
-# This model has a rival that the pixel model of lesson 05 did not have: say the change in the *text*, from the same
-# code. Is h needed at all?
+# Here an edit in h has a rival that the pixel model of lesson 05 did not have. We can change the *text*, and decode the
+# same code. Is h needed at all?
 
 # %%
 both_ways = [k for k in made if "another text" in made[k]]
@@ -626,8 +636,8 @@ if who.captions:
         print(error)
 
 # %% [markdown]
-# The code of an inversion keeps the picture, even against the text: so the sentence may change little. By the table, which of
-# the two achieved more, and which paid less for it?
+# An inverted code keeps much of the picture, even under another text. So a new sentence may change little. By the table,
+# which of the two achieved more, and which cost less in identity and in distance to the truth?
 
 # %%
 for k, rows_of in own.items():
@@ -641,9 +651,9 @@ for k, rows_of in own.items():
         print(f"{k}, {what}: better by … {word}.")
 
 # %% [markdown]
-# Where the text achieves it, it is a strong rival that needs no training. But used so it has no scale and no sign, and a
-# word that was never learnt cannot be said. A Δh can be *asked* for with any word that an encoder knows; that the decoder
-# cannot always draw it, the unseen looks have shown.
+# Where the text achieves as much, it is a strong rival that needs no training. But used in this way it has no scale and no
+# sign, and it is limited to words that the model has learnt. A Δh can be trained for any word that the encoder knows. But
+# the unseen looks have shown that the decoder cannot always draw it.
 
 # %% [markdown]
 # ## As linear as pixels?
@@ -740,10 +750,10 @@ for label, found in (("here", who.edits), ("faces", same.edits if truth else {})
                   f"{figures['images']:.0f} pictures (its card).")  # fmt: skip
 
 # %% [markdown]
-# R² says *straight*, and nothing of *steep*: a line that hardly rises may be straight, and any edit bends where the factor
-# has reached its end. These people were chosen because they *lack* all three, so below 0 little is left to lose. Read R² with
-# the slope, and trust the cards' pictures more than these few. The two models' directions had different trainings, so a
-# difference may be the training's.
+# R² says how *straight* a line is, not how *steep*: a line that hardly rises may be straight. Any curve bends where the
+# factor has reached its end. These people were chosen because they *lack* the attributes, so below 0 little is left to take
+# away. Read R² with the slope, and trust the cards' numbers (of more pictures) more than these. The two models' directions
+# were trained differently, so a difference may come from the training.
 #
 # ## Sums, and one Δh for all
 #
@@ -791,17 +801,17 @@ for claim, value, enough, some in claims:
     print(f"{claim}: {value:.2f} → {word}")
 
 # %% [markdown]
-# Lesson 07's limits: 0.95 for a line (partly from 0.8; an edit that does nothing at negative scales has hardly less), 0.8 for
-# what is left (partly from 0.5). A ratio of two small effects is worth little: look at the slopes
-# above first. And the negative side may be another world than the positive one: look at scale -1 in the strip above, before
-# you call a direction linear because one number rises.
+# These are lesson 07's limits. For a line: R² of 0.95, and partly from 0.8 on. (An edit that does nothing at negative scales
+# has hardly less.) For what is left of an effect: 0.8, and partly from 0.5 on. A ratio of two small effects is worth little,
+# so look at the slopes above first. And the picture at a negative scale may be something quite different. Look at scale -1 in
+# the strip above, before you call a direction linear because one number rises.
 #
 # ## When?
 #
-# Take the mean Δh, the same at all t, and add it in the first third of all steps, in the middle, and in the last, each time
-# as much in sum as in the interval that it was trained for.
+# Take the mean Δh, the same at all t. Add it in the first third of all steps only, then in the middle third only, then in the
+# last. Each time the sum over the steps is as large as in the interval that it was trained for.
 #
-# **Predict.** Where does Δh change *who* it is? Where has it least effect?
+# **Predict.** In which third does Δh change the person's identity? In which has it the least effect?
 
 # %%
 ((_, d),) = shared.terms
@@ -910,9 +920,9 @@ for s in dict.fromkeys(s for s, _ in guided):
 
 
 # %% [markdown]
-# Guidance moves the picture by itself, towards its caption, and drifts from the source. Whether it makes the edit larger, the
-# effects say (rms counts any change): the caption still describes the *unedited* picture, so guidance may also pull back what Δh
-# has pushed. For an edit of a given picture, guidance 1 is the honest choice.
+# Guidance alone already moves the picture towards its caption, and away from the source. Compare the two *effects* to see
+# whether it makes the edit larger. (rms counts any change.) The caption still describes the *unedited* picture, so guidance
+# may also undo a part of what Δh does. To edit a given picture, choose guidance 1: it leaves the picture as it is.
 #
 # ## Try it
 
@@ -939,9 +949,9 @@ explore(
 # %% [markdown]
 # ## What this does not say
 #
-# - This model has Stable Diffusion's layout and not its size: its h has few places, its text encoder few words. What is
-#   weak here may be strong in a large model, and the other way round.
-# - The directions had a short training on a few dozen pictures; the paper takes 1,000. A weak edit may be a short
-#   training. The comparison of convolutions and attention is of one attribute and one training each.
+# - This model has Stable Diffusion's layout, but not its size: its h has few places, and its text encoder knows few words.
+#   What is weak here may be strong in a large model, and the other way round.
+# - The directions had a short training on a few dozen pictures; the paper takes 1,000. So a weak edit may only need more
+#   training. Convolutions and attention were compared on one attribute, with one training each.
 # - The table's intervals are over pictures. They say nothing of another training, or another network.
 # - KID is on the critic's features: no figure here can be compared with an FID from a paper.
