@@ -956,7 +956,7 @@ def alone(edit):
 
 # %% [markdown]
 # **Bug 4: a guided batch is wrong.** The texts go to the wrong images, and since all shapes are right, nothing
-# complains. We edit two images in one call, and each by itself, and print the largest difference of the latents.
+# complains. We edit two images in one call, and each by itself, and print the mean difference of the latents.
 
 # %%
 pipe = cycle_pipeline(model, AnswersNoise(), "epsilon")
