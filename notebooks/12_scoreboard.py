@@ -73,9 +73,9 @@ for what, value in boards["bfloat16"].items():
 
 
 # %% [markdown]
-# Above stands in which precision each table's networks ran; the samplers are in float64. On a machine that has
-# instructions for it they may run in bfloat16. The last numbers say what that costs: how near CycleDiffusion's dogs are to
-# those of float32, and what it does to a score.
+# The lines above say in which precision each table's networks ran. (The samplers always run in float64.) Networks may run
+# in bfloat16 on machines that are fast at it. If numbers of bfloat16 are printed, they say what that costs: how near
+# CycleDiffusion's dogs are to those of float32, and how much one score changes.
 #
 # **Fair settings.** SDEdit, ILVR, EGSDE, DDIB and CycleDiffusion each have a knob (where to start, which
 # frequencies to keep). For each method and source, all settings were tried on *other* pictures. Of the settings whose
@@ -152,15 +152,15 @@ for name, row in live.items():
 
 
 # %% [markdown]
-# Read the two reference rows first. *No edit* has a perfect SSIM and is no dog. The *true dogs* have an SSIM
-# to their source too, and it is not 1: what is above it has kept something that a dog would not have. So
-# 'higher is better' holds for SSIM only among methods that are below it, or beside a column that punishes
-# half-cats.
+# Read the two reference rows first. *No edit* has a perfect SSIM, and its pictures are still cats. The *true dogs*
+# have an SSIM to their source too, and it is far below 1. A method with a higher SSIM has kept something that a
+# dog would not have. So for SSIM 'higher is better' only as far as the true dogs' own, or beside a column that
+# punishes half-cats.
 #
 # ## Who is better? Pairs, not means
 #
-# Two means with overlapping intervals may still be decided, because the images are the same: what makes an
-# image hard is hard for both, and cancels in the difference.
+# The intervals of two means may overlap, and yet one method may be clearly better. The images are the same for both:
+# an image that is hard for one method is hard for the other, and this cancels in the difference.
 #
 # ### Exercise 1 · the paired interval <small>(medium · 6 minutes)</small>
 #
@@ -216,13 +216,14 @@ lesson.record("the same, paired: high end", high)
 lesson.record("overlap of the two methods' own intervals", apart[1][1] - apart[0][0]);
 
 # %% [markdown]
-# The two methods' own intervals overlap, and still the pairs decide: their low end is above 0. The library's `verdict` is that: *better* or *worse* where
-# the interval of the differences leaves out 0, else *undecided*.
+# Compare these numbers. If the overlap is above 0, the two methods' own intervals overlap. If the paired low end is
+# above 0, the pairs decide all the same. The library's `verdict` works in this way: it says *better* or *worse* where
+# the interval of the differences does not contain 0, and *undecided* where it does.
 #
 # ## Table 1 at full size
 #
-# FID and KID compare *sets*, here by the critic's features, with 2,000 held-out dogs. They have no value
-# for one image, so no interval over images and no pairs.
+# FID and KID compare *sets* of images, here by the critic's features. The other set is 2,000 held-out dogs. One
+# image alone has no FID. So these two columns have no interval over images, and no pairs.
 #
 # **Predict.** What is the FID of a perfect method, one that draws the true dog of each cat?
 
@@ -240,13 +241,13 @@ lesson.conclude(f"the FID of the true dogs themselves is {of_true_dogs:.2f}.")
 
 
 # %% [markdown]
-# The row *true dogs* is that perfect method, and it is the floor of each column: a FID is above 0 for any
-# finite set. How far above, for sets of one world and growing size?
+# The row *true dogs* is that perfect method. Its FID is not 0, because a FID is above 0 for any two finite sets, even
+# of the same world. We call this its *floor*. How high is it, for sets of growing size?
 #
 # ### Exercise 2 · the floor <small>(easy · 4 minutes)</small>
 #
-# Split a set in two halves, even and odd, and give their distance: what a perfect method of half as many
-# images gets.
+# Split a set in two halves, the rows with even and with odd numbers, and give the distance of the halves. This is
+# what a perfect method would get with half as many images.
 
 # %% tags=["exercise"]
 def floor(features, distance):
@@ -295,9 +296,9 @@ for name, values in floors.items():
         lesson.record(f"{name} of true dogs with {n} true dogs", value)
 
 # %% [markdown]
-# The FID's floor falls as the sets grow: the covariance of few images is a bad guess, and FID counts that
-# as a difference. So a FID is compared only at equal numbers of images, beside its floor. KID has a mean of
-# 0 for two sets of one world at any size, and is as often below 0 as above.
+# The FID's floor falls as the sets grow. A covariance estimated from few images is inaccurate, and FID counts the
+# error as a difference. So compare FIDs only at equal numbers of images, and beside their floor. For two sets of
+# one world KID is 0 in the mean, at any size. A single value may lie below 0 or above.
 #
 # ## Which orderings hold here?
 #
@@ -369,13 +370,13 @@ for name, board in of_table_1().items():
 
 
 # %% [markdown]
-# DDIB is a diffusion method too, and has no row in the paper's Table 1; so each claim is tested without and
-# with it. A method may have a higher SSIM because it has *left the cat alone*: look at its *judged a dog*.
+# DDIB is a diffusion method too, but it has no row in the paper's Table 1. So we test each claim without it and with
+# it. A method may have a higher SSIM because it has hardly changed the cat: look at its *judged a dog*.
 
 # %% [markdown]
 # The published figures, **of another data set**: photographs of animals at 256 pixels, other networks,
-# Inception's features. Their values cannot be compared with ours; their *order* can. (EGSDE's for cats, and
-# the KID and PSNR columns, are left out: we could not verify them in a source that we could open.)
+# Inception's features. Their values cannot be compared with ours; their *order* can. (EGSDE's figures for cats, and
+# the KID and PSNR columns, are left out, because we could not check them.)
 
 # %%
 def same_order(published, here, i):
@@ -405,8 +406,8 @@ heads = ["FID, AFHQ, published", "SSIM, AFHQ, published", "FID, here", "SSIM, he
 Markdown(tables.markdown(heads, lines))
 
 # %% [markdown]
-# **Predict.** Realism against faithfulness, a point a method: who is at the upper left, where the paper has
-# CycleDiffusion?
+# **Predict.** The next figure shows realism against faithfulness, one point for each method. Which method will be at
+# the upper left, where CycleDiffusion is in the paper?
 
 # %%
 marks = dict(zip(
@@ -428,11 +429,11 @@ fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", 
 fig
 
 # %% [markdown]
-# The star is the perfect method: a point should be *there*, and not as high as it can. A method far above the star has
-# bought its SSIM with the source's shapes, and pays in FID or in *judged a dog*. Most methods lie near the true dogs' own
-# SSIM, so 'highest SSIM' says little here. The factors kept, further below, say more.
+# The star is the perfect method. A point should be near the *star*, not as high as possible. A method far above the star
+# has kept shapes of the source, and this may cost it FID or *judged a dog*. Note the narrow range of the vertical axis, far
+# below the 1 of *no edit*. So 'highest SSIM' says little here. The factors kept, further below, say more.
 #
-# What the paper could not measure, all at once: every score of the images, with its interval.
+# The next figure shows every score of the images with its interval, also those that the paper could not measure.
 
 # %%
 name, board = next(iter(of_table_1().items()))
@@ -547,12 +548,14 @@ won, lost = (int((colours_of == v).sum()) for v in (1, -1))
 lesson.conclude(f"of {colours_of.numel()} comparisons CycleDiffusion wins {won} and loses {lost}.")
 
 # %% [markdown]
-# No method is green in its whole row: each score has its own favourite.
+# A rival whose whole row is green is worse than CycleDiffusion in every score. Where a row has both colours, the two scores
+# disagree about who is better. So no single score can rank these methods.
 #
 # ## What of the source is kept?
 #
-# Each factor that cats and dogs share, read from the result and correlated with the one that drew the
-# source. Black: read from the true dogs, so the critic's own limit. A dashed line at 0.8.
+# For each factor that cats and dogs share, the critic reads the result. We correlate its readings with the factor that
+# drew the source. The black stars are read from the true dogs, so they show the critic's own limit. We call a factor
+# *kept* from 0.8 on (dashed line).
 #
 # **Predict.** Which method keeps the pose, and what does it pay for that?
 
@@ -588,11 +591,15 @@ for name, board in of_table_1().items():
             )  # fmt: skip
 
 # %% [markdown]
-# A factor can be lost in two ways. The code does not hold it: CycleDiffusion draws its x_T at random, and
-# only the ε_t know the image; DDIB's x_T is made from the image (lesson 08). Or the target model decides it
-# anew, in the noise, where a dog's head and a cat's are no longer the same thing. Where DDIB keeps a factor
-# that CycleDiffusion loses, it is the first; where both lose it, the second. CUT is the control: it was trained
-# for the pair, and what it keeps was there in the source to be kept, so the task has not lost it.
+# A factor can be lost in two ways.
+#
+# 1. The code does not hold it. CycleDiffusion draws its x_T at random, so only the ε_t know the image. DDIB's x_T is
+#    made from the image (lesson 08).
+# 2. The code holds it, but the target model decides it anew: one code need not mean the same head to a model of cats
+#    and to a model of dogs.
+#
+# Where DDIB keeps a factor that CycleDiffusion loses, the first is more likely. Where both lose it, the second is. CUT is
+# the control. It was trained for this pair, so what it keeps can be kept.
 
 # %%
 for name, board in of_table_1().items():
@@ -604,7 +611,8 @@ for name, board in of_table_1().items():
             lesson.record(f"{name}, {method}: mean correlation of the {group}", mean)
 
 # %% [markdown]
-# **Said plainly:** the paper's pictures promise more than its table, that the dog stands as the cat stood. That is pose.
+# **Does the dog stand as the cat stood?** The paper's pictures suggest it, and no column of its table measures it. It is
+# the question of the *pose*: yaw, tilt and zoom.
 
 # %%
 for name, board in of_table_1().items():
@@ -618,7 +626,7 @@ for name, board in of_table_1().items():
     lesson.conclude(f"{name}: CycleDiffusion {kept_or_not} the pose (mean correlation: {said}).")
 
 # %% [markdown]
-# Where it fails, it fails whatever the FID is.
+# FID cannot see this: it compares sets of dogs, and never looks at the source.
 #
 # ## Table 2, live
 #
@@ -655,7 +663,7 @@ edited |= {
 edited["true edit, codec"] = codec(cases.truth)
 
 # %% [markdown]
-# **Predict.** Which method has changed most that nobody asked for?
+# **Predict.** Which method will change most of what nobody asked to change?
 
 # %%
 shown = {"x": cases.x} | edited
@@ -681,7 +689,7 @@ Markdown(tables.table(short, p.seed))
 # %% [markdown]
 # ## Table 2 at full size
 #
-# Each method at the setting that the *other* encoder likes best, and below it all settings as curves.
+# The table has each method at the setting that the *other* encoder likes best. Further below are all settings as curves.
 
 # %%
 full_text = without_chooser(sb.scores_of(text))
@@ -715,9 +723,9 @@ for rival, said in lines.items():
     lesson.record(f"{rival}: nearer to the true edit", nearer)
 
 # %% [markdown]
-# The paper's Table 2 has other pictures (photographs), other models, and figures that we could not verify in
-# a source that we could open, so none is printed here. What its text says can be tested: CycleDiffusion has
-# far higher PSNR and SSIM to the source than SDEdit and DDIB, at an S_CLIP that is about the same.
+# The paper's Table 2 is of photographs and of other models. We could not check its figures, so we print none. But we
+# can test what its text says: CycleDiffusion has far higher PSNR and SSIM to the source than SDEdit and DDIB, at about
+# the same S_CLIP.
 
 # %%
 for rival, said in lines.items():
@@ -729,7 +737,7 @@ for rival, said in lines.items():
         )
 
 # %% [markdown]
-# **Predict.** All settings of all methods, with S_D-CLIP against SSIM: do the methods lie on one curve?
+# **Predict.** Next are all settings of all methods, S_D-CLIP against SSIM. Do the methods lie on one curve?
 
 # %%
 fig, axes = plots.figure(1, 2, width=15, height=5.5)
@@ -754,9 +762,9 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", nco
 fig
 
 # %% [markdown]
-# Filled: no guidance. Beside a point its guidance (encoder, decoder), or SDEdit's start. Stars: nothing done, and
-# the true edit, both through the codec. Equal starts are not equal fidelity, so take each rival at the
-# setting whose SSIM is nearest to CycleDiffusion's chosen one:
+# Filled points are without guidance. Beside a point stands its guidance (encoder, decoder), or SDEdit's start. The stars
+# are *no edit* and the true edit, both through the codec. Equal starts do not give equal fidelity. So take each rival at
+# the setting whose SSIM is nearest to that of CycleDiffusion's chosen one:
 
 # %%
 ours = full_text[chosen["CycleDiffusion"]]
@@ -832,15 +840,15 @@ for method in chosen:
         lesson.record(f"S_D-CLIP of {method}, {how}", value, f"({len(rows)} settings)")
 
 # %% [markdown]
-# The step from the second to the third number of a method is what the judge has given to itself. A method
-# with more settings gets more of it: so a table in which the selection score is reported ranks by the number
-# of tries, too. The two encoders here have learnt from the same worlds, so even the second number is not
-# free of it.
+# The step from the second to the third number of a method is what it gains when the judge also chooses. Compare it with
+# the number of settings: more tries tend to bring more. So a table that reports the score by which it chose ranks methods
+# by the number of tries, too. The two encoders here have learnt from the same worlds, so even the second number contains
+# some of this gain.
 #
 # ## What an edit costs
 #
-# The processor's seconds for an image, in batches of 32, at the steps of the full tables. The machine was
-# busy with other work, and the two tables may come from two machines: read them as ratios, within a table.
+# These are the processor's seconds for an image, in batches of 32, at the steps of the full tables. The machine was
+# busy with other work, and the tables may come from different machines. So compare ratios, and only within a table.
 
 # %%
 costs = {}
@@ -862,14 +870,14 @@ for name, seconds in costs.items():
     lesson.record(f"seconds an image: {name}", seconds)
 
 # %% [markdown]
-# DDIB asks the network most (its inversion, the check of each step, and the way back). CycleDiffusion walks
-# two chains; SDEdit walks a part of one. CUT asks one network once, but it had to be trained for each pair of
-# worlds, and does nothing else.
+# DDIB calls the network most often: for its inversion, for the check of each step, and on the way back. CycleDiffusion
+# walks two chains; SDEdit walks a part of one. CUT calls one network once, but it has to be trained for each pair of
+# worlds, and can do nothing else.
 #
 # ## Try it: any two columns
 #
-# Choose two scores of a full table. Which method moves from the best corner to the worst? A pair of columns
-# in which your favourite wins is easily found: that is why a table needs all of them.
+# Choose two scores of a full table. Which method moves from the best corner to the worst? You will easily find two
+# columns in which your favourite wins. That is why a table needs all of them.
 
 # %%
 SHORT = {
@@ -932,7 +940,7 @@ explore(
 # - Nothing about photographs or large models: the networks are small, and cats, dogs and wild are one network
 #   with three labels, so 'one code means the same to both' is easier here than in the paper (lesson 08).
 # - FID, KID, *judged a dog* and the factors are all read by one critic, which also helped to choose the
-#   settings (on other images). A method that fools it, wins here.
-# - A fixed grid of settings for each method, and few steps: SDEdit, ILVR and EGSDE draw fresh noise at each
-#   step and gain more from many steps than DDIB does. `--steps` of the command says what that changes.
-# - One seed for each image. The intervals are over images, not over noise, nor over trainings.
+#   settings (on other images). A method that fools this critic wins here.
+# - Each method had a fixed grid of settings, and few steps. SDEdit, ILVR and EGSDE draw fresh noise at each
+#   step, and may gain more from many steps than DDIB does: try the command with `--steps`.
+# - Each image had one seed. The intervals are over images. They do not cover other noise or other trainings.
