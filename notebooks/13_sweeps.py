@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 13 · Many runs, one table
 #
-# **Afterwards you can say** how a lesson becomes a job with parameters, what a grid of settings is, and what its table says
-# that a single run cannot.
+# **Afterwards you can say** how a lesson becomes a job with parameters, what a grid of settings is, and what its table tells
+# you that a single run cannot.
 #
 # 15 minutes. No new equations: the runs sample one model by G at several numbers of steps and several η (Song et al., ICLR
-# 2021, eqs. 12 and 16).
+# 2021, eqs. 12 and 16). Lesson 01 explains η.
 
 # %% tags=["parameters"]
 checkpoint = "moons"  # an exact or embedded model, a folder, or a hub id
@@ -40,8 +40,9 @@ inputs.check_networks(p)
 # %% [markdown]
 # ## A notebook with parameters
 #
-# Every lesson has one cell of literals, tagged `parameters`. A run replaces some of them, and `lesson.record` keeps its
-# numbers. Here is a notebook of our own, small enough to run often.
+# Every lesson has one cell, tagged `parameters`, that sets plain values such as `steps = 20`. A run can replace some of
+# these values. `lesson.record` keeps the run's numbers. The next cell writes a notebook of our own, small enough to run
+# many times.
 
 # %%
 CODE = f"""import torch
@@ -59,10 +60,13 @@ nbformat.write(new_notebook(cells=[tagged, new_code_cell(CODE)]), folder / "tiny
 # %% [markdown]
 # ## The grid
 #
-# Values with commas, or `first:last:step` with both ends. The grid is every combination. **Predict**: how many runs are
-# `steps=4,40` with `eta=0,1`? And with a third parameter of ten values?
+# The command takes the values of a parameter separated by commas, or as `first:last:step`, where both ends belong to it.
+# The grid has one run for every combination.
 #
-# Each run has a kernel, a folder and a page. One that is there already is not done again: the command goes on after a crash.
+# **Predict.** How many runs are `steps=4,40` with `eta=0,1`? And with a third parameter of ten values?
+#
+# Each run has its own process, folder and page. Runs that are finished are not done again. So after a crash the same
+# command goes on where it stopped.
 
 # %%
 words = [f"steps={','.join(map(str, p.counts))}", f"eta={','.join(map(str, p.etas))}"]
@@ -77,7 +81,7 @@ assert said.returncode == 0, "a run failed: see the lines above"
 # %% [markdown]
 # ### Exercise 1 · both ends <small>(easy · 3 minutes)</small>
 #
-# `0:1:0.25` are five values, not four as in Python's `range`.
+# `0:1:0.25` means five values: 0, 0.25, 0.5, 0.75 and 1. Unlike Python's `range`, it includes the last one. Write it.
 
 # %% tags=["exercise"]
 def inclusive(first, last, step):
@@ -103,7 +107,8 @@ lesson.exercise(inclusive, library, cases, hints);
 #
 # ## The table
 #
-# A row a number, with all parameters. Because its name is the same in every run, the table pivots:
+# Each row of the table is one recorded number of one run, with all the run's parameters. A number has the same name in
+# every run. So we can pivot the table: a row for each number of steps, a column for each η.
 
 # %%
 table = pd.read_csv(folder / "out" / "results.csv")
@@ -132,11 +137,12 @@ found.round(3)
 
 
 # %% [markdown]
-# At η = 0 only x_T decides where a sample ends; at η = 1 the fresh noise has nearly the last word, at any number of steps.
+# At η = 0 x_T alone decides where a sample ends, so x_T and x are correlated. At η = 1 fresh noise is added in every step.
+# The nearer the correlation is to 0, the more that noise decides. Compare the two columns, for few steps and for many.
 #
 # ### Exercise 2 · what a parameter does <small>(medium · 4 minutes)</small>
 #
-# That number for any table: a row is a number of steps, a column an η.
+# Write the number that was recorded above, for any table: a row is a number of steps, a column an η.
 
 # %% tags=["exercise"]
 def effect_of_columns(values):
@@ -161,5 +167,6 @@ lesson.exercise(effect_of_columns, lambda v: torch.diff(v, dim=1).sum(1).mean(),
 #
 # ## What this does not say
 #
-# Every run here has one seed, so a difference of two cells may be the seed's: give the notebook a `seed`, add
-# `-p seed=0:4:1`, and hold the difference against the spread. A grid shows nothing between its values.
+# All runs here have the same seed, so a difference of two cells may be due to this seed. Give the notebook a parameter
+# `seed`, add `-p seed=0:4:1`, and compare the difference with its spread over the seeds. A grid says nothing about values
+# between its own.
