@@ -184,9 +184,9 @@ if p.stranger:
 
 # %% [markdown]
 # Are they dogs? The first number is the share. Whether they are *the same* dogs is another question. We say yes if the
-# two networks' dogs are at least 6 dB nearer to each other than dogs of unrelated codes are. What the two networks' dogs
-# have in common comes from the code, because the networks share no weights. Where they differ, weights matter too. The
-# next section measures both, factor by factor.
+# two networks' dogs are at least 6 dB nearer to each other than dogs of unrelated codes are. Dogs of unrelated codes show
+# what two networks have in common that have learnt the same world. What goes beyond that comes from the code, because the
+# stranger shares no weights with the others. The next section measures this factor by factor.
 
 # %% [markdown]
 # ### Exercise 1 · translate <small>(easy · 3 minutes)</small>
