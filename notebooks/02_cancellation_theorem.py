@@ -356,7 +356,7 @@ def distances(found, prefix, note=""):
 # First on an exact model, so that no network's errors are in play: one Gaussian on each of 1,797
 # handwritten digits, at the full 1,000 steps.
 
-# %% tags=["gallery"] sentence="One shift of \u03b5 moves a digit by {digits, 1000 steps: rms change, one z, both|.2f} rms where it enters both terms, and by {digits, 1000 steps: rms change, one z, P only|.2f} where it enters P alone."
+# %% tags=["gallery"] sentence="A fresh shift of \u03b5 at each step moves a digit by {digits, 1000 steps: rms change, fresh z, both|.2f} rms where it enters both terms, and by {digits, 1000 steps: rms change, fresh z, P only|.2f} where it enters P alone."
 digits = load("digits")
 found = {n: experiment(digits, n, 64 if n == 1000 else 8) for n in {1000, *p.counts}}
 source = found[1000]["one z"]["source"]

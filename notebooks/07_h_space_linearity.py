@@ -181,7 +181,7 @@ def scaled(name, codes, start):
     return torch.stack([start if s == 0 else decode(edit * s.item(), codes) for s in scales])
 
 
-# %% tags=["gallery"] sentence="Edits scale like lines and add: five claims on h-space, each with a number, an interval and a verdict."
+# %% tags=["gallery"] sentence="Scaling an edit in h moves its attribute along a line: R\u00b2 on -1\u20261 is {linearity: R\u00b2 on -1\u20261, smiling|.2f} for smiling, {linearity: R\u00b2 on -1\u20261, old|.2f} for old, {linearity: R\u00b2 on -1\u20261, glasses|.2f} for glasses."
 at = {name: scaled(name, z, source) for name in names}
 at_any = {name: scaled(name, z_any, source_any) for name in names}
 rows = [at_any[name][:, i] for i, name in enumerate(names)]

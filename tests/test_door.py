@@ -143,7 +143,7 @@ def test_labels_of_a_network_from_elsewhere_are_all_real(saved):
     with pytest.raises(ValueError, match="0 to 9"):
         model(IMAGE, 5)
     assert model(IMAGE, 5, torch.tensor([0])).shape == IMAGE.shape
-    assert load("animals")(torch.zeros(1, 3, 32, 32), 5).shape == (1, 3, 32, 32)  # there 0 is none
+    assert load("animals")(torch.zeros(1, 3, 64, 64), 5).shape == (1, 3, 64, 64)  # there 0 is none
 
 
 @pytest.mark.parametrize("as_", [{"variant": "fp16"}, {"max_shard_size": "30KB"},
