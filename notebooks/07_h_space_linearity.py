@@ -507,7 +507,8 @@ fig
 # rms of 0.5.)
 #
 # Two pictures equally far from the source may differ in quality: one may still be a face, the other covered with
-# noise. The *quality* above measures this, and its interval says whether these pictures are enough to decide.
+# noise. The perceptual distance does not tell them apart. It is also large where a clean face has become another
+# clean face. The *quality* above does tell, and its interval says whether these pictures are enough to decide.
 #
 # Why should h be more robust? The decoder behind h can only draw what it has learnt to draw, though too large a
 # Δh breaks it, too. A Δε goes into P directly, with no network in between. Later steps remove only a part of it.

@@ -301,7 +301,9 @@ lesson.conclude(f"{first_case}, mean correlation of the code's dogs, of the true
 
 # %% [markdown]
 # Green next to black: kept. Green in the band: not more than chance. Where green is far to the right of the grey cross,
-# the *code* has carried the factor, because decoder and critic are the same for both.
+# the *code* has carried the factor, because decoder and critic are the same for both. A point to the left of the band is
+# a factor that came out reversed. Among so many factors one or two points may leave the band by chance. Lesson 12 has the
+# same numbers for hundreds of images.
 #
 # Compare the pose with the rest. The paper's pictures suggest that the dog stands as the cat stood. These numbers say how
 # far that holds here. The pose *can* be kept: look at CUT in the strip of rivals below, and at its number in lesson 12.
