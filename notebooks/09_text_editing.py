@@ -463,7 +463,7 @@ lesson.conclude(
 
 
 # %% [markdown]
-# If SSIM falls and S_D-CLIP does not rise, the push has changed what nobody asked to change. Compare the best settings
+# If SSIM falls and S_D-CLIP hardly rises, most of the push has changed what nobody asked to change. Compare the best settings
 # above, too. If they differ from score to score, there is no single best setting, and a paper that reports one score has
 # chosen for you.
 

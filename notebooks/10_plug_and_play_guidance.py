@@ -270,8 +270,8 @@ lesson.record("accepted", found.of("accepted")[40:].mean());
 # Take two moons, and an energy that is small where x₁ is near 0.2. Going straight down the slope also gives a small
 # energy. Is the result a sample?
 #
-# The reference is the first panel, *posterior*: many unguided draws of the same G, each kept with a probability ∝
-# exp(-λE).
+# The reference is the first panel, *posterior*: many unguided draws of the same G, from which points are picked with
+# probability ∝ exp(-λE).
 #
 # **Predict.** Where does descent end? And descent that keeps ‖z‖ at √d?
 
@@ -318,7 +318,7 @@ lesson.compare(least, "descent's" if lowest.startswith("descent") else "the chai
 
 # %% [markdown]
 # Both descents end at an energy near 0, far below the posterior's own. Neither is a sample. Plain descent drives all
-# codes towards the most likely one, so their norm is near 0 and their pictures are alike. Keeping the norm repairs the
+# codes towards the most likely one, so their norm is near 0 and their points lie close together. Keeping the norm repairs the
 # norm, but all x₁ are still 0.2, while the posterior's x₁ have a spread. The chains' energies are near the posterior's,
 # and their x₁ spread as widely. So a small energy does not prove that something is a sample.
 
