@@ -451,7 +451,8 @@ for metric in ("S_D-CLIP", "PSNR to the true edit (dB)", "distance to the true e
 # Compare the orange with the green curves: their decoder has the same w. In the green ones the encoder has this w
 # too. Then both chains are pushed towards what both texts say, and that push cancels in x̂_t' - x_t' (exercise 1).
 # In the orange and red ones only the decoder pushes. It pushes towards everything that the target text says, even
-# towards what was in the picture already. You will see it in the colours of the strip below: they get too strong.
+# towards what was in the picture already. Choose such a pair of guidances in the strip below, and look at the colours:
+# they get too strong.
 
 # %%
 low, high = (found["CycleDiffusion", w, all_the_way] for w in (pairs[0], pairs[1]))

@@ -496,8 +496,8 @@ lesson.record(
 );
 
 # %% [markdown]
-# So few rounds only give an impression. The tables and pictures of the next sections were computed beforehand, by
-# `python -m lessons_lib.chains`, with many more rounds and on samples that nobody selected.
+# So few rounds only give an impression. The tables below, and the pictures that belong to them, were computed beforehand
+# by `python -m lessons_lib.chains`, with many more rounds and on samples that nobody selected.
 
 # %% [markdown]
 # ## Four families, one chain

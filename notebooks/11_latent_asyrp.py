@@ -510,11 +510,13 @@ if len(tables) == 2:
 #
 # Three more can only be measured in a drawn world:
 #
-# - **achieved**: the share of the wanted change. (For a look: the critic's probability of that kind of picture.)
+# - **achieved**: the share of the wanted change. (For a zombie or a robot: the critic's probability of that kind of
+#   picture.)
 # - **to truth**: the perceptual distance to the true counterfactual.
 # - **drift**: how much the factors changed that should have stayed.
 #
-# The model has learnt faces that are old, tanned or smiling. It has never seen a zombie or a robot: we call these *looks*.
+# The model has learnt faces that are old, tanned or smiling. It has never seen a zombie or a robot. We call such a wish a
+# *look*.
 #
 # **Predict.** Which of these columns will look best for an edit that does *nothing at all*?
 
