@@ -528,7 +528,7 @@ if len(equal) > 1:
 # (If t_boost lies above the end of the edit, the edit goes on at η = 1, and there is no middle phase. That is no longer the
 # paper's process. In the figure a dotted line marks the end of the edit.)
 #
-# **Predict.** Without boosting nothing changes. What happens to an *unedited* picture as t_boost rises? And to an edited one?
+# **Predict.** What happens to an *unedited* picture as t_boost rises? And to an edited one?
 
 # %%
 late = [s.t for s in path if 0 < s.t <= 400]
