@@ -487,7 +487,7 @@ sampler = my_sampler if right else library_sampler
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>`for i in range(len(t)):`, and x is overwritten in each round.</details>
-# <details><summary>Hint 2</summary>The model is asked at the *current* x: `eps_of(x, t[i].item())`.</details>
+# <details><summary>Hint 2</summary>Call the model at the *current* x: `eps_of(x, t[i].item())`.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -631,9 +631,9 @@ lesson.exercise(
 # ### The two conditions of a network
 #
 # The paper's conditions are two prompts. A small network can have a *label* instead: `faces` was trained with one for
-# glasses (1: without, 2: with; 0: not said), hidden for half of the training images. One network with a label, because its two
-# conditions differ in this only; two networks fine-tuned on two subsets would also differ by whatever each had
-# learnt by chance, which S_t would count as if it were the condition.
+# glasses (1: without, 2: with; 0: not said). For half of the training images the label was hidden. We take one network with a
+# label, because then the two conditions differ in nothing else. Two networks fine-tuned on two subsets would also differ by
+# what each has learnt by chance, and S_t would count this as if it were the condition.
 
 # %%
 name, labels = p.checkpoint, p.conditions

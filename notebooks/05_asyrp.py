@@ -586,14 +586,18 @@ for label, e in edits.items():
     print(f"{label}, acts at t = {', '.join(map(str, steps_taken))}; its Δh × {scale:.2f}")
 
 # %% [markdown]
-# *Achieved*: the share of the way from the source to the counterfactual, read by a critic that training never saw. *Drift*: how
-# far the other factors moved, in units of their ranges (it is never 0: below, in the rivals' table, *truth* shows the critic's
-# own noise, and *no edit* that and the inversion's). *PSNR* and *distance to truth*: how near the counterfactual is, by pixels (dB,
-# more is nearer) and by the critic's features (less is nearer).
-# *Identity*: the cosine of the critic's identities. *Quality*: the manifold distance of lesson 00, how near the picture is to one
-# that the world could have drawn. *Texture*: the grain in two corners of plain background, which no edit of a face should touch
-# (the rms of a Laplacian there). *S_dir*: the cosine of eq. 7 by an encoder that did not train. Some papers print 1 - cosine
-# under the same name: ask which, and what no edit scores, before you compare.
+# - *Achieved*: the share of the way from the source to the counterfactual, as a critic reads it. The critic took no part in the
+#   training.
+# - *Drift*: how far the other factors moved, in units of their ranges. It is never 0. In the table of the rivals, below, *truth*
+#   shows the critic's own noise, and *no edit* shows this noise and that of the inversion.
+# - *PSNR* and *distance to truth*: how near the counterfactual is, by pixels (dB, more is nearer) and by the critic's features
+#   (less is nearer).
+# - *Identity*: the cosine between the critic's features of the person before and after the edit; 1 is the same person.
+# - *Quality*: the manifold distance of lesson 00: how near the picture is to one that the world could have drawn (more is nearer).
+# - *Texture*: the grain in two corners of plain background, which an edit of a face should not touch (the rms of a Laplacian).
+# - *S_dir*: the cosine of eq. 7, by an encoder that took no part in the training. Some papers print 1 - cosine under the same
+#   name. Before you compare, find out which one it is, and what no edit scores.
+#
 #
 # And look at the pictures again. Both rows smile. Compare everything *else* in the two rows with the row without an edit: hair,
 # skin, chin and shirt. What was trained for seconds with a weak penalty also changes whatever else CLIP connects with
@@ -674,10 +678,11 @@ table(rows) if rows else None
 #
 # - A Δh of each picture's own, *told the truth*, is best in drift and in PSNR to the truth. So h can do it. (It need not
 #   achieve most.)
-# - A better *teacher* alone (f_t, told the truth, in either way) drifts less, but it also achieves much less. This table does
-#   not say which of the two is better at equal success.
-# - A better *learner* alone (its own Δh, by two texts) drifts more and achieves less than f_t. It is free to please CLIP on one
-#   picture, and finds changes that CLIP rewards and that no face makes. An f_t that must fit many faces finds fewer of them.
+# - With a better *teacher* alone (f_t, told the truth, in either way) the edit drifts less, but it also achieves much less. This
+#   table does not say whether the truth or the texts teach better at equal success.
+# - With a better *learner* alone (its own Δh, by two texts) it drifts more and achieves less than by f_t. Such a Δh is free to
+#   please CLIP on one picture, and finds changes that CLIP rewards and that are not those of a face. An f_t that must fit many
+#   faces finds fewer of them.
 #
 # In this table it takes both together. Neither the texts alone nor f_t alone is the limit here, and h is not the limit.
 #
