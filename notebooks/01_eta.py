@@ -81,7 +81,7 @@ where_is_P
 # %%
 P, D, noise = arrows[:, k]
 fig, ax = plots.figure(width=6.5, height=6)
-plots.density(ax, lambda x: moons.log_density(x, -1), extent=2.8)
+plots.density(ax, lambda x: moons.log_density(x, -1), extent=3.2)
 plots.arrow(ax, torch.zeros(2), P, plots.P, "√ᾱ' P")
 plots.arrow(ax, P, P + D, plots.D, "D")
 plots.arrow(ax, P + D, P + D + noise, plots.NOISE, "σ·noise")

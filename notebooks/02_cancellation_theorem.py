@@ -463,8 +463,8 @@ late = [n for n in steps_tried if n >= min(100, steps_tried[-2])] if len(steps_t
 for (kind, where), power in expected.items() if len(late) > 1 else ():
     ratio = change(late[-1], kind, where) / change(late[0], kind, where)
     found_power = math.log(ratio) / math.log(late[-1] / late[0])
-    name = f"power of the number of steps from {late[0]} to {late[-1]}, {kind}, {where}"
-    lesson.record(name, found_power, f"(expected {power:g})")
+    name = f"power of the number of steps, {kind}, {where}"
+    lesson.record(name, found_power, f"({late[0]} to {late[-1]} steps; expected {power:g})")
 
 
 # %% [markdown]
