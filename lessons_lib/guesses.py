@@ -61,7 +61,7 @@ def compare(guess: Guess, answer: str) -> bool | None:
             f"The answer {answer!r} is none of the choices: they are {', '.join(guess.choices)}."
         )
     if guess.value is None:
-        print(f"{guess.question} In this run: {answer}. (No guess was given.)")
+        print(f"{guess.question} In this run: {answer}.")
         return None
     right = guess.value == answer
     sign = "✓ as you guessed" if right else f"✗ you guessed: {guess.value}"

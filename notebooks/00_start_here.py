@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 00 · Start here: one map, four worlds, a zoo
 #
-# **Afterwards you can say** what the one idea of all lessons is, which pictures they use and why these
-# know something that no photograph does, how good the networks are that come along, who judges them, and
-# how to run a lesson on a checkpoint of your own.
+# **Afterwards you can say** what the one idea of all lessons is, which pictures they use and what we know
+# about these that nobody knows about a photograph, how good the networks are that come along, who judges them,
+# and how to run a lesson on a checkpoint of your own.
 #
-# 45 minutes. No equations yet but one: x = G(z).
+# 45 minutes. There is only one equation yet: x = G(z).
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
@@ -40,17 +40,18 @@ from lessons_lib.widgets import explore_factors
 # %% [markdown]
 # ## The one idea
 #
-# A diffusion model starts from noise and removes it step by step. Write *all* the noise it uses into one
-# **code** z: the start x_T, and what each step adds. Then nothing random is left, and the sampler is a
-# deterministic map, **x = G(z)**. Everything here is that map, or its inverse:
+# A diffusion model starts from noise and removes it step by step. Put *all* the noise it uses into one
+# **code** z: the start x_T, and the noise that each step adds. Then nothing random is left. The sampler is a
+# deterministic map, **x = G(z)**. Everything here uses that map, or its inverse:
 #
 # - sampling is G of a random code,
 # - reconstruction is G of the code of an image: G(G⁻¹(x)),
 # - translation is G⁻¹ by one model, and G by another,
 # - editing changes something on the way from z to x.
 #
-# **Predict.** We decode the same codes twice, with a *stochastic* sampler (η = 1). And we encode pictures that
-# the network has never seen: will they come back?
+# **Predict.** We decode the same codes twice, with a *stochastic* sampler: one that adds fresh noise in each step
+# (η = 1 in the code; lesson 01 explains η). Then we encode pictures that the network has never seen. Will they
+# come back?
 
 # %%
 same_twice = lesson.predict(
@@ -95,8 +96,9 @@ Markdown(zoo.lessons())
 # %% [markdown]
 # ## The worlds
 #
-# A *world* draws pictures from known causes, its **factors**. A seed gives factors; factors give the
-# picture, which part is what (the mask), and a sentence about it (the caption).
+# A *world* draws pictures from known causes, its **factors**. A seed gives the factors. The factors give three
+# things: the picture, a map of which pixel shows what (the mask), and a sentence about it (the caption). There
+# are four worlds. Three are shown here; the fourth, *looks*, comes a little later.
 
 # %%
 batches = {w.name: w.sample(8, seed=p.seed) for w in (worlds.faces, worlds.animals, worlds.scenes)}
@@ -123,10 +125,11 @@ explore_factors(["faces", "animals", "scenes", "looks"], seed=p.seed, vary="smil
 # %% [markdown]
 # ### What no photograph can give
 #
-# You edit a face: 'make her smile'. Was the edit right? With photographs the best you can have is *another*
-# picture of a smiling person. A world draws the **true counterfactual**: the same face, smiling.
+# You edit a face: 'make her smile'. Was the edit right? With photographs the best you can compare with is
+# *another* picture of a smiling person. A world draws the **true counterfactual**: the same face, smiling.
 #
-# **Predict.** We search 400 other faces that smile for the one nearest to our smiling face.
+# **Predict.** We search 400 other faces that smile for the one nearest to our smiling face. Is it nearer than
+# the same face without a smile?
 
 # %%
 nearer = lesson.predict(
@@ -153,13 +156,13 @@ lesson.record("rms distance of the source itself", metrics.rms(source, smiling))
 lesson.compare(nearer, nearer.choices[int(away.min() > metrics.rms(source, smiling))]);
 
 # %% [markdown]
-# The difference (grey is none) is a mouth. With photographs the goal would be the nearest other face, and then
-# doing nothing would look better than a perfect smile. So lessons on editing compare every edit with the true
-# counterfactual.
+# The difference (grey is none) is a mouth. With photographs the goal would be some other face. Compare the last
+# two distances: an edit that aims at another face may end farther from the truth than no edit at all. So the
+# lessons on editing compare every edit with the true counterfactual.
 #
-# It works across kinds, too. One seed is a cat, a dog and a fox in the same pose, fur and light, and one
-# face is also a robot, a zombie, a painting and a clown. Those four are *looks*: the captions know them, but
-# no model of faces has ever seen one.
+# It works across kinds, too. One seed is a cat, a dog and a fox in the same pose, fur and light. In the same way
+# one face is also a robot, a zombie, a painting and a clown. These four are the *looks*: there are captions for
+# them, but no model of faces has ever seen one.
 
 # %%
 kinds = ["cats", "dogs", "wild", "faces", "robots", "zombies", "paintings", "clowns"]
@@ -335,10 +338,10 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# An edit that changes what nobody asked for is worse than none, however well it smiles. This is what lessons 05
-# to 12 ask of every method. But pixels are a harsh judge of thin shapes. Half a smile is a mouth at a third
-# place: it overlaps with neither end, and so scores near 0. The other lessons therefore also *read* the smile, by
-# the network that the appendix shows.
+# An edit that changes what nobody asked for can score worse than no edit, however well it smiles. Lessons 05 to 12
+# test every method for this. But pixels are a harsh judge of thin shapes. The mouth of half a smile lies
+# between the two other mouths. It overlaps with neither, and so it scores near 0 although it is on the right way.
+# The other lessons therefore also *read* the smile with a network, which the appendix shows.
 #
 # ---
 #
@@ -346,9 +349,10 @@ lesson.conclude(
 #
 # ## Appendix 1 · the zoo
 #
-# These models come along, each trained by this project on a world; `digits` is exact, a Gaussian on each of
-# 1,797 handwritten digits. On the left are samples as they come, picked by nobody (with this lesson's `steps`,
-# or as many as a model has); on the right pictures of the world that the network was never shown.
+# These models come along. Each was trained by this project on pictures of a world. Only `digits` was not trained: it
+# is exact, a Gaussian on each of 1,797 handwritten digits. On the left are samples, the first that came and not the
+# best (with this lesson's `steps`, or as many as a model has). On the right are pictures of the world that the
+# network was never shown.
 #
 # **Predict.** Cover the right half. What would give the samples away?
 
@@ -369,11 +373,14 @@ for name, (_, _, captions) in pairs.items():
 Markdown(zoo.figures(generators))
 
 # %% [markdown]
-# The exact model's samples cannot be told from its data. The networks are right about the layout and the
-# colours; what gives them away is fine: eyes, whiskers, the rims of glasses, some grain. Figures of a card, if
-# there is a table above, were measured by `python -m lessons_lib.recipes.figures NAME`. FID and KID compare
-# sets of pictures, so read them against the floor: what two halves of the *data* score. The manifold distance
-# is explained next.
+# The exact model's samples look like its data. The networks are right about the layout and the colours. Fine
+# details give most of them away: eyes, whiskers, the rims of glasses, some grain. With few steps a model can also be
+# blurred, or can leave out small things.
+#
+# Each model has a card, a small file with what was measured of it. If there is a table above, its numbers are from the
+# cards (made by `python -m lessons_lib.recipes.figures NAME`). FID compares two *sets* of pictures by a network's
+# features; less is better. Compare it with its floor, which is what two halves of the *data* score. The manifold
+# distance is explained further below.
 
 # %% [markdown]
 # ## Appendix 2 · who judges?
@@ -404,9 +411,10 @@ for name in (ranked[0], ranked[len(ranked) // 2], ranked[-1]):
 
 
 # %% [markdown]
-# Most factors lie on the line. Age is flat over its younger part, because it hardly shows there: grey hair
-# and lines come later. The nose is a few pixels, and the critic, unable to read it, answers the average. Do not
-# trust it there: an evaluator that reads something badly cannot see an edit spoil it either.
+# R² is 1 where all readings are right, and 0 where they are no better than the average. Most factors lie on the
+# line. Age is flat over its younger part, because it hardly shows there: grey hair and lines come later. The nose is
+# only a few pixels. The critic reads it roughly, and its answers are drawn towards the average. Do not trust it
+# there: an evaluator that reads something badly does not notice when an edit spoils it.
 
 # %% [markdown]
 # ### Exercise 4 · is she wearing glasses? <small>(easy · 4 minutes)</small>
@@ -451,9 +459,10 @@ lesson.record("glasses right, of 256 held-out faces", library_accuracy(*cases[1]
 # %% [markdown]
 # ### How far from the world?
 #
-# Let the critic read a picture, and the world draw what it read. Of a picture *of the world* the two agree,
-# up to the critic's errors. Of anything else they cannot: the world does not have it. Their PSNR in dB is the
-# **manifold distance** (more is nearer).
+# Let the critic read a picture, and let the world draw what the critic read. For a picture *of the world* the drawing
+# is like the picture, up to the critic's errors. For any other picture it cannot be: the world has no such picture.
+# The PSNR between picture and drawing is called the **manifold distance**. It is in dB. In spite of its name *more is
+# nearer*.
 #
 # **Predict.** Order them: a held-out picture, the same under faint noise (0.1), a model's sample.
 
@@ -489,13 +498,14 @@ for name, images in groups.items():
         lesson.record(f"dB, {name}: {label}", manifold_distance(v, name, critic).mean())
 
 # %% [markdown]
-# The data come first, and what they lack to a perfect score is the critic's own error: it is the ceiling.
-# Noise of a tenth of a unit, which the eye forgives, costs several dB, so the measure is strict. What the
-# samples lack to the data is what the network has not learnt, and the lower row shows where: there are the
-# clean eyes and whiskers that the sample should have had.
+# The data come first. Only the critic's own error keeps them from a perfect score, so this is the best that a sample
+# can hope for. Faint noise of 0.1 costs several dB, although the eye hardly minds it: the measure is strict. The
+# samples of a network come out about as far away as noisy data; which of the two is nearer depends on the model. The
+# gap between samples and data shows what the network has not learnt. The lower row of the strip shows where: it has
+# the clean eyes and whiskers that the sample should have had.
 #
-# But is all of that the sample's? The critic may misread it as well. The world can tell: begin at the reading,
-# and change the factors, downhill, until their drawing is as near to the picture as it gets
+# But is the whole gap the sample's fault? The critic may misread it as well. The world can answer this. Begin at the
+# reading, and change the factors by gradient descent until their drawing is as near to the picture as it gets
 # (`nearest_factors`).
 #
 # **Predict.** How many dB will that add for the data, how many for the samples?
@@ -516,10 +526,11 @@ for label, v in zip(("as read", "nearest"), drawn, strict=True):
     lesson.record(f"dB, {name}, {label}: samples", of_samples.mean())
 
 # %% [markdown]
-# A picture of the world has a drawing that is all but itself, so for data the whole gap was the critic's. A
-# sample has none: its gap to the nearest drawing is its own, unless the critic misread a choice, as the
-# species or the pattern, which the descent leaves as it is. `recipes.figures` measures both distances; where
-# lessons print manifold distance, it is the critic's, which takes milliseconds.
+# A picture of the world has a drawing that is almost identical to it. So for data nearly the whole gap was the critic's
+# error. A sample has no such drawing. The gap that is left to the nearest drawing is its own. (There is one exception:
+# the descent does not change choices, such as the species or the pattern, and the critic may have misread one.)
+# `recipes.figures` measures both distances. Where lessons print a manifold distance, it is the one by the critic's
+# reading, which takes milliseconds.
 #
 # ## Appendix 3 · your own checkpoint
 #
@@ -560,7 +571,7 @@ for check in doctor.checks():
 #
 # - The worlds are drawn. What holds on them is exact and can be measured, but a photograph has causes that
 #   nobody listed. Run the lessons on a published checkpoint, too, before you believe a claim in general.
-# - A small network here is good *for its size*; its card says how good. The figure above is of a few samples
-#   a model, so read its heights to within some dB.
+# - A small network here is good *for its size*; its card says how good. The bars above are of a few samples of each
+#   model, so differences of a dB or two mean little.
 # - The critic judges what it can read. Where it is blind (the R² above), a number by it says nothing, and a
 #   method that is tuned on a judge must be tested by another.

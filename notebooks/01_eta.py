@@ -2,8 +2,8 @@
 # # 01 · From DDIM to DDPM: one knob, η
 #
 # **Afterwards you can say** what the three terms of a sampling step do, what σ_t(η) is, why every η
-# samples the same distribution *in the limit of many steps*, and what the noise is good for when
-# something went wrong.
+# samples the same distribution *in the limit of many steps*, and how the noise helps when something has
+# gone wrong.
 #
 # 55 minutes. Equations: DDIM (Song et al., ICLR 2021) eqs. 7, 12 and 16; the names P_t and D_t are those
 # of Kwon et al. (ICLR 2023).
@@ -44,9 +44,11 @@ model = inputs.model_for(
 # %% [markdown]
 # ## A model with nothing to learn
 #
-# We start where everything is exact: a mixture of Gaussians in the plane. Noised to level ᾱ it is again
-# a mixture of Gaussians, so ε(x, t) has a closed form and no network can be blamed for anything.
-# A sampler **G** maps a code z to a point x; η is its only knob.
+# We start where everything is exact: a mixture of Gaussians in the plane. A point x_0 noised to level ᾱ is
+# √ᾱ x_0 + √(1-ᾱ) times noise. The noised mixture is again a mixture of Gaussians, so the noise ε(x, t) that an ideal
+# model predicts has a closed form. There is no network here, and so no network's error.
+# A sampler **G** maps a code z to a point x; η is its only knob. The cell below takes 20 codes through 12 steps, and
+# picks one step of one of them.
 
 # %%
 moons = load("moons")
@@ -66,8 +68,9 @@ lesson.record("ᾱ_t, the signal's share", g.schedule.a[step.i]);
 # \;+\;\underbrace{\sqrt{1-\bar\alpha_{t'}-\sigma_t^2}\;\varepsilon}_{D_t\text{: direction to }x_t}
 # \;+\;\underbrace{\sigma_t\,\varepsilon_t}_{\text{noise}}$$
 #
-# ε is what the model says, ε_t is drawn. **Predict.** With the ᾱ_t printed above, x_t is still mostly
-# noise. Where will P_t be?
+# A step leads from x_t to x_t', where t' is the next, smaller time. ε is what the model predicts; ε_t is drawn anew.
+#
+# **Predict.** With the ᾱ_t printed above, x_t is still mostly noise. Where will P_t be?
 
 # %%
 where_is_P = lesson.predict(
@@ -78,7 +81,7 @@ where_is_P
 # %%
 P, D, noise = arrows[:, k]
 fig, ax = plots.figure(width=6.5, height=6)
-plots.density(ax, lambda x: moons.log_density(x, -1), extent=2.8)
+plots.density(ax, lambda x: moons.log_density(x, -1), extent=3.2)
 plots.arrow(ax, torch.zeros(2), P, plots.P, "√ᾱ' P")
 plots.arrow(ax, P, P + D, plots.D, "D")
 plots.arrow(ax, P + D, P + D + noise, plots.NOISE, "σ·noise")
@@ -135,11 +138,11 @@ lesson.conclude(
 
 
 # %% [markdown]
-# More steps, and each replaces less. The *rate* at which noise is replaced stays nearly constant, so that η means
-# nearly the same at any number of steps. (Ten times as many steps would replace exactly ten times less each only
-# in the limit: a long step cannot replace more than all of it.) Next to the image, at the left ends, this fails:
-# there a single step still replaces most of the noise. (The small spikes are steps of 6 training times among
-# steps of 5.)
+# The more steps there are, the less each one replaces. The *rate* at which noise is replaced stays nearly constant,
+# so η means nearly the same at any number of steps. (The factor is below ten because the 20 steps are long, and a
+# long step cannot replace more than all of the noise. In the limit of short steps it would be exactly ten.) Next to
+# the image, at the left ends of the curves, this fails: there a single step of η = 1 still replaces most of the
+# noise. (The small spikes are steps over 6 training times. Most other steps are over 5.)
 
 # %% [markdown]
 # ### Exercise 1 · write σ_t(η) <small>(easy · 3 minutes)</small>
@@ -175,7 +178,8 @@ lesson.exercise(my_sigma, sigma, cases, hints);
 # All samplers below start from the same x_T (rings) and end somewhere (large dots). The small dots are
 # the ends of 400 more.
 #
-# **Predict.** For η = 0 the curves are smooth. Will the *end points* for η = 1 be near those of η = 0?
+# **Predict.** For η = 0 the curves are smooth. Will each *end point* for η = 1 be near the one that has the same
+# x_T for η = 0?
 
 # %%
 samplers = {eta: Sampler(moons, steps=p.steps, eta=eta) for eta in p.etas}
@@ -202,9 +206,9 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# Not near: at η = 1 an end is about as far from its partner at η = 0 as from anyone else's. x_T alone no
-# longer decides where we end. The whole code z = x_T ⊕ ε_T ⊕ … ⊕ ε_1 does, and lesson 03 takes that
-# seriously. But *where the dots lie as a set* looks the same, if steps are plenty.
+# Not near: at η = 1 an end is about as far from its partner at η = 0 as from any other end. x_T alone no longer
+# decides where we end. The whole code z = x_T ⊕ ε_T ⊕ … ⊕ ε_1 does (⊕ means 'together with'). Lesson 03 makes use
+# of that. But the dots *as a set* look the same under every η, if there are many steps.
 #
 # The same on 1,797 real handwritten digits (again exact: one Gaussian on each digit), and on a trained
 # network:
@@ -235,13 +239,13 @@ if p.n_images > 1:
     lesson.record("rms difference of unrelated samples, for scale", apart)
 
 # %% [markdown]
-# A column shares its x_T. Compare the numbers with the last one: a small η keeps much of what x_T decided. At
-# η = 1 the change is about as large as the difference of unrelated samples.
+# A column shares its x_T. Compare each number with the last one: a small η keeps much of what x_T decided. At
+# η = 1 the change is nearly as large as the difference of unrelated samples.
 
 # %% [markdown]
 # ### The same step, as images
 #
-# P_t is what the model believes the image is; D_t and the noise keep x_t' at its noise level.
+# P_t is the image as the model predicts it from x_t. D_t and the noise keep x_t' at its noise level.
 #
 # **Predict.** What does P_t look like at the first step, when x_t is nothing but noise?
 
@@ -260,21 +264,22 @@ lesson.record("largest rms of D_t", strength.max())
 lesson.record("t from which on D_t has less than half of it", max(fades, default=0));
 
 # %% [markdown]
-# P_t starts as nearly the average image, the best guess from noise, and gains detail as t falls: layout and
-# colours are there first, fine detail comes last. D_t keeps most of its strength for more than half of the way.
-# Only below the last number's t does it fade.
+# P_t starts as nearly the average image, which is the best guess from noise alone. It gains detail as t falls: layout
+# and colours are there first, fine detail comes last. D_t fades late: down to the last number's t it still has at
+# least half of its largest strength.
 
 # %% [markdown]
 # ## Every η has the same marginals – in the limit
 #
-# Given x_0, a step of DDIM leads from the right distribution of x_t to that of x_t' at *every* η (Lemma 1
-# in DDIM's Appendix B). But a sampler does not know x_0 and puts its mean P_t there. It leaves out the spread of
-# x_0 around P_t. That spread is there at any number of steps. The *error* that it causes in a step is what
-# vanishes as steps become small.
+# *Marginals* are the distributions of x_t, one for each t. Given x_0, a step of DDIM leads from the right distribution
+# of x_t to that of x_t' at *every* η (Lemma 1 in DDIM's Appendix B). But a sampler does not know x_0. It puts the
+# mean, P_t, in its place, and so it leaves out the spread of x_0 around P_t. That spread is there at any number of
+# steps. The *error* that it causes becomes smaller with smaller steps, and vanishes in the limit.
 #
-# We can measure it: the **energy distance** of 2,000 samples to 2,000 exact draws is 0 for equal
-# distributions. It is an unbiased estimate, so it scatters around 0 (below it, too); how far it does
-# between exact sets is the grey band. What is below the plot is drawn on its lower edge.
+# We can measure the error. The **energy distance** between two distributions is 0 if they are equal. We estimate it
+# from 2,000 samples and 2,000 exact draws. The estimate is unbiased, so it scatters around 0, and can be below 0. The
+# grey band shows how far it scatters between two exact sets. Values too small for the plot are drawn on its lower
+# edge.
 #
 # **Predict.** With only 10 steps, which η is farthest from the truth?
 
@@ -317,15 +322,16 @@ worst = max(p.etas, key=lambda eta: curves[eta][counts.index(10)])
 lesson.compare(farthest, f"η = {worst:g}");
 
 # %% [markdown]
-# All curves fall to about the grey band, so no η is 'the right one'. On the way η = 1 is behind. The more noise
-# is replaced, the more of x_t' is rebuilt from P_t, and the more of x_0's spread is missing. Small η differ
-# little here. With very few steps all are bad.
+# With many steps all curves reach the grey band, so no η is 'the right one'. On the way there η = 1 is farthest from
+# the truth. The more noise is replaced, the more of x_t' is rebuilt from P_t, and the more of x_0's spread is
+# missing. Small η differ little here. With very few steps all η are bad. (Inside the grey band the order of the
+# curves is chance.)
 
 # %% [markdown]
 # ## What the noise corrects
 #
-# Now a mistake: start from an x_T that was *not* drawn from N(0, I), shifted by 1.5 in one direction. Steps
-# are plenty (200). Above each panel is its energy distance.
+# Now we make a mistake on purpose. x_T is drawn from N(0, I), and then shifted by 1.5 to the right. There are many
+# steps (200). Above each panel is its energy distance.
 #
 # **Predict.** Which η forgets the mistake?
 
@@ -363,10 +369,10 @@ lesson.compare(forgets, "none" if max(small, large) < 2 * min(small, large) else
 
 
 # %% [markdown]
-# The deterministic sampler carries the mistake to the end: it can only transport what it was given. Fresh
-# noise washes it out, since whatever x_t is, each step pulls it towards the distribution it should have.
-# A trained network makes small mistakes at every step, and this is one reason to use η > 0 when steps are
-# plenty (the *quality boosting* of lesson 06).
+# The deterministic sampler carries the mistake to the end: it can only transport what it was given. Fresh noise
+# washes the mistake out: each step replaces a part of the wrong noise by right noise, and so brings x_t nearer to the
+# distribution it should have. A trained network makes small mistakes at every step. This is one reason to use η > 0
+# when there are many steps (the *quality boosting* of lesson 06).
 
 # %% [markdown]
 # ### Exercise 2 · how much of ε is kept? <small>(medium · 5 minutes)</small>
@@ -481,7 +487,7 @@ sampler = my_sampler if right else library_sampler
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>`for i in range(len(t)):`, and x is overwritten in each round.</details>
-# <details><summary>Hint 2</summary>The model is asked at the *current* x: `eps_of(x, t[i].item())`.</details>
+# <details><summary>Hint 2</summary>Call the model at the *current* x: `eps_of(x, t[i].item())`.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -514,8 +520,8 @@ fig
 # ### Exercise 5 · spot the error <small>(medium · 5 minutes)</small>
 #
 # A published sampler takes σ_t² = η · (1-ᾱ')/(1-ᾱ) · (1-ᾱ/ᾱ'): η stands before the *variance*. At η = 0 and at
-# η = 1 it agrees with eq. 16, and between the two it does not. Its authors write 'η = 0.5'. Which η of ours is
-# that in truth?
+# η = 1 it agrees with eq. 16, and between the two it does not. Its authors write 'η = 0.5'. Which η of eq. 16
+# gives the same σ?
 
 # %% tags=["exercise"]
 def true_eta(eta):
@@ -558,8 +564,8 @@ for whose, eta in (("ours", 0.5), ("theirs", 0.5**0.5)):
 # %% [markdown]
 # ## Turn the knob
 #
-# Left: eight trajectories. Middle: 500 end points with their energy distance to the truth. Right: the same
-# codes' x_T at η = 0. With few steps the ends are drawn together: x_0's spread is missing. At how many steps
+# Left: eight trajectories. Middle: 500 end points with their energy distance to the truth. Right: the end points of
+# the same x_T at η = 0. With few steps the ends are drawn together: x_0's spread is missing. At how many steps
 # does η = 1 catch up?
 
 # %%
@@ -585,8 +591,8 @@ explore(
 # %% [markdown]
 # ## What this does not say
 #
-# - 'The same marginals' holds for the exact ε and small steps. With a trained network neither is given:
-#   what is best for your checkpoint at your number of steps has to be measured.
-# - The distances above are of a 2-D mixture with 2,000 samples; the grey band is their resolution. They
-#   say nothing about how images *look*.
-# - η = 1 is DDPM with the *posterior* variance. DDPM's other choice, σ² = β_t, is more than η = 1 gives.
+# - 'The same marginals' holds for the exact ε and small steps. A trained network has an inexact ε, and takes steps that
+#   are not small. Which η is best for your checkpoint at your number of steps has to be measured.
+# - The distances above are of a 2-D mixture with 2,000 samples. Differences smaller than the grey band mean nothing.
+#   The distances say nothing about how images *look*.
+# - η = 1 is DDPM with the *posterior* variance. DDPM's other choice, σ² = β_t, is larger than that of η = 1.

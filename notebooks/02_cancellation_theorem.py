@@ -2,8 +2,8 @@
 # # 02 · Shift ε everywhere, and little happens: the cancellation theorem
 #
 # **Afterwards you can say** by how much one sampling step moves when ε is shifted in both of its terms,
-# why that is little when steps are small, what becomes of it over a *whole* trajectory – not the same!
-# – and why Asyrp therefore shifts the P term alone.
+# why that is little when steps are small, why over a *whole* trajectory it need not be little, and why Asyrp (the
+# editing method of lesson 05) therefore shifts the P term alone.
 #
 # 60 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960), Theorem 1 and its proof. They write
 # α_t for what is ᾱ_t = ∏(1-β_s) here and in every lesson.
@@ -59,10 +59,11 @@ from lessons_lib.widgets import choice, explore, slider
 # \kappa_t=\sqrt{1-\bar\alpha_{t'}-\sigma_t^2}-\sqrt{\frac{\bar\alpha_{t'}(1-\bar\alpha_t)}{\bar\alpha_t}}$$
 #
 # P says: 'more noise in x_t, so less image'. D says: 'so put more noise back'. For a small step t' ≈ t
-# and σ_t ≈ 0, and both square roots are nearly √(1-ᾱ_t), with opposite signs. In P only, the first term
-# stands alone: nothing cancels.
+# and σ_t ≈ 0, and both square roots are nearly √(1-ᾱ_t), with opposite signs. If we shift ε *in P only*, the first
+# term stands alone, and nothing cancels.
 #
-# Does a real sampler agree? We shift one step of the model, in each place, and divide the move by Δε.
+# Does a real sampler agree? We take ten steps of a trained model. In each we shift ε in both places, and then in P
+# only, and divide the move by Δε.
 
 # %%
 model = inputs.model_for(p.checkpoint, p.device, p.steps, p.few_steps, prompt=p.prompt)
@@ -93,8 +94,8 @@ lesson.record("P only: largest |measured move / Δε - coefficient|", off_P.abs(
 
 
 # %% [markdown]
-# Both agree to rounding, for any network: the theorem is algebra about *one* step, and holds whatever ε
-# is.
+# Both agree except for rounding. They would for any network: the theorem is algebra about *one* step, and holds
+# whatever ε is.
 
 # %% [markdown]
 # ### Exercise 1 · write κ_t <small>(easy · 3 minutes)</small>
@@ -171,9 +172,10 @@ lesson.conclude(f"at t = 100, |κ| at η = 1 is {at_1 / at_0:.2f} times |κ| at 
 
 
 # %% [markdown]
-# κ is of the order of 10⁻² to 10⁻³ all along. At η = 1 it is about twice that at η = 0: fresh noise takes some of
-# ε's place in D, so less is left to cancel. In P only, the coefficient is of order 1 wherever there is noise to
-# speak of. At the last step (t = 0) the curves meet: the step ends at the image, D is 0, and nothing cancels.
+# |κ| is between a few thousandths and a few hundredths at every t. It is largest at the noisy end. At η = 1 it is
+# about twice that at η = 0: fresh noise takes some of ε's place in D, so less of it is left to cancel. In P only, the
+# coefficient is near 1 wherever x_t is mostly noise. At the last step (t = 0) the curves meet: the step ends at the
+# image, D is 0, and nothing cancels.
 
 # %% [markdown]
 # ### Exercise 2 · and in D only? <small>(easy · 3 minutes)</small>
@@ -252,9 +254,9 @@ lesson.conclude(f"{many:.1%} of a shift survives a step of 1,000, and {few:.0%} 
 
 
 # %% [markdown]
-# The surviving part falls in proportion to 1 / steps. At 1,000 steps it is about a hundredth, at 40
-# steps (what Asyrp itself uses) it is not small at all. And it is never small near t = 0, where even a
-# short step changes the noise level by a large *factor*: the last steps cancel little at any number of
+# The surviving part falls nearly in proportion to 1 / steps. At 1,000 steps it is about a hundredth. At 40
+# steps (the number that Asyrp itself uses) it is not small at all. Near t = 0 it is never small, because there even
+# a short step changes the noise level by a large *factor*: the last steps cancel little at any number of
 # steps.
 
 # %% [markdown]
@@ -297,12 +299,13 @@ lesson.exercise(fewest_steps, scan_from_above, tries, hints);
 # %% [markdown]
 # ## The experiment: add random z to ε at every step
 #
-# Now whole images. The experiment behind the theorem adds random z ~ N(0, I) to ε, as large as ε
-# itself, at *every* step, in both terms; the image is said to stay almost the same. 'Random z' can mean
-# two things, and we try both: **a fresh z** at every step, or **one z**, drawn once for each image and
-# kept.
+# Now whole images. An experiment that goes with the theorem adds random z ~ N(0, I) to ε, as large as ε itself, at
+# *every* step, in both terms. (This z is a shift. It is not the code of lesson 01.) The image is said to stay almost the
+# same.
+# 'Random z' can mean two things, and we try both: **a fresh z** at every step, or **one z**, drawn once for each image
+# and kept.
 #
-# **Predict.** Four edited versions of each image: fresh or one z, in both terms or in P only.
+# **Predict.** We compare a fresh z with one z, and put each into both terms, into P only and into D only.
 
 # %%
 survives = lesson.predict(
@@ -379,20 +382,22 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# A fresh z in both terms leaves about half of the digits as they were, though it is as large as ε itself. The others
-# are *tipped over*: their x_T lies between two digits, and a small push decides (the last row shows the one that moved
-# most). The same z in P only ruins every image. So does z in D only, because the two terms nearly cancel. So far the
-# theorem. But **one z**, kept over all
-# steps, moves the image even when it is in both terms, though κ is just as small. Keep that in mind.
+# A fresh z in both terms leaves the share of digits as they were that is printed above, though it is as large as ε
+# itself. The others are *tipped over*: their path leads between two digits, and a small push decides which one it
+# becomes. Compare the first two columns. (The last row shows the digit that moved most.) A fresh z in P only ruins
+# every image. So does z in D only: since the two terms nearly cancel, each alone is large. All this is what the theorem
+# says. But **one z**, kept over all steps, moves the images even when it is in both terms, though κ is just as small.
+# Keep that in mind.
 #
-# The same at η = 1, where κ is twice as large, but the sampler's own noise makes it forget:
+# The same at η = 1. There κ is twice as large, but the sampler's own fresh noise makes it forget some of the shift.
+# Compare the lines for one z with those above:
 
 # %%
 distances(experiment(digits, 1000, 8, eta=1.0), "digits, 1000 steps, η = 1")
 
 # %% [markdown]
-# The trained network, with a shift of less than a third of that size. (A full one drives colours to their limits,
-# and then all the ruined pictures look alike.)
+# Now the trained network, first with few steps and then with more. Here the shift has three tenths of that size. (A
+# full one drives the colours to their limits, and then all the ruined pictures look alike.)
 
 # %%
 few = experiment(model, p.few_steps, p.n_images, scale=0.3 * p.scale)
@@ -411,13 +416,14 @@ distances(large, "many steps", f"({p.steps} steps)")
 
 
 # %% [markdown]
-# The same order. A fresh z in both terms moves the image least, and the more steps there are, the less. One z in
-# both terms moves it more, and more steps do not help. In P only everything is lost, and the more steps the worse.
+# The same order. A fresh z in both terms moves the image least, and with more steps it moves it less. (A detail such as
+# a pair of glasses can tip over.) One z in both terms moves it more, and more steps hardly help. A fresh z in P only
+# gives another, grainy face. One z in P only leaves nothing but noise. In P only, more steps make it worse.
 
 # %% [markdown]
 # ## What many small κ add up to
 #
-# **Predict.** From 10 to 1,000 steps each κ becomes nearly a hundred times smaller. By how much does
+# **Predict.** From 10 to 1,000 steps each κ becomes about a hundred times smaller. By how much does
 # the *image* move less, for a fresh z and for one z?
 
 # %%
@@ -457,26 +463,30 @@ late = [n for n in steps_tried if n >= min(100, steps_tried[-2])] if len(steps_t
 for (kind, where), power in expected.items() if len(late) > 1 else ():
     ratio = change(late[-1], kind, where) / change(late[0], kind, where)
     found_power = math.log(ratio) / math.log(late[-1] / late[0])
-    name = f"power of the number of steps from {late[0]} to {late[-1]}, {kind}, {where}"
-    lesson.record(name, found_power, f"(expected {power:g})")
+    name = f"power of the number of steps, {kind}, {where}"
+    lesson.record(name, found_power, f"({late[0]} to {late[-1]} steps; expected {power:g})")
 
 
 # %% [markdown]
-# S steps, each moving by about 1/S. *Fresh* z's point in random directions and add up like a random walk, to
-# √S · 1/S = S^-½: this goes to nothing. *One* z points the same way every time, and S · 1/S stays what it is. In P
-# only each step moves by about 1, and the sums grow like S^½ and S. The powers above are measured from 100 steps
-# on; with fewer the steps are too long for this count. (A digit that is tipped over moves by a whole digit, which
-# no power describes.)
+# Here is a simple count. In both terms each of S steps moves the image by about 1/S. *Fresh* z's point in random
+# directions and add up like a random walk, to √S · 1/S = S^-½, which goes to 0. *One* z points the same way every time,
+# so the sum S · 1/S does not depend on S. In P only each step moves the image by about 1, and the sums grow like S^½
+# and S.
 #
-# So the small κ does **not** mean that a persistent shift in both terms is without effect. With many
-# steps, shifting ε in both terms is simply sampling with another ε function, and *which* image that
-# gives does not depend on the number of steps.
+# Compare the measured powers with the expected ones. (They are measured from 100 steps on; with fewer the steps are too
+# long for this count.) The expectation for a fresh z in both terms is the one to doubt: a digit that is tipped over
+# moves by a whole digit however small the push was, and a few such digits keep the mean from falling. The count
+# describes those that are not tipped over.
+#
+# So the small κ does **not** mean that a persistent shift in both terms is without effect. Shifting ε in both terms by
+# one z is the same as sampling with another ε function. With many steps *which* image that gives hardly depends on the
+# number of steps.
 #
 # ### How much exactly, if the network did not notice?
 #
-# Replay the source's ε at every step, plus Δε, and never ask the network again. In x/√ᾱ each step then
-# adds κ_t/√ᾱ_t'. At η = 0, with s_t = √((1-ᾱ_t)/ᾱ_t), κ_t is just -√ᾱ_t' (s_t - s_t'), and the sum
-# telescopes, whatever the steps:
+# Use the source's ε at every step, plus Δε, and never call the network again. Measured in x/√ᾱ, each step then
+# adds κ_t/√ᾱ_t' times Δε. At η = 0, with s_t = √((1-ᾱ_t)/ᾱ_t), κ_t is -√ᾱ_t' (s_t - s_t'). In the sum all s_t
+# cancel except the first one, s_T (the last is 0), whatever the steps are:
 #
 # $$x_0^{\text{shifted}} - x_0 \;=\; \sum_t \frac{\kappa_t}{\sqrt{\bar\alpha_{t'}}}\;\Delta\varepsilon \;=\; -\,s_T\,\Delta\varepsilon .$$
 
@@ -527,10 +537,10 @@ lesson.record(name, walk_length);
 
 
 # %% [markdown]
-# Without feedback the tiny κ's add up to a huge move (grey; at η = 0 it is -s_T, in however many steps). Even a
-# fresh z would move the image by the last number, many times its range. So the cancellation alone does not hold
-# the image together. The **denoiser** does: after the first shifted step it sees a moved x_t, and *its* ε changes
-# so as to take most of the move out again (green).
+# Without feedback the tiny κ's add up to a huge move (grey; at η = 0 it is s_T in size, for any number of steps). Even a
+# fresh z would move the image by the last number of Δε, many times the image's range. So the cancellation alone does not
+# hold the image together. The **denoiser** does: after the first shifted step it sees a moved x_t, and *its* ε changes
+# so that most of the move is taken out again (green).
 
 # %% [markdown]
 # ### Exercise 4 · capstone: add up a whole trajectory <small>(hard · 10 minutes)</small>
@@ -593,7 +603,8 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# More noise does not help here, because a replayed ε does not see what the noise has changed.
+# At η = 1 the move is larger still. Fresh noise makes a sampler forget only if the network sees the new x_t, and a
+# replayed ε does not.
 #
 # ### What the denoiser removes, and what it keeps
 #
@@ -640,11 +651,12 @@ lesson.conclude(
 
 
 # %% [markdown]
-# Mostly removed: where the data hardly vary, a shift is noise like any other, and the denoiser's job is to take
-# noise out. Where they do vary, the shift is *kept*, and moves the image by many times Δε.
-# White z in pixels points almost entirely into directions of the first kind, the more so the larger the
-# image. A test on the model: z of the same size, but smooth (a random 4×4 picture, enlarged), both at a
-# tenth of the scale.
+# Mostly removed, if we compare with the s_T of a replayed ε: where the data hardly vary, a shift is noise like any
+# other, and the denoiser's job is to take noise out. Where they do vary, much more of the shift is *kept*, and the image
+# moves by many times Δε.
+# White z in pixels points almost entirely into directions of the first kind, and more so in a larger image. We can
+# test this on the model. We compare the white z with one of the same size that is smooth (a random 4×4 picture,
+# enlarged), both at a tenth of the scale.
 
 # %%
 def smooth(z):
@@ -669,18 +681,19 @@ by_kind = [metrics.rms(images["both"], images["source"]).mean() for images in sh
 lesson.record("change in both: smooth z / white z", by_kind[1] / by_kind[0]);
 
 # %% [markdown]
-# In both terms neither is undone. The white z leaves grain and changed colours behind, but what the
-# picture shows stays. The smooth z is of equal size and moves it farther, by the factor in the last
-# line: it re-lights and re-colours whole parts. (Compare with unrelated images, further up.) In P only
-# both are too much for the denoiser, and their sizes differ less.
+# In both terms neither is undone completely. The white z leaves a little grain behind, and most of what the picture
+# shows stays (a detail, such as glasses, may tip over). The smooth z is of equal size and moves the picture farther, by
+# the factor in the last line: whole parts get another light and another colour, and even the person may change.
+# (Compare with the distance of unrelated images, further up.) In P only both are too much for the denoiser, and their
+# sizes differ less.
 
 # %% [markdown]
 # ### Exercise 5 · spot the error <small>(hard · 8 minutes)</small>
 #
 # A published note writes DDPM's step (η = 1, t' = t-1) as $\mu = \frac{1}{\sqrt{\alpha_t}}\big(x_t -
 # \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\varepsilon\big)$ and says, in the same paragraph, $\alpha_t =
-# \prod_{s\le t}(1-\beta_s)$. Both cannot be right. The coefficient of ε must be κ_t at η = 1: here it
-# is as the note has it, and as it is.
+# \prod_{s\le t}(1-\beta_s)$. Both cannot be right. The coefficient of ε must be κ_t at η = 1. The figure shows
+# the note's coefficient, read literally, and the true one.
 
 # %%
 betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
@@ -739,8 +752,8 @@ lesson.exercise(kappa_of_ddpm, from_the_schedule, times, hints);
 # %% [markdown]
 # ## Turn the knobs
 #
-# What cancels (the gap between blue and orange) and what survives (green). The grey line is 1,000 steps
-# at the same η and β. Go down to 10 steps; then make the last β larger: every step is now longer, and
+# Blue and orange nearly cancel; green is what survives. The grey line is |κ| for 1,000 steps
+# at the same η and β. Go down to 10 steps, and then make the last β larger: every step is now longer, and
 # less cancels.
 
 # %%
@@ -769,25 +782,27 @@ explore(
 # %% [markdown]
 # ## Why this leads to Asyrp
 #
-# If ε is to carry an edit, shifting it in both terms wastes nearly all of it at each step, and the
-# denoiser works against the rest. Shift it **in P only** and nothing cancels: x_t' = √ᾱ' P_t(ε + Δε) +
-# D_t(ε) + σ_t ε_t, the *asymmetric reverse process*. The images above also say what must come with it:
-# a P-only shift adds up over the steps, so a *random* one of this size wrecks the image, and the same
-# Δε at twice as many steps does twice as much. Lesson 05 therefore takes Δε from a small, learned
-# change in the network's bottleneck (the h-space), where changes stay on the data, and scales it with
-# the number of steps.
+# If a shift of ε is to make an edit, then in both terms a large part of it is lost at each step (nearly all of it when
+# there are many steps), and the denoiser works against the rest. Shift ε **in P only** and nothing cancels: x_t' = √ᾱ'
+# P_t(ε + Δε) + D_t(ε) + σ_t ε_t. This is the *asymmetric reverse process*. The images above also show what it needs. A
+# P-only shift adds up over the steps, so a *random* one of this size ruins the image, and the same Δε at twice as many
+# steps moves it about twice as far. Lesson 05 therefore takes Δε from a small, learned change in the network's
+# bottleneck (the h-space), so that the image still looks like the data, and scales it with the number of steps.
 
 # %% [markdown]
 # ## What this does not say
 #
 # - The theorem is about **one step** at a given ε(x_t), and about small steps. At 40 steps a good part
-#   of the shift survives, and near t = 0 it always does: the medians above are the honest figures.
+#   of the shift survives, and near t = 0 it always does. So give the number of steps whenever you say that it cancels.
 # - It does not say that no shift in both terms can edit. One z kept over all steps moves the image as
 #   far at 1,000 steps as at 40; and classifier-free guidance, which steers every text-to-image model,
-#   *is* a shift of ε in both terms. 'Shifting ε in both does nothing' is true of shifts that are fresh
+#   *is* a shift of ε in both terms. 'Shifting ε in both does little' is most nearly true of shifts that are fresh
 #   at every step, or that the denoiser takes for noise.
 # - The rms changes are of these models and images. On a larger image white z has more directions in
 #   which the data do not vary, and less of it should get through: run this lesson on your checkpoint.
+#
+# The lines below sum up the trained network: the change by a shift in both terms, as a share of the change by the same
+# shift in P only.
 
 # %%
 for kind, images in large.items():

@@ -2,8 +2,8 @@
 # # 03 · Perfect reconstruction: the DPM-Encoder
 #
 # **Afterwards you can say** what the latent code z of a *stochastic* sampler is, how to find a z that gives
-# back any image exactly, why that works for any network (even a useless one), where public codes lose it,
-# and why the codes of a real image are not quite noise.
+# back any image exactly, why that works for any network (even a useless one), where published implementations lose
+# this exactness, and why the codes of a real image are not quite noise.
 #
 # 60 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) eqs. 4 and 5, Algorithm 1, Appendix A;
 # the independent path is that of edit-friendly inversion (Huberman-Spiegelglas et al., CVPR 2024).
@@ -44,8 +44,8 @@ from lessons_lib.widgets import choice, explore, slider
 # %% [markdown]
 # ## A code for a stochastic sampler
 #
-# A step is x_t' = μ(x_t, t) + σ_t ε_t. Write *all* the randomness down and what is left is a
-# deterministic map (eq. 4):
+# A step is x_t' = μ(x_t, t) + σ_t ε_t, where μ is the part without fresh noise. Write *all* the randomness down, and
+# what is left is a deterministic map (eq. 4; ⊕ means 'together with'):
 #
 # $$x = G(z), \qquad z = x_T \oplus \varepsilon_T \oplus \dots \oplus \varepsilon_1 .$$
 #
@@ -59,20 +59,20 @@ lesson.record("numbers in an image", g.decode(z).numel())
 lesson.record("numbers in its code", z.x_T.numel() + z.eps.numel());
 
 # %% [markdown]
-# S+1 times as many as the image. So there are *many* codes for one image, and finding one should be easy.
-# (The last step adds no noise, so a drawn code holds zeros there; see 'The last step' below.)
+# S+1 times as many as the image. So there are *many* codes for one image, and it should be easy to find one.
+# (The last step adds no noise, so a code that is drawn holds zeros there; see 'The last step' below.)
 #
 # ## Encode: draw the noisy versions first, then read off the noise
 #
 # 1. Draw a chain x_T, …, x_1 of ever less noisy versions of the image: no network is needed.
-# 2. At each step, ask which noise would have led from x_t to x_t' (eq. 5):
+# 2. At each step, compute which noise would have led from x_t to x_t' (eq. 5):
 #
 # $$\varepsilon_t = \frac{x_{t'} - \mu(x_t, t)}{\sigma_t}.$$
 #
-# The chain is known before the network is asked once, so all steps can go through it in one batch.
+# The whole chain is known before the network is called, so all steps can go through it in one batch.
 #
-# **Predict.** The model knows only the kind of image that it has learnt, and these photographs are not of
-# that kind. How well will it give them back?
+# **Predict.** The model knows only the kind of image that it has learnt. We also encode photographs, which are not of
+# that kind. How well will they come back?
 
 # %%
 # By what they are; of some models photographs only.
@@ -94,8 +94,8 @@ for name, (x, back, _) in results.items():
     lesson.record(f"largest error of any pixel, {name}", (back - x).abs().max())
 
 # %% [markdown]
-# For every kind, what is left is rounding, far below the 2/255 of one 8-bit level. (Precision has its own section
-# below.) And on real handwritten digits, with the exact model, all in float64:
+# For every kind only rounding errors are left, far below 2/255, which is one step of an 8-bit image. (Precision has
+# its own section below.) And on real handwritten digits, with the exact model, all in float64:
 
 # %%
 digits = load("digits")
@@ -108,8 +108,8 @@ plots.strips([x_digits, back], ["digit", "decoded"], [])
 # %% [markdown]
 # ## Why: the induction, with a network that knows nothing
 #
-# If decode arrives at x_t, it adds to μ(x_t, t) exactly what was missing to x_t', and arrives at x_t'. It
-# starts at x_T. Nowhere did we use that μ is *good*.
+# Decoding starts at x_T. If it arrives at x_t, it adds to μ(x_t, t) exactly what was missing, and so it arrives at x_t',
+# and so on to the image. Nowhere did we use that μ is *good*.
 #
 # **Predict.** What happens if ε is replaced by nonsense?
 
@@ -180,8 +180,8 @@ lesson.exercise(read_code, lambda x, mu, s: (x - mu) / s, cases, hints);
 # %% [markdown]
 # ## The last step
 #
-# The last step ends at the clean image, where σ = 0: nothing to divide by. The public codes leave the last
-# code out. We keep what is left over, x_0 - μ, in its place.
+# The last step ends at the clean image, where σ = 0, so we cannot divide by it. Published implementations leave the
+# last code out. We keep the *residual* x_0 - μ in its place.
 #
 # **Predict.** Will you *see* the difference?
 
@@ -202,7 +202,7 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# It is hardly visible, but it is not rounding: no precision can repair it.
+# It is hardly visible, but it is much more than rounding, and a higher precision cannot repair it.
 
 # %% [markdown]
 # ## float16, float32, float64
@@ -257,17 +257,18 @@ lesson.conclude(
 
 
 # %% [markdown]
-# Each type leaves little more than its own precision, so the errors do not pile up. With a float64 state and a
-# float32 *network*, what is left is the network's. The last digits of its answer depend on how many images it gets
-# at once, and encoding and decoding call the network with different batch sizes. With the network in float64 this
-# is gone, too.
+# The error stays near the precision of the type, so rounding errors do not pile up. The third point is an exception
+# that is easily explained. There the state is float64 but the *network* is float32, and the rounding of the network is
+# what we see. The last digits of its answer depend on how many images it gets at once, and encoding and decoding call
+# the network with different batch sizes. With the network in float64, too, this is gone.
 #
-# It can be large. A network that predicts ε leaves P the error of its ε times √(1-ᾱ)/√ᾱ, which is 157 at
-# t = 999. An untrained one came back to 4e-4 only, and to 4e-2 with cosine β. So `encode` calls the network for the
-# noisiest steps once more, in the batches of decoding, until the two P's agree. What was encoded together must then
-# be decoded together. (`faces` predicts v, which magnifies nothing. Its steps agree at once.)
+# For another kind of network this can be large. In P the error of a predicted ε is multiplied by √(1-ᾱ)/√ᾱ, which for
+# linear β is 157 at t = 999. With an untrained network of this kind images came back only to 4e-4, and with cosine β
+# only to 4e-2. So `encode` calls the network once more for the noisiest steps, in the batches of decoding, until the two
+# P's agree. What was encoded together must then be decoded together. (`faces` predicts v, a mixture of ε and image,
+# and with v no error is multiplied.)
 #
-# But the codes do not repair errors: an error in x_t goes through μ into x_t'. We put one into x_T:
+# The codes do not repair errors: an error in x_t goes through μ into x_t'. To see this we put a small error into x_T:
 
 # %%
 def left(network, image, eta):
@@ -286,10 +287,10 @@ for name, pair in whose.items():
         lesson.record(f"share of an error left in the image, {name}, η = {eta:g}", left(*pair, eta))
 
 # %% [markdown]
-# Below 1, errors fade: a denoiser pulls what it is given towards an image that it knows, and the fresh noise
-# of a large η helps to forget. Above 1 they grow, as with the nonsense network, whose reconstruction above
-# has more rounding in it than float64 alone would leave. (A photograph may fall on either side.) 'Exact for
-# any network' is a statement about real numbers; in floating point μ has a say.
+# Where the share is below 1, errors fade: a denoiser pulls what it is given towards an image that it knows, and the
+# fresh noise of a large η helps it to forget. Where it is above 1, errors grow. They do so with the nonsense network,
+# and so its reconstruction above has a larger rounding error than float64 alone would leave. (A photograph may fall on
+# either side.) 'Exact for any network' is a statement about real numbers. In floating point it also depends on μ.
 
 # %% [markdown]
 # ## η → 0: the codes explode, the reconstruction does not
@@ -317,17 +318,19 @@ fig
 
 
 # %% [markdown]
-# The second term is what the model did not foresee of this very image, divided by something small: where it
-# dominates, the codes grow as 1/η. At η = 1 and high t it drowns in n; at small η and low t it is nearly all
-# there is. The reconstruction does not suffer.
+# The second term is what the model could not predict of this image, divided by something small. Where it is the larger
+# one, the codes grow as 1/η. At η = 1 and high t it is much smaller than n. At small η and low t it is nearly all of
+# the code. The reconstruction stays as good as it was.
 
 # %% [markdown]
 # ## At η = 0: DDIM inversion, and what it loses
 #
-# For the deterministic sampler z is x_T alone, as small as the image. To find it, walk backwards; but each
-# backward step would need ε at the point it is looking for. DDIM inversion takes ε at the point it has.
+# For the deterministic sampler z is x_T alone, with as many numbers as the image. To find it, walk backwards. But each
+# backward step would need ε at the point that it is looking for. DDIM inversion takes ε at the point where it is. One
+# can do better, and repeat the step with ε at the point just found, until the point no longer moves: these are the
+# *iterations* below.
 #
-# **Predict.** Does the error vanish with more steps? What would solving each step properly do?
+# **Predict.** Does the error vanish with more steps? How much do the iterations help?
 
 # %%
 def back_and_forth(network, x, count, refine):
@@ -347,9 +350,9 @@ for called, x in zip(names, strip, strict=True):
     lesson.record(f"PSNR of DDIM inversion, {said} (dB)", metrics.psnr(x, one).mean())
 
 # %% [markdown]
-# Few steps lose detail, more steps bring it back. Compare the two lines for 10 steps: that is what solving each
-# step is worth. (In steps this long the iterations can also overshoot, and leave speckles in some pictures: a fixed
-# point that is not reached is no solution.)
+# Few steps lose detail and shift colours; more steps bring them back. Compare the two lines for 10 steps: the gain is
+# from the iterations. (In steps this long the iterations need not converge. Then they can leave speckles in some
+# pictures.)
 #
 # The numbers, on the exact model, where no network can be blamed:
 
@@ -368,12 +371,12 @@ fig
 # %% [markdown]
 # More steps help, but slowly. Solving each step by fixed-point iterations helps much more, where they converge:
 # the smaller the step, the faster. The stochastic code needs neither. It is exact at any number of steps. Its
-# price: it is S+1 times as large.
+# price is its size: it is S+1 times as large.
 
 # %% [markdown]
 # ### Exercise 2 · where does the chain start? <small>(medium · 5 minutes)</small>
 #
-# A sampler visits the times 800, 600, 400, 200, 0. A public code draws x_T with ᾱ of the *training*
+# A sampler visits the times 800, 600, 400, 200, 0. One published implementation draws x_T with ᾱ of the *training*
 # schedule's last time, 999, whatever the sampler's first time is. At which ᾱ must x_T be drawn, so that the
 # model gets what it expects? Write the noised start.
 
@@ -454,13 +457,15 @@ for name, code in codes.items():
 
 # %% [markdown]
 # At high t the posterior path's codes are like drawn ones: white, of unit variance. Towards the image they
-# grow and show its edges: what the model could not foresee. The independent path's codes are larger, except the
-# last. They correlate from step to step with a negative sign: x_t's noise enters one step's code as what was
-# reached, and the next one's as what must be undone. The image's own term, c_P (x_0 - P_t)/σ_t, is the same in
-# both. So at high t what you see is noise, only more of it. (Huberman-Spiegelglas
-# et al. find such codes better for editing; this is not measured here.)
+# grow and show its edges, which the model could not predict. The independent path's codes are larger, except at the
+# last step, where the two nearly agree. From step to step they correlate with a negative sign: the noise of x_t enters
+# one step's code as something that was added, and the next step's code as something that must be removed. The image's
+# own term, c_P (x_0 - P_t)/σ_t, has the same form in both. At high t it is small, so there the independent codes are
+# noise, too, only more of it. (Huberman-Spiegelglas et al. find such codes better for editing; this is not measured
+# here.)
 #
-# How much of that term is the model's fault? On an exact model, with images that *are* its samples, none:
+# How much of that term is the model's fault? An exact model has no fault. Here are the codes of images that *are* its
+# samples:
 
 # %%
 typical = digits.sample(4, seed=p.seed)
@@ -471,8 +476,9 @@ for count in (20, 1000):
 
 
 # %% [markdown]
-# Still above 1 in few steps, and falling as steps become small: P_t is an average, and x_0 is not. Codes that
-# are not noise may tell of an unusual image, of a poor model, or only of large steps.
+# Even here the standard deviation is above 1 in few steps. It falls as steps become small. The cause is that P_t is an
+# average over images, and x_0 is one image. So there are three reasons why codes may not look like noise: an unusual
+# image, a poor model, or only large steps.
 
 # %% [markdown]
 # ### Exercise 3 · the chain's two factors <small>(hard · 8 minutes)</small>
@@ -518,8 +524,8 @@ lesson.exercise(chain_coefficients, right_coefficients, cases, hints);
 #
 # Eight lines, and any image comes back. Take the independent path: each noisy version is √ᾱ x + √(1-ᾱ) times a
 # noise of its own. `noise[0]` makes x_T at the level `a[0]`; `noise[i + 1]` makes the end of step i at the level
-# `a_to[i]`; the last step ends at x itself. Return x_T and then, for each step, what its mean leaves to be added:
-# in units of σ, and in units of x in the last step, where σ is 0.
+# `a_to[i]`; the last step ends at x itself. Return x_T and then, for each step, the difference between the end of the
+# step and its mean μ. Divide it by σ, except in the last step, where σ is 0.
 #
 # The figure after it decodes *your* codes by the library's sampler.
 
@@ -591,7 +597,7 @@ off_by = (back - own).abs().max()
 lesson.conclude(f"the largest error of a pixel after encoding and decoding is {off_by:.0e}.")
 
 # %% [markdown]
-# Now you know the whole trick. The codes carry what the model does not: in the last ones you can see the picture.
+# Now you know the whole method. The codes hold what the model does not predict: in the last one you can see the picture.
 
 # %% [markdown]
 # ## Long chains: stream them
@@ -607,8 +613,8 @@ lesson.record("largest error, encoded and decoded in lock-step", (last.x_to - on
 # %% [markdown]
 # ## Try it
 #
-# A digit's chain x_t, its codes, and what decode gives if the codes from the chosen step on are dropped: the
-# later the step, the less is lost. At which step does the digit change? And at small η?
+# You see a digit, its x_t at the chosen step, its code there, and what decode gives if the codes from this step on are
+# dropped. The later the step, the less is lost. At which step does the digit change? And at small η?
 
 # %%
 def show(eta, precision, step):
@@ -639,6 +645,6 @@ explore(
 #
 # - Exact reconstruction holds by construction, for any network, except for rounding, which a bad network can
 #   enlarge. It is no evidence that a model, a code or an edit is good.
-# - z of a real image is not a sample from N(0, I), above all at low t and small η; a method that assumes so
-#   inherits the error.
+# - z of a real image is not a sample from N(0, I), above all at low t and small η. A method that assumes it is one makes
+#   an error there.
 # - DDIM inversion's numbers above are for 12 digits that the exact model was built on; measure yours.

@@ -44,8 +44,9 @@ model = load(p.checkpoint, p.device)  # shown after the exact ones
 # %% [markdown]
 # ## The question
 #
-# Practitioners know that *the same seed with another prompt gives a similar picture*. Here are a few codes, each
-# decoded twice by one network: under the label 'without glasses' and under 'with glasses'.
+# Practitioners know that *the same seed with another prompt gives a similar picture*. Here are a few codes z (the start
+# x_T and the noise of every step, lesson 03). Each is decoded twice by one network: under the label 'without glasses' and
+# under 'with glasses'.
 
 # %%
 opening = []
@@ -57,7 +58,7 @@ rows = [f"label {k}" for k in p.conditions]
 plots.strips(opening, rows, [f"z {i}" for i in range(p.n_images)]) if opening else None
 
 # %% [markdown]
-# In our words: two conditions c and ĉ make two maps G₁ and G₂. For one code z the images G₁(z) and G₂(z) are near
+# In our words: two conditions c and ĉ make two maps G₁ and G₂. For one code z the images G₁(z) and G₂(z) seem to be near
 # each other. How near must they be?
 #
 # We begin where nothing is approximated: an exact diffusion on handwritten digits, whose condition is the digit's
@@ -90,8 +91,9 @@ lesson.compare(shared, shared.choices[(share > 1 / 3) + (share > 0.9)])
 lesson.conclude(f"a pair with one z is {share:.2f} times as far apart as two unrelated images.")
 
 # %% [markdown]
-# A column shares a code. 'Similar' is a matter of degree: two digits that share few strokes cannot come very close.
-# A theorem should say *how* similar, and when.
+# A column shares a code. 'Similar' is a matter of degree. Two digits that share few strokes cannot come very close, so
+# digits are a hard case. (For the faces above the same ratio is printed near the end; compare.) A theorem should say
+# *how* similar, and when.
 
 # %% [markdown]
 # ## The derivation: one triangle per step
@@ -101,7 +103,7 @@ lesson.conclude(f"a pair with one z is {share:.2f} times as far apart as two unr
 # 1. μ(·, t | c) is **K_t-Lipschitz**: ‖μ(x|c) - μ(x̂|c)‖ ≤ K_t ‖x - x̂‖;
 # 2. at the *same* image the two conditions differ little: ‖μ(x̂_t|c) - μ(x̂_t|ĉ)‖ ≤ **S_t**.
 #
-# With one z the noise σ_t ε_t is the same on both paths and cancels. If ‖x_t - x̂_t‖ ≤ **B_t**:
+# With one z the noise σ_t ε_t is the same on both paths and cancels. Let **B_t** be a bound: ‖x_t - x̂_t‖ ≤ B_t. Then
 #
 # $$\begin{aligned}
 # \|x_{t'}-\hat x_{t'}\| &= \|\mu(x_t|c)-\mu(\hat x_t|\hat c)\| \\
@@ -110,9 +112,10 @@ lesson.conclude(f"a pair with one z is {share:.2f} times as far apart as two unr
 # &\le K_t\,B_t+S_t \;=:\; B_{t'}, \qquad B_T=0 \text{ (the same } x_T).
 # \end{aligned}$$
 #
-# Here is that triangle in the plane, for a late step: c is the one moon, ĉ the other.
+# Here is that triangle in the plane, for a late step: c is one moon, ĉ the other.
 #
-# **Predict.** Which side will be the longer one early on, when x_t and x̂_t have hardly parted?
+# **Predict.** This is a late step. Early on, when x_t and x̂_t have hardly parted, which side will be the longer one,
+# blue or orange?
 
 # %%
 moons, ZERO, ONE = load("moons"), torch.tensor([0]), torch.tensor([1])
@@ -139,9 +142,9 @@ lesson.record("blue side + orange side, over the black one", detour[k]);
 
 
 # %% [markdown]
-# The two coloured sides are never shorter than the black one: that is all eq. 8 uses. At the very first step
-# x_T = x̂_T and only the orange side exists: the conditions push the paths apart (S_t), and from then on every
-# step stretches or shrinks what has been gained (K_t).
+# Together the two coloured sides are never shorter than the black one. This is all that eq. 8 uses. Early on the orange
+# side is the longer one. At the very first step x_T = x̂_T, and there is only the orange side: the conditions push the
+# paths apart (S_t). From then on every step stretches or shrinks the distance so far (K_t), and adds a push of its own.
 
 # %% [markdown]
 # ### Exercise 1 · carry the bound from T to 0 <small>(easy · 5 minutes)</small>
@@ -180,8 +183,8 @@ lesson.exercise(
 # %% [markdown]
 # ## Spot the +1
 #
-# The paper prints eq. 8 as B_{t-1} ≤ **(K_t + 1)** B_t + S_t. That is true, since B_t ≥ 0, but the derivation
-# gave K_t B_t + S_t: the +1 adds the old distance a second time, although it is already inside μ.
+# The paper prints eq. 8 as B_{t-1} ≤ **(K_t + 1)** B_t + S_t. That is true, since B_t ≥ 0. But our derivation
+# gave K_t B_t + S_t. The +1 adds the old distance a second time, although it is already inside μ.
 #
 # We try both on a pair of conditions that we use from here on: c is a ring of five Gaussians of some width, ĉ the same
 # ring moved by d.
@@ -242,17 +245,19 @@ for k in (2, -1):
 lesson.record(f"log10 of 2^{counts[-1]}, for comparison", counts[-1] * math.log10(2));
 
 # %% [markdown]
-# A doubling at every step. For these wide rings the tight bound stays within a small factor of the truth at any
-# number of steps; the printed one grows like 2^S and is lost for *every* model once the steps are fine. A
-# valid inequality may still be useless, and here one symbol makes the difference.
+# It costs nearly a doubling at every step. For these wide rings the bound without +1 ('proved' in the figure) stays
+# within a small factor of the measured distance, for every number of steps that we tried. The printed one grows nearly
+# like 2^S, so with many steps it says nothing for *any* model. A true inequality may still be useless, and here one
+# symbol makes the difference.
 
 # %% [markdown]
 # ## When does a bound say something?
 #
-# A bound is **vacuous** where it is above what one knows anyway. And one knows quite a lot without any K_t. A step
-# is x_t' = c_x x_t + c_P P_t + σ_t ε_t with c_x √ᾱ_t + c_P = √ᾱ_t' (lesson 01 in another order). Let **D** be the
+# A bound is **vacuous** where it is above another bound that one has anyway. And without any K_t one has quite a good
+# one. A step is x_t' = c_x x_t + c_P P_t + σ_t ε_t with c_x √ᾱ_t + c_P = √ᾱ_t' (this is the step of lesson 01, with ε
+# written by x_t and P_t). The conditions are mixtures of Gaussians, their *components*. Let **D** be the
 # largest distance from a component's *centre* under one condition to one under the other. If the components have
-# no width, P_t is an average of centres, so two P_t are at most D apart, and by induction
+# no width, P_t is an average of centres. So two P_t are at most D apart, and by induction
 #
 # $$\|x_{t'}-\hat x_{t'}\| \le c_x\,\sqrt{\bar\alpha_t}\,D + c_P\,D = \sqrt{\bar\alpha_{t'}}\,D .$$
 #
@@ -266,8 +271,10 @@ lesson.record(f"log10 of 2^{counts[-1]}, for comparison", counts[-1] * math.log1
 #
 # ### K_t and S_t of the exact model, proved
 #
-# With components of variance s², ∂E[x_0|x_t]/∂x_t = √ᾱ_t/(1-ᾱ_t) · Cov[x_0|x_t], and a distribution on a set of
-# diameter D_c has at most variance D_c²/4 along any line. So, for *every* pair of points,
+# K_t is the largest stretch by μ, so we need the derivative of P_t = E[x_0|x_t]. It is ∂E[x_0|x_t]/∂x_t =
+# √ᾱ_t/(1-ᾱ_t) · Cov[x_0|x_t]. Let s² be the variance of the components, and D_c the largest distance between two centres
+# of one condition. A distribution on a set of diameter D_c has at most variance D_c²/4 along any line. So, for *every*
+# pair of points,
 #
 # $$K_t = c_x + c_P\frac{\sqrt{\bar\alpha_t}}{1-\bar\alpha_t}\Big(v_t + g_t^2\,\frac{D_c^2}{4}\Big),\qquad S_t = c_P\, g_t\, D,
 # \qquad g_t=\frac{1-\bar\alpha_t}{\bar\alpha_t s^2+1-\bar\alpha_t},\quad v_t = s^2 g_t .$$
@@ -296,9 +303,9 @@ lesson.record("largest K_t on the segment", K_local.max())
 lesson.record("smallest proved K_t", K.min());
 
 # %% [markdown]
-# Late steps, near the image, are where it is large: between two digits the posterior jumps from one to the other, and
-# the narrower the components the steeper the jump. Early steps with fresh noise *contract*: K_t < 1.
-# The green curve is the same Jacobian in closed form, but only at points between the two actual paths.
+# K_t is large in the late steps, near the image. There P_t jumps from one digit to another when x_t moves a little, and
+# the narrower the components, the steeper the jump. Early steps with fresh noise bring points together: K_t < 1.
+# The green curve is the stretch computed exactly, but only at points between the two actual paths.
 
 # %% [markdown]
 # ### B_t, four ways
@@ -341,23 +348,23 @@ lesson.conclude(f"the proved bound over √ᾱ_t D, step by step, as long as it 
 
 # %% [markdown]
 # - **At high noise** the proved curve lies below √ᾱ_t D, but for a few steps only, and not by much: see the shares just
-#   printed. So the theorem says little there that √ᾱ_t D did not say. With the exact local K_t it lies on the measured curve much
-#   longer. The +1 loses even this within the first steps.
-# - **At the image** the proved bound is void, by the factor printed above. √ᾱ D, which knows nothing about Lipschitz constants,
-#   stays within a small factor.
+#   printed. So there the theorem says little more than √ᾱ_t D. With the exact local K_t (green) the curve stays on the
+#   measured one much longer. With the +1 even the few steps are lost.
+# - **At the image** the proved bound is vacuous: it is too large by the factor whose log10 is printed above. √ᾱ D, which
+#   uses no Lipschitz constant, stays within a small factor.
 # - The local curve explains afterwards; it predicts nothing. One needs both paths to know the segment (and 9 points
-#   stand for all of it). It too ends far too high, because it assumes at *each* step that the difference points into the worst
-#   direction of that step.
+#   stand for all of it). It too ends far too high, because it assumes at *each* step that the difference points in the
+#   direction which that step stretches most.
 #
-# For the exact model there is a reason why the proved curve could not win: S_t = c_P g_t D already allows for any two
-# images of the two conditions, as √ᾱ D does, and K_t only adds to that. Eq. 8 pays off where S_t is *small*: for
-# **conditions that are close**. That is the next turn.
+# There is a reason why the proved curve could not win here: S_t = c_P g_t D already allows for any two images of the two
+# conditions, as √ᾱ D does, and K_t only adds to that. Eq. 8 is useful where S_t is *small*: for **conditions that are
+# close**. We come to these after two exercises.
 
 # %% [markdown]
 # ### Exercise 2 · when does B_t shrink? <small>(medium · 5 minutes)</small>
 #
-# With constant K and S the recurrence B ← K B + S has a value at which it rests, and comes to it from everywhere,
-# if K is small enough. Otherwise it grows for ever.
+# Let K and S be the same in every step. If K is small enough, the recurrence B ← K B + S comes to a value at which it
+# rests, whatever B was at first. Otherwise B grows for ever. Where does it rest?
 
 # %% tags=["exercise"]
 def resting_distance(K, S):
@@ -440,7 +447,7 @@ proved_bound = my_proved_bound if right else library_bound
 # ```
 # </details>
 #
-# The bound of your two digits is lost at the image. What if every image were a wider blob: the same centres, with s
+# At the image the bound of your two digits is vacuous. What if every digit were a wider blob: the same centres, with s
 # multiplied by 2, 4, …?
 #
 # **Predict.** Will a larger s make the bound tighter or looser?
@@ -473,14 +480,14 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# The wider the components, the tighter the bound: narrow peaks far apart make the posterior jump, and K_t large. But width
-# alone is not enough. S_t = c_P g_t D allows for any two images of the two conditions, as √ᾱ_t D does. For the bound to
-# say more, the conditions must be close.
+# The wider the components, the tighter the bound: with narrow peaks far apart P_t jumps, and K_t is large. But even where
+# width brings the curve down to √ᾱ_t D, it does not bring it far below. S_t = c_P g_t D allows for any two images of the
+# two conditions, as √ᾱ_t D does. For the bound to say more, the conditions must be close.
 
 # %% [markdown]
 # ## How loose? Close conditions, wide components
 #
-# Back to the rings. Now ĉ is c moved by d, so the two posterior means differ by (I - √ᾱ J)·d with J the same Jacobian, and
+# Back to the rings. Now ĉ is c moved by d. Then the two P_t at one point differ at most by a constant times d, and so
 # S_t is proved to be proportional to d (`bounds.proved_S_moved`): *the smaller the difference of the conditions, the
 # smaller S_t*, as the paper says of two prompts.
 #
@@ -519,11 +526,11 @@ lesson.compare(vanishes, "both" if len(going) == 2 else [*going, "neither"][0]);
 
 # %% [markdown]
 # Eq. 8 does: it is a straight line, parallel to the measured one, while √ᾱ D tends to the diameter of the ring. So
-# eq. 8 is the better bound for close conditions, and useful **at the image itself** when the components are wide. The gap
-# between the parallel lines does not depend on d. What does it depend on?
+# eq. 8 is the better bound for close conditions, and useful **at the image itself**. The wider the components, the
+# larger d may be. The gap between the parallel lines does not depend on d. What does it depend on?
 #
-# Follow K_t through many small steps of η = 0: what the D_c²/4 terms add is a factor that tends to exp(D_c²/8s²), with D_c
-# the condition's diameter and s the components' width.
+# Multiply the K_t of many small steps of η = 0: the D_c²/4 terms contribute a factor that tends to exp(D_c²/8s²), with
+# D_c the condition's diameter and s the components' width.
 #
 # **Predict.** Is the bound looser for more steps? For more noise?
 
@@ -571,10 +578,11 @@ lesson.record("D²/8s² of the digits' condition", D_digit**2 / 8 / digits.sprea
 
 
 # %% [markdown]
-# Looser for more steps (it levels off at η = 0), and for more noise. The exponent is the rule of thumb: **eq. 8 is
-# informative where a condition is about as wide as its components** (D² ≲ 8s²), so that it looks like one blob,
-# and hopeless for conditions made of many separate narrow images. The last number is the digits' exponent: no number
-# of steps rescues that bound.
+# The bound is looser for more steps (at η = 0 it levels off), and for more noise. On the right, the curves come nearer
+# to the dashed limit with more steps; where the exponent is large, 200 steps are not yet enough. The exponent
+# gives a rule of thumb: **eq. 8 is informative where a condition is about as wide as its components** (D² ≲ 8s²), so
+# that it looks like one blob. It is useless for conditions made of many separate narrow images. The last number is the
+# digits' exponent: with any reasonable number of steps that bound is vacuous.
 
 # %% [markdown]
 # ## A network: measure, estimate, and do not say 'proved'
@@ -623,9 +631,9 @@ lesson.exercise(
 # ### The two conditions of a network
 #
 # The paper's conditions are two prompts. A small network can have a *label* instead: `faces` was trained with one for
-# glasses (1: without, 2: with; 0: not said), hidden for half of the training images. One network with a label, because its two
-# conditions differ in this only; two networks fine-tuned on two subsets would also differ by whatever each had
-# learnt by chance, which S_t would count as if it were the condition.
+# glasses (1: without, 2: with; 0: not said). For half of the training images the label was hidden. We take one network with a
+# label, because then the two conditions differ in nothing else. Two networks fine-tuned on two subsets would also differ by
+# what each has learnt by chance, and S_t would count this as if it were the condition.
 
 # %%
 name, labels = p.checkpoint, p.conditions
@@ -656,15 +664,16 @@ for e, (_, a, b, _) in pairs.items():
     )
 
 # %% [markdown]
-# Compare within a column, rows one and two, then three and four: layout, colours and background stay, and what the label is
-# about changes. A ratio well below 1 says that a pair is closer than two unrelated images. Eq. 8 takes no side between
-# the samplers: at η = 1 fresh noise makes K_t smaller, but P_t, which the condition changes, gets more weight, which
-# makes S_t larger. The ratios are the answer for this checkpoint.
+# Compare within a column, rows one and two, then three and four: layout, colours and background mostly stay, and what the
+# label is about changes. A ratio well below 1 says that a pair is closer than two unrelated images. The smaller ratio
+# belongs to the sampler that keeps a pair closer together, for this checkpoint and these codes. Eq. 8 does not predict
+# which one it is. At η = 1 fresh noise makes K_t smaller. But P_t, which the condition changes, gets more weight there,
+# and that makes S_t larger.
 
 # %% [markdown]
 # ### How good is an estimate of K_t?
 #
-# On the digits the closed form tells; on the network we can only watch it rise with the rounds.
+# For the digits we can compare with the closed form. For the network we can only watch the estimate rise with the rounds.
 
 # %%
 rounds, middle = [1, 2, 4, 8, 16], p.steps // 2
@@ -699,8 +708,9 @@ lesson.record("digits: estimated K (last) / closed form", found_digits[-1] / exa
 lesson.record("network: estimated K, 4 rounds / 16 rounds", found[2] / found[4]);
 
 # %% [markdown]
-# From below, in both: what is shown is at most the local constant. Stopping early makes a curve *lower*, so it would look
-# like a better bound. That is the wrong direction for a certificate.
+# Both estimates rise, and the first comes to the closed form from below. Power iteration never gives more than the local
+# constant. If one stops early, the curve is *lower* and looks like a better bound, although it is less safe. So an
+# estimate of this kind proves nothing.
 
 # %% [markdown]
 # ### The estimated curve against the measured distance
@@ -758,12 +768,13 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# The last number of each block is the point. Where it is above 0, the 'bound' is wrong there: the K_t that went into it
-# were too small. Where it is 0, the curve has held *for this z*, and nothing follows for another. And a curve that ends above
-# √ᾱ D says less than the size of the cube does: it is vacuous, whether it holds or not. Still it is
-# instructive to compare this network's largest K_t with the digits' further up: a network that has learnt a smooth
-# function of x, not one narrow peak on each image, has no such steep jumps between images, and the curve stays that much closer to
-# the measured distance.
+# The last number for each η is the important one. Where it is above 0, the 'bound' is wrong at so many steps: the K_t that
+# went into it were too small. (In the figure the two curves lie so close together at these steps, near the left end, that
+# one cannot see it.) Where it is 0, the curve has held *for this z*, and nothing follows for another. A curve that ends
+# above √ᾱ D says less than the size of the cube does: it is vacuous, whether it holds or not. Compare this network's
+# largest K_t with the digits' further up. A network that has learnt a smooth function of x, and not one narrow peak for
+# each image, has no such steep jumps between images. Still the curve ends far above the measured distance, because many
+# K_t somewhat above 1 are multiplied.
 
 # %% [markdown]
 # ### Half a condition
@@ -797,9 +808,10 @@ fig
 
 
 # %% [markdown]
-# S_t is 0 at w = 0, and near it a small difference of the conditions gives a small difference of the images, as eq. 8
-# promises in kind if not in number. Further on nothing is promised: a share of one half at w = 1/2 would be an even change, and
-# one above 1 says that half-way, where the network was never trained, the image is *farther* off than at the second label.
+# S_t is 0 at w = 0. Near w = 0 a small difference of the conditions gives a small difference of the images. Eq. 8 says
+# that this must be so, though its numbers are too large. Further on it says nothing useful. Look at the share that is
+# printed. One half at w = 1/2 would be an even change. More than 1 would say that half-way, where the network was never
+# trained, the image is *farther* off than at the second label.
 
 # %% [markdown]
 # ## Move the conditions apart
@@ -830,10 +842,9 @@ explore(
 # ## What this does not say
 #
 # - **Proved:** the recurrence K_t B_t + S_t; K_t and S_t of a mixture with one isotropic variance; √ᾱ_t D. They hold for
-#   every z. For the digits the first is void at the image, by the factor printed above; for close conditions
-#   with D² ≲ 8s² it is not.
+#   every z. For the digits the first is vacuous at the image; for close conditions with D² ≲ 8s² it is not.
 # - **Exact but local:** K_t on the segment, in closed form at 9 points. It needs the two paths, so it predicts nothing.
 # - **Estimated:** everything called K_t of the network: from below, at three points, for one z. The curve made of it may
-#   lie under the measured distance, and where it does you have seen it do so.
-# - A small ‖x - x̂‖ is not yet a good edit: it is 0 if the condition is ignored. Lesson 03 gave the code of a *real* image;
-#   what comes out under another condition is CycleDiffusion.
+#   lie under the measured distance. The steps at which it does are counted above.
+# - A small ‖x - x̂‖ is not yet a good edit: it is 0 if the condition is ignored. Lesson 03 gave the code of a *real* image.
+#   To decode that code under another condition is CycleDiffusion (lesson 08).

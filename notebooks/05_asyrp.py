@@ -2,8 +2,9 @@
 # # 05 · Asyrp: shift h in P alone
 #
 # **Afterwards you can say** where Asyrp puts its shift and why not in both terms, what a step costs inside and
-# outside the editing interval, how f_t is trained from two texts, what a short training gives and what it costs,
-# and how the result compares with seven other ways to make the same edit, judged by the *true* edited picture.
+# outside the editing interval, how the small network f_t that makes the shift is trained from two texts, what a short
+# training gives and what it costs, and how the result compares with seven other ways to make the same edit, judged by
+# the *true* edited picture.
 #
 # 75 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960) Theorem 1, eqs. 6 and 7, Figure 2. They write α_t for
 # what is ᾱ_t here. Lesson 02 comes before this one.
@@ -83,9 +84,9 @@ print(who.said or "Every edit here has a true counterfactual.")
 # %% [markdown]
 # ## Who is edited
 #
-# Held-out faces that lack the attributes, and their codes x_T by DDIM inversion (lesson 03, η = 0). Decoding x_T again is
-# 'no edit': not exactly the picture, but what every edit below starts from. Below, identity, S_dir and change compare with 'no
-# edit', all else with the picture itself.
+# These are held-out faces that lack the attributes, and their codes x_T by DDIM inversion (lesson 03, η = 0). The picture
+# decoded from x_T is called 'no edit'. It is not exactly the picture, but every edit below starts from it. Later on
+# identity, S_dir and change are measured from 'no edit', and everything else from the picture itself.
 
 # %%
 before = g.decode(who.z).float().clamp(-1, 1)
@@ -101,9 +102,10 @@ plots.strips([v.cpu() for v in rows.values()], list(rows), [])
 # %% [markdown]
 # ## Why only P
 #
-# A step uses ε twice, in P_t and in D_t. Lesson 02: a shift Δε in both moves x_t' by κ_t Δε, the small difference of two
-# large coefficients (Theorem 1); in P alone nothing cancels. So Asyrp calls the *decoder* half of the U-Net twice, once with
-# Δh_t added to the bottleneck's h, once without. The first answer goes to P and the second to D (eq. 6):
+# A step uses ε twice, in P_t and in D_t. Lesson 02 showed that a shift Δε in both moves x_t' by κ_t Δε, where κ_t is the
+# small difference of two large coefficients (Theorem 1). In P alone nothing cancels. So Asyrp shifts in P alone. It adds a
+# vector Δh_t to h, the features in the bottleneck (the middle) of the U-Net. It calls the *decoder* half of the U-Net
+# twice, once with Δh_t and once without. The first answer goes to P and the second to D (eq. 6):
 #
 # $$x_{t'} = \sqrt{\bar\alpha_{t'}}\;P_t\big(\varepsilon(x_t\,|\,\Delta h_t)\big)
 # \;+\;D_t\big(\varepsilon(x_t)\big)\;+\;\sigma_t\,\varepsilon_t .$$
@@ -149,9 +151,9 @@ lesson.record("the theorem's, median", predicted[inside].median())
 lesson.compare(how_much, how_much.choices[(times >= 2) + (times >= 4) + (times >= 10)]);
 
 # %% [markdown]
-# The points lie on the line: it is algebra. But lesson 02 ended with a warning: small κ's do not undo a shift that
-# *persists* over the steps. So do not believe the step, look at the picture. Here is the same Δh_t in every step of its
-# interval (the steps with first ≥ t ≥ last, at which an edit acts), in both terms and in P alone:
+# The points lie on the line, because the theorem is algebra. But lesson 02 ended with a warning: small κ's do not undo a
+# shift that *persists* over the steps. So a single step is not enough; look at the picture. Here Δh_t acts in every step
+# of its interval (the steps with first ≥ t ≥ last), in both terms and in P alone:
 
 # %%
 shown = {
@@ -172,9 +174,9 @@ lesson.conclude(
 
 
 # %% [markdown]
-# In so few steps 'both' is not nothing: it is the same edit, weaker. And with more steps? Lesson 02's persistent shift kept
-# its strength: S steps of about 1/S each. But Asyrp divides its Δh by the number of steps, so that ΣΔh stays the same (more
-# of this at the end).
+# With so few steps 'both' is the same edit, only weaker. And with more steps? In lesson 02 a persistent shift in both terms
+# kept its strength: S steps of about 1/S each. But Asyrp divides its Δh by the number of steps, so that the sum of all
+# Δh stays the same (more of this at the end).
 #
 # **Predict.** Twice as many steps, Δh half as long. What becomes of the change by 'P only', and what of 'both'?
 
@@ -342,9 +344,9 @@ lesson.record("steps inside the interval", len(inside));
 
 
 # %% [markdown]
-# A second decoder pass costs what the decoder's share of the network's work is: count the multiply-adds of a whole pass, and of
-# the decoder's half. Then by the clock: a step of 4 images, inside and outside the interval, against a plain step, and the whole
-# network asked twice, as it must be where the halves are not separated.
+# What does a second decoder pass cost? First we count the operations of a whole pass, and of the decoder's half. Then we
+# measure the time of a step with 4 images, inside and outside the interval, and compare it with a plain step. We also
+# call the whole network twice, as one must if the halves cannot be called separately.
 
 # %%
 def work(call):
@@ -388,16 +390,18 @@ for where, (how, i) in ways.items():
 
 
 # %% [markdown]
-# Inside, the second decoder pass is what you pay; outside nothing at all. (It may be less than the count said: both answers are
-# asked in one batch, which is cheaper for each picture than two passes. The two whole networks are asked one after the other, so
-# not all of their difference is the sharing. And a laptop's clock is noisy: `make bench` measures with more patience.)
+# Inside the interval the edit costs a second decoder pass. Outside it costs nothing: that ratio should be 1, and what
+# differs from 1 is the clock's noise. (Inside, the time may be less than the count says: both answers are computed in one
+# batch, which is cheaper for each picture than two passes. The two whole networks are called one after the other, so
+# only a part of their extra time comes from not sharing the encoder. `make bench` measures with more patience.)
 
 # %% [markdown]
 # ## f_t and its loss
 #
-# Which Δh_t? The paper learns a small network f_t(h_t, t) = conv1×1 → + Linear(SiLU(temb)) → GroupNorm → SiLU →
-# conv1×1, from two texts and no labels. CLIP gives both texts and both pictures of P a unit vector each; their *changes*
-# should point the same way. The loss of each step (eq. 7):
+# Which Δh_t? The paper learns a small network that computes it: f_t(h_t, t) = conv1×1 → + Linear(SiLU(temb)) → GroupNorm
+# → SiLU → conv1×1, where temb is the network's embedding of the time t. It learns from two texts, and needs no labels.
+# CLIP's encoder E gives each text and each picture a unit vector. The change from source text to target text, and the
+# change from the unedited P to the edited P, should point the same way. The loss of each step (eq. 7):
 #
 # $$\mathcal L^{(t)} = \lambda_\text{CLIP}\,\Big(1-\frac{\Delta I\cdot\Delta T}{\|\Delta I\|\,\|\Delta T\|}\Big)
 # + \lambda_\text{recon}\,\big|P^\text{edit}_t-P^\text{source}_t\big|,$$
@@ -409,10 +413,11 @@ for where, (how, i) in ways.items():
 # Each step is trained by itself: the path goes on from where the edit led it, detached, so only the decoder's pass for P is
 # differentiated. The unedited path never changes; it is computed once.
 #
-# One departure from the paper, for small networks: a *cosine* says which way to go, and not how far, and a change
-# that nobody sees may point straight along ΔT. So a third term asks that E(P^edit) arrive at E(P^source) + ΔT
-# (`reach_weight`). Here Δh is trained at scale 1 only, as in the paper; for the shipped directions each image's Δh was scaled
-# by a random s, negative for half of them, with sΔT as its goal. What that is good for you will see.
+# For our small networks we depart from the paper in one point. A *cosine* says which way to go, and not how far: a change
+# too small to be seen may point exactly along ΔT. So we add a third term, which asks that E(P^edit) arrive at E(P^source)
+# + ΔT (`reach_weight`). Here Δh is trained at scale 1 only, as in the paper. For the directions that come with these lessons
+# (the *shipped* ones) each image's Δh was scaled by a random s, negative for half of them, with sΔT as its goal. The
+# section 'Backwards' shows what this is good for.
 #
 # ### Exercise 3 · the directional loss <small>(easy · 5 minutes)</small>
 
@@ -452,9 +457,9 @@ lesson.exercise(directional_loss, one_minus_cosine, cases, hints);
 # %% [markdown]
 # ## Train one, now
 #
-# A few rounds on a few pictures: seconds. The paper's own setting is 1,000 pictures at 40 steps, of which the interval, from T down to
-# t_edit, has about half (how long that takes here, is computed below); ours begin later (lesson 06). The shipped directions lie
-# between, and their cards say what they took.
+# A few rounds on a few pictures take seconds. The paper trains on 1,000 pictures at 40 steps, of which about half lie in its
+# interval, from T down to t_edit. (How long that would take here is computed below.) Our intervals begin later (lesson
+# 06). The training of the shipped directions lies between the two; their cards say how long it took.
 #
 # **Predict.** Which settles first, the direction of the change (the cosine) or its size?
 
@@ -521,15 +526,19 @@ lesson.record("cosine in the last round", history[-1].towards)
 lesson.record("change in the last round, mean of |P edit - P source|", history[-1].change);
 
 # %% [markdown]
-# Compare the second and the third curve: where the cosine no longer rises, but only varies with the few pictures of a round, while the
-# change still grows, the direction is found, and it is the *size* that training takes its time for: that is what the third term is for.
-# The second term is the brake. Here it is weak, so that a short training goes far at all; the shipped directions were trained longer,
-# under a stronger one. We trained *smiling* and *old* a second time, with a strong penalty on change. There the loss is that of the
-# interval's last picture alone, differentiated through all of its steps (`through=True`; a card's `l1_through`). The edits became clean
-# but weak, so we scale them up (`strength`): scale 1 goes as far as it should. Their interval is yours, t = 500 to 200. *Glasses*, which
-# are not there at all before, begin at 600. Lesson 06 asks how an interval is found.
+# Compare the second and the third curve. After a few rounds the cosine no longer rises. It only varies with the few pictures
+# of a round. The change still grows. So the direction is found early, and the rest of the training goes into the *size*.
+# That is what the third term is for.
 #
-# **Predict.** The same faces, by what you have just trained and by the shipped direction.
+# The second term, λ_recon, is a penalty on change. Here it is weak, so that a short training goes far enough. The shipped
+# directions were trained longer, with a stronger penalty. We then trained *smiling* and *old* a second time, with a strong
+# penalty on change. There the loss is that of the interval's last picture alone, differentiated through all steps of the
+# interval (`through=True`; a card's `l1_through`). The edits became clean but weak, so we scale them up (`strength`). That
+# strength is what the tables below call scale 1. The interval of these two is the one used here, t = 500 to 200.
+# *Glasses* begin at 600, since they have to be drawn where there is nothing before. Lesson 06 asks how an interval is found.
+#
+# **Predict.** The same faces, edited by what you have just trained and by the shipped direction. Which of the two changes
+# less of everything else? (That is called *drift* below.)
 
 # %%
 drifts_less = lesson.predict(
@@ -548,8 +557,8 @@ if truth:
 plots.strips([v.cpu() for v in rows.values()], list(rows), [], learnt)
 
 # %% [markdown]
-# Only the faces world can draw the last row: the same face, the one factor changed. That is what an edit should have given, and
-# everything below is measured against it. In numbers:
+# Only the faces world can draw the last row: the same face, with this one factor changed. That is what an edit should have
+# given, and the edits are compared with it. In numbers:
 
 # %%
 distance = metrics.perceptual_distance(critic)
@@ -577,19 +586,24 @@ for label, e in edits.items():
     print(f"{label}, acts at t = {', '.join(map(str, steps_taken))}; its Δh × {scale:.2f}")
 
 # %% [markdown]
-# *Achieved*: the share of the way from the source to the counterfactual, read by a critic that training never saw. *Drift*: how
-# far the other factors moved, in units of their ranges (it is never 0: below, in the rivals' table, *truth* shows the critic's
-# own noise, and *no edit* that and the inversion's). *PSNR* and *distance to truth*: how near the counterfactual is, by pixels (dB,
-# more is nearer) and by the critic's features (less is nearer).
-# *Identity*: the cosine of the critic's identities. *Quality*: the manifold distance of lesson 00, how near the picture is to one
-# that the world could have drawn. *Texture*: the grain in two corners of plain background, which no edit of a face should touch
-# (the rms of a Laplacian there). *S_dir*: the cosine of eq. 7 by an encoder that did not train. Some papers print 1 - cosine
-# under the same name: ask which, and what no edit scores, before you compare.
+# - *Achieved*: the share of the way from the source to the counterfactual, as a critic reads it. The critic took no part in the
+#   training.
+# - *Drift*: how far the other factors moved, in units of their ranges. It is never 0. In the table of the rivals, below, *truth*
+#   shows the critic's own noise, and *no edit* shows this noise and that of the inversion.
+# - *PSNR* and *distance to truth*: how near the counterfactual is, by pixels (dB, more is nearer) and by the critic's features
+#   (less is nearer).
+# - *Identity*: the cosine between the critic's features of the person before and after the edit; 1 is the same person.
+# - *Quality*: the manifold distance of lesson 00: how near the picture is to one that the world could have drawn (more is nearer).
+# - *Texture*: the grain in two corners of plain background, which an edit of a face should not touch (the rms of a Laplacian).
+# - *S_dir*: the cosine of eq. 7, by an encoder that took no part in the training. Some papers print 1 - cosine under the same
+#   name. Before you compare, find out which one it is, and what no edit scores.
 #
-# And look again. Both smile. Compare everything *else* in the two rows with the row without an edit. What is trained for seconds under
-# a weak brake pays for its smile with whatever CLIP also likes in smiling people. The price of change, and the second training through
-# the whole interval, are what took that away. The interval matters as much: it ends at 200, so that the last steps, which nobody
-# shifts, draw the mouth that was begun.
+#
+# And look at the pictures again. Both rows smile. Compare everything *else* in the two rows with the row without an edit: hair,
+# skin, chin and shirt. What was trained for seconds with a weak penalty also changes whatever else CLIP connects with
+# smiling people. The strong penalty, and the second training through the whole interval, make this less. They do not
+# remove it. The interval matters, too: it ends at 200, so that the last steps, in which nothing is shifted, can finish the
+# mouth.
 
 # %% [markdown]
 # ## The shipped directions
@@ -615,11 +629,12 @@ for attribute in who.goals:
 
 
 # %% [markdown]
-# f_t sees each image's h, so Δh differs from face to face, but the change is the same in kind. Look at what *else* changes
-# between a row and the truth under it: drift has a face, too.
+# f_t sees each image's h, so Δh differs from face to face, but the kind of change is the same. Compare each row with the
+# truth under it. What is missing? And what has changed that should have stayed?
 #
-# **What falls short: the texts, the training, f_t, or h?** The texts can be asked at once: here the true change of the picture is
-# known, and CLIP sees it as a ΔI of its own. Its cosine with ΔT says how well the two texts *point*, before anything is trained.
+# **What limits the edit: the texts, the training, f_t, or h?** The texts can be tested at once. Here the true change of the
+# picture is known, and CLIP gives it a ΔI. The cosine of this ΔI with ΔT says how well the two texts *point*, before
+# anything is trained.
 
 # %%
 def pointing(called):
@@ -637,15 +652,20 @@ for attribute in who.goals:
     lesson.record(f"{attribute}: cos(ΔT, ΔI of the true change)", pointing(attribute))
 
 # %% [markdown]
-# For the rest, change one thing at a time: **who teaches**, two texts or the truth, and **who learns**, one f_t for everybody or a free
-# Δh_t of each picture's own. Four cells, of which one has two rows. (Not quite one thing: the shipped edits had the longer second
-# training.) An f_t that is told the answer is
-# trained as the others are, on the same pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`): each step by itself,
-# and then on with `through=True`. A Δh of its own is fitted through all steps at once (`rivals.best_delta_h`), by the loss of the texts
-# or to the true picture. (These are of 16 pictures, the others of 64.) They take minutes, so the directions' cards have them, made by
-# `python -m lessons_lib.recipes.directions NAME --measure --ceiling 16`.
+# For the other three, change one thing at a time: **who teaches**, two texts or the truth, and **who learns**, one f_t for
+# everybody or a free Δh_t for each picture ('its own Δh' in the table). These are four cases:
 #
-# **Predict.** A Δh of a picture's own need not fit any other picture. How much better will it be than f_t, by the texts? And told the truth?
+# - *f_t, by two texts*: the shipped edit. (It also had the longer second training, so this is not quite one change.)
+# - *f_t, told the truth*: trained on the same pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`), each
+#   step by itself; *told through all steps*: the same, and then trained further with `through=True`.
+# - *its own Δh, by two texts* and *its own Δh, told the truth*: fitted through all steps at once (`rivals.best_delta_h`).
+#
+# These measurements take minutes, so they were made before, by `python -m lessons_lib.recipes.directions NAME --measure
+# --ceiling 16`, and are read from the directions' cards. The rows of 'its own Δh' are of fewer pictures than the others (the
+# card says how many).
+#
+# **Predict.** A Δh of a picture's own need not fit any other picture. How much better will it be than f_t, by two texts? And told
+# the truth?
 
 # %%
 measures = ("achieved, mean", "share with 60 % or more", "drift", "PSNR to truth")
@@ -653,29 +673,33 @@ rows = rivalry.levels(who.edits, measures)
 table(rows) if rows else None
 
 # %% [markdown]
-# Drift does not begin at 0: *the truth itself* shows the critic's noise, and a short edit has little more. So do not divide; compare
-# where as much is achieved. (The table of DiffusionCLIP, further below, has the edit by two texts made shorter.) A Δh of each picture's
-# own, told the truth, is far ahead in drift and in PSNR to the truth: h can do it. (In what it *achieves* it is not always ahead.) Now change one thing at a time. A better *teacher* alone, f_t told the truth through
-# all steps: for *smiling* it drifts no less, where as much is achieved, than the f_t that has two texts. A better
-# *learner* alone, a Δh of each picture's own by the texts: it drifts more. What is free to please CLIP on one picture finds changes
-# that CLIP rewards and no face makes; an f_t that must fit hundreds of faces finds fewer. Only both together help. So it is neither
-# the texts nor f_t by itself that falls short here; and it is not h.
+# Read the table for *smiling*. Drift does not begin at 0, because *the truth itself* already shows the critic's noise. Whoever
+# achieves less usually drifts less, too, so compare two rows in both columns.
 #
-# Two cautions. Told means told by squared errors of *pixels*, in which a mouth hardly counts beside a skin: there an f_t that learnt
-# from texts can be ahead, and no row is a ceiling of anything but its own loss. And a training that takes each step by itself drifts
-# more than one through all steps; that much is the paper's way of training, or its shortness.
+# - A Δh of each picture's own, *told the truth*, is best in drift and in PSNR to the truth. So h can do it. (It need not
+#   achieve most.)
+# - With a better *teacher* alone (f_t, told the truth, in either way) the edit drifts less, but it also achieves much less. This
+#   table does not say whether the truth or the texts teach better at equal success.
+# - With a better *learner* alone (its own Δh, by two texts) it drifts more and achieves less than by f_t. Such a Δh is free to
+#   please CLIP on one picture, and finds changes that CLIP rewards and that are not those of a face. An f_t that must fit many
+#   faces finds fewer of them.
 #
-# Then compare the first column with the last. The critic reads *one* number from the whole picture. What is achieved by a reading
-# need not be achieved everywhere: ask for the PSNR to the truth as well.
+# In this table it takes both together. Neither the texts alone nor f_t alone is the limit here, and h is not the limit.
 #
-# The edit by two texts was trained on, too, for much longer than the one that was told. Does that help? Put `"through": True` into
-# `ALIKE`, above, and compare at equal success. (A round is then one step of the optimizer, not one for each step of the interval:
-# give it more rounds.)
+# Two cautions. 'Told the truth' means a loss of squared errors of *pixels*. In these a mouth counts little beside the skin, so
+# an f_t that learnt from texts can achieve more. And f_t trained each step by itself drifts more than f_t trained through all
+# steps; a part of its drift comes from the way of training.
+#
+# Then compare the first column with the last. The critic reads *one* number from the whole picture. An edit can have the
+# right reading and still look wrong elsewhere. So look at the PSNR to the truth as well.
+#
+# To try yourself: does a training through all steps help? Put `"through": True` into `ALIKE`, above, and compare at equal
+# success. (A round is then one step of the optimizer, not one for each step of the interval, so give it more rounds.)
 
 # %% [markdown]
 # ## What the network has never seen
 #
-# CLIP has read of robots, zombies and clowns, and has seen them; the network that draws has seen none. Kwon et al. (Figure 5)
+# CLIP knows robots, zombies and clowns from texts and pictures. The network that draws has seen none. Kwon et al. (Figure 5)
 # edit faces into such unseen looks. Here the true picture is known: the same face, drawn as a zombie.
 #
 # **Predict.** A zombie is green, and no face ever was. If f_t is told the true pictures, will the critic call its edits zombies?
@@ -698,25 +722,26 @@ rows = rivalry.levels(unseen, ("critic calls it so", "PSNR to truth"))
 table(rows) if rows else None
 
 # %% [markdown]
-# How to read it: *by two texts* is the edit that we ship; two f_t were told the true pictures, and the last row is a Δh of each
-# picture's own (of 6 pictures, the others of 64). Where a told f_t is called a zombie far more often than ours, the critic's *word* can
-# be had through h, and the texts did not get it. But compare its PSNR with that of *no edit*: is it any nearer to the true picture than
-# nothing at all?
+# The rows are as in the table before: *by two texts* is the shipped edit, which the strip shows. (The rows of 'its own Δh' are
+# again of fewer pictures.) Look at the first column: the f_t that was told the truth step by step is called a zombie far more
+# often than the shipped one. So a shift of h can make the critic *say* zombie, and the texts alone did not find it. But compare
+# the second column with *no edit*: this f_t is farther from the true picture than no edit at all.
 #
-# Then compare the columns. The Δh nearest in pixels need not be the one that the critic believes: squared errors
-# pay for the large, plain parts, skin and hair, and a zombie is known by its wounds and eyes. The f_t that is trained a step at a time
-# overshoots, is farther from the truth than the one trained through all steps, and is believed more often.
+# The Δh that is nearest in pixels need not be the one that the critic calls a zombie. Squared errors reward the large, plain
+# parts, such as skin and hair. The critic looks for wounds and eyes. The f_t that is trained a step at a time changes too much: it
+# is farther from the truth than the one trained through all steps, and is called a zombie more often.
 #
-# **Said plainly:** no row is both nearer than no edit and believed, so these numbers do not show that the h of this network can hold a
-# zombie, and the edit in the strip is none that a stranger would name. This
-# decoder draws what one renderer draws.
+# **In short:** no row is good in both columns, nearer to the truth than no edit *and* mostly called a zombie. So these numbers
+# do not show that a shift of this network's h can draw a zombie. In the strip, too, nobody would call the edit one. This
+# decoder has learnt from one renderer, and draws what that renderer draws.
 
 # %% [markdown]
 # ## Backwards
 #
 # -Δh should undo what Δh does: frown for smile, young for old. f_t never saw the opposite text.
 #
-# **Predict.** Does it hold for what you trained at scale 1 only, as for the shipped ones, trained at scales of both signs?
+# **Predict.** The shipped directions were trained at scales of both signs, and yours at scale 1 only. Will both work
+# backwards?
 
 # %%
 scales = [-1.5, -1.0, 0.0, 1.0, 1.5]
@@ -763,31 +788,33 @@ if truth:
 fig
 
 # %% [markdown]
-# A direction that works both ways has two numbers of opposite sign. Not of like size: these faces were chosen because they lack the
-# attribute, so there is less room on the side of -1 (dotted: the ends of the range), and the fair number is the share of the room.
-# Nothing in the loss of eq. 7 asks for the way back. Where what was trained here goes back as far as the shipped direction, h gives
-# it, and not the training at both signs. How straight the lines are is lesson 07's question.
+# A direction that works both ways has two numbers of opposite sign. They need not be of the same size. These faces were chosen
+# because they lack the attribute, so there is less room on the side of -1 (dotted: the ends of the range). So compare the
+# shares of the room. Nothing in the loss of eq. 7 asks for the way back. If what was trained here goes back at all, that comes
+# from h itself. If the shipped direction goes back farther, that is what the training at both signs has added. How straight
+# the lines are is lesson 07's question.
 
 # %% [markdown]
 # ## Against every rival
 #
-# The same two texts, the same pictures, for what is trained the same short training, and other places for the edit:
+# We make the same edit in other ways, with the same two texts and the same pictures. Whatever is trained gets the same short
+# training:
 #
 # | | what is moved | learnt for |
 # |---|---|---|
 # | Δε in both terms | ε in P and D: a free Δε_t at each step | all images |
 # | Δε in P | ε in P alone | all images |
 # | Δh in both terms | h, but the edited ε in D as well | nothing new: the shipped f_t |
-# | random Δh | h, as far as the shipped f_t does, in a random direction | nothing |
+# | random Δh | h, as far as the shipped f_t moves it, in a random direction | nothing |
 # | x_T moved | the code, down the gradient of the loss of the final picture (the paper's Figure 2) | one image |
 # | DiffusionCLIP | the whole network (Kim et al. 2022) | all images, at one scale |
 # | classifier guidance | ε in both, by ∇ log p(target given x_t) (Dhariwal & Nichol 2021) | nothing |
 #
-# For the last one a classifier of noisy images would have to be trained; here CLIP chooses between the two texts for P_t. x_T's
-# gradient goes through every step, so it gets a sampler of a third of the steps; the picture is then drawn with all of them, and part
-# of what it misses may be that change of sampler.
+# Classifier guidance needs a classifier of noisy images. We train none: CLIP reads P_t, and chooses between the two texts. The
+# gradient for x_T goes through every step, which is slow. So we compute it with a third of the steps, and then draw the
+# picture with all of them. A part of its errors may come from this change of sampler.
 #
-# **Predict.** Which will reach most? Which costs most, to train, and for each new picture?
+# **Predict.** Which will achieve most? Which costs most to train, and which costs most for each new picture?
 
 # %%
 tuned, tuned_seconds = timed(
@@ -867,15 +894,19 @@ if truth:
     )
 
 # %% [markdown]
-# Look at the pictures of Δε: they are covered with grain, and the *texture* column sees it. Drift does not, because a critic of factors
-# looks through grain. This is the case for h and against ε: a decoder draws what it has learnt to draw, and ε draws anything.
+# Look at the pictures of *Δε in P*: they are covered with grain and stripes, and the *texture* column shows it. Drift does not
+# show it, because a critic that reads factors pays no attention to grain. This speaks for h and against ε: a decoder draws what
+# it has learnt to draw, and a shift of ε can draw anything.
 #
-# Fair to compare with the trained rivals is *Asyrp, here*: the same pictures, the same rounds. (*Δh in both* and *random Δh* are made
-# of *Asyrp, shipped*.) Read every row against the two ends: *no edit* (what inversion and the critic's noise make of nothing) and the
-# *truth* (the true counterfactual: this critic gives nobody more). Look which rows have more S_dir than the truth itself:
-# what lies above it is CLIP's, not the face's. *Δh in both* is the theorem at work: the same Δh, in D as well, cancels most of what
-# it does in P. An edit that achieves may have changed everything. So compare at equal success: the curves are Asyrp's, at scales
-# from 0 to 2.
+# To compare with the trained rivals, take *Asyrp, here*: it had the same pictures and the same rounds. (*Δh in both* and *random
+# Δh* are made from *Asyrp, shipped*.) Compare every row with two others. *No edit* shows what inversion and the critic's noise do
+# by themselves. *Truth* shows what this critic gives to the true counterfactual. Which rows have a higher S_dir than the truth?
+# They please CLIP more than a real smile does. Which rows have a lower PSNR than *no edit*? Pixel by pixel they are farther
+# from the truth than if nothing had been done. *Δh in both* is the theorem at work: the same Δh, in D as well, cancels a good
+# part of what it does in P.
+#
+# An edit can achieve much and change everything else, too. So compare rows at equal success. The curves below are Asyrp's, at
+# scales from 0 to 2.
 
 # %%
 upwards = [0.5, 1.0, 2.0]
@@ -904,16 +935,20 @@ for label, points in curves.items():
     lesson.conclude(f"less drift than {label}, scaled to achieve as much: {said}.")
 
 # %% [markdown]
-# Below a curve in the upper picture and above it in the lower one is better than Asyrp at the same success. With so few images and
-# rounds a row may change places with its neighbour; set `n_images`, `rounds` and `n_train` higher for a verdict. What does not change
-# with the rounds is the cost: DiffusionCLIP learns, and must store, the whole network for each attribute; moving x_T starts anew for
-# each picture, and at T, where the others begin with the interval (*edits, s*); guidance pays a backward pass at each step of its
-# interval; f_t is small, and works for every picture and scale.
+# A point below a curve in the upper panel, and above it in the lower one, is better than Asyrp at the same success. With so
+# few images and rounds a row may change places with its neighbour. Set `n_images`, `rounds` and `n_train` higher for a verdict.
+# The costs do not depend on this:
+#
+# - DiffusionCLIP learns the whole network anew for each attribute, and must store it.
+# - Moving x_T is a new search for each picture. It also begins at T, where the others begin with the interval (*edits, s*).
+# - Guidance needs a backward pass at each step of its interval.
+# - f_t is small, and works for every picture and scale.
 #
 # **With minutes of training in place of seconds**, which of the two keeps more of a person at equal success: a whole network,
-# fine-tuned for this one edit, or Δh? The directions' cards have it, for 64 faces that neither saw, made by
-# `python -m lessons_lib.recipes.directions NAME --measure --rival`: DiffusionCLIP by the same texts on the same pictures, each step by
-# itself, and Asyrp at the scale at which it achieves as much. Of *smiling* and *old*, Asyrp had the second training besides.
+# fine-tuned for this one edit, or Δh? This was measured before, on 64 faces that neither saw, by
+# `python -m lessons_lib.recipes.directions NAME --measure --rival`, and is read from the cards. DiffusionCLIP learnt from the
+# same texts and the same pictures, each step by itself. Asyrp is taken at the scale at which it achieves as much. (*Smiling* and
+# *old* had the second training besides.)
 #
 # **Predict.** Which drifts less, and whose identity is nearer to 1?
 
@@ -930,19 +965,20 @@ if equal:
     )
 
 # %% [markdown]
-# Less drift is better, and at equal success more identity (but the truth itself does not score 1: see its row above). The whole
-# network had the first training only. It pays for its freedom: some sixty times
-# the numbers to learn, and to store, for each attribute, and two edits are added by mixing the ε of several networks at each step (Kim
-# et al. call it noise combination), where Δh's are added before one pass of the decoder (lesson 07).
+# Less drift is better, and so is more identity. (The truth itself does not score 1 in identity: see its row above.) Where
+# DiffusionCLIP has less drift and more identity, it is the better editor of this one attribute, although the whole network had
+# the first training only. Its price is another one. It has far more numbers to learn, and to store, for each
+# attribute (see *learnt, thousands* above). And two of its edits are combined by mixing the ε of several networks at each step
+# (Kim et al. call it noise combination). Two Δh are simply added before one pass of the decoder (lesson 07).
 
 # %% [markdown]
 # ## Other f_t
 #
-# The paper's f_t is convolutions of size 1: each place of h by itself. Alternatives: **attention** over h's places; a **free Δh_t** for
-# each step (it sees neither image nor neighbour steps: the paper reports that it needs longer); **one Δh** for all images and all
-# steps.
+# The paper's f_t is made of convolutions of size 1: it treats each place of h by itself. There are other forms: **attention** over
+# h's places; a **free Δh_t** for each step, which depends neither on the image nor on other steps (the paper reports that it
+# needs a longer training); **one Δh** for all images and all steps.
 #
-# **Predict.** All get the same short training, each at a rate of its own. Which goes furthest?
+# **Predict.** All get the same short training, each at a learning rate of its own. Which achieves most?
 
 # %%
 times = g.schedule.t[sources.steps]
@@ -980,14 +1016,14 @@ lesson.conclude("; ".join(f"highest {what}: {k}" for what, k in best.items()) + 
 
 
 # %% [markdown]
-# Each form has its own learning rate (a free number is not a network's weight), found by a few tries and no more, so this table
-# compares *starts*, not ends. The form that points best (by the last cosine, of one batch: it varies by a tenth) need not be the one
-# that goes furthest.
+# Each form has its own learning rate (a free number is not a network's weight), found by a few tries only. So this table compares
+# how each form *starts*, and not what it can reach. The form that points best need not be the one that achieves most. (The
+# last cosine is of one batch, and varies by about a tenth.)
 #
 # ## Another number of steps
 #
-# Δh_t is added at every step of the interval, so twice as many steps would shift twice as often. The paper scales Δh by
-# S_train / S_test, steps counted within the interval (`edit.over(schedule)` does).
+# Δh_t is added at every step of the interval, so twice as many steps would shift twice as often. The paper therefore multiplies
+# Δh by S_train / S_test, the numbers of steps within the interval in training and now (`edit.over(schedule)` does this).
 #
 # ### Exercise 4 · count the steps, rescale <small>(medium · 6 minutes)</small>
 
@@ -1029,7 +1065,7 @@ lesson.exercise(rescaling, over_the_schedule, cases, hints);
 # %% [markdown]
 # ## Try it
 #
-# The pictures of the scales above, by attribute and by image; beside each, where it differs from no edit.
+# Choose an attribute, a scale and an image. The third panel shows the difference to no edit.
 
 # %%
 def show(attribute, scale, image):
@@ -1051,9 +1087,9 @@ explore(
 # %% [markdown]
 # ## What this does not say
 #
-# - 'Achieved' is what a critic reads in a few faces of a drawn world. It cannot be fooled by the encoder that trained the edit, but it has
+# - 'Achieved' is what a critic reads in a few faces of a drawn world. The critic took no part in the training, but it has
 #   errors of its own: the row of the truth shows them.
-# - The rivals were trained as shortly as f_t, not as their authors would: the table compares equal effort, and says nothing
-#   of what each could reach with all the time it wants.
+# - The rivals were trained as shortly as f_t, not as their authors would train them. The table compares equal effort. It
+#   does not say what each could reach with more time.
 # - Which interval? Here it was given. Lesson 06 asks what each interval does; lesson 07, whether h is linear, and whether
 #   directions add.

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 06 · When to edit: intervals and quality boosting
 #
-# **Afterwards you can say** what editing strength and quality deficiency are, how the papers choose t_edit
-# and t_boost, why their 0.33 and 1.2 mean nothing for another distance, how to find the thresholds of yours,
-# what a longer interval buys and costs against a stronger edit, and whether boosting helps *here*.
+# **Afterwards you can say** what editing strength and quality deficiency are, how the papers choose t_edit (where an edit
+# ends) and t_boost (where fresh noise begins), why their 0.33 and 1.2 mean nothing for another distance, how to find
+# the thresholds of yours, what a longer interval gives and costs compared with a stronger edit, and whether boosting
+# helps *here*.
 #
 # 60 minutes. Equations: Asyrp (Kwon et al., ICLR 2023), §4 and eq. 6 (the step); LPIPS is that of Zhang et
 # al. (CVPR 2018). Lesson 05 makes the edits that are timed here.
@@ -64,15 +65,15 @@ print(who.said or f"{', '.join(names)}: each has a ground truth.")
 # A path leads from noise x_T to an image x_0. On the way there are two things to look at: the noisy state
 # x_t, and the prediction P_t, what the network takes the image to be.
 #
-# - **Editing strength** of an interval from T to t: how much of the image is decided there, ξ_t = d(x_0, P_T)
-#   - d(x_0, P_t), for a perceptual distance d.
-# - **Quality deficiency** at t: how much noise is still there to be re-drawn, γ_t = d(x_0, x_t).
+# - **Editing strength** of an interval from T to t: how much of the image is decided there. For a perceptual distance d
+#   it is ξ_t = d(x_0, P_T) - d(x_0, P_t).
+# - **Quality deficiency** at t: how much noise is still in x_t, γ_t = d(x_0, x_t).
 #
 # **Predict.** Which of the two will be near the image first, P_t or x_t? At which t could you tell *who* it
 # is?
 #
-# (The paths are those of given pictures, walked back from image to noise by DDIM. A code found so is not quite
-# noise: in its x_T you can see where a head will be. The last row begins with true noise.)
+# (The paths are those of given pictures, found by DDIM inversion from image to noise. An x_T found in this way is not
+# quite noise: you can see in it where a head will be. The last row begins with true noise.)
 
 # %%
 arrives = lesson.predict(
@@ -103,8 +104,8 @@ rows = [
 plots.strips(rows, ["x_t", "P_t", "x_t from\ntrue noise"], [*(f"t = {s.t}" for s in shown), "x_0"])
 
 # %% [markdown]
-# Our d is the *perceptual distance (critic)*: LPIPS's formula on the features of the network that reads
-# faces.
+# Our d is the *perceptual distance (critic)*. It has the formula of LPIPS, which compares two pictures by a network's
+# features. The papers use a network trained on photographs. Ours is the critic, the network that reads faces (lesson 00).
 
 # %%
 distance = metrics.perceptual_distance(critic)
@@ -128,14 +129,14 @@ lesson.conclude(f"P_t is half-way at t = {half['P_t']}, and x_t at t = {half['x_
 
 
 # %% [markdown]
-# P_t arrives long before x_t. In between lies a long stretch in which little of the *unedited* picture is still
-# to be decided, while noise can still be drawn anew. The paper infers that an edit can do little there. Below we
-# measure whether that is so. Hence **three phases**:
+# P_t is near the image long before x_t is. In between lies a long stretch in which little of the *unedited* picture is still
+# to be decided, while noise can still be drawn anew. The paper concludes that an edit can do little there, and uses
+# **three phases**. (Below we measure whether an edit can do little there.)
 #
 # | times | step | why |
 # |---|---|---|
 # | T ≥ t ≥ t_edit | Asyrp, η = 0 | the interval must be strong enough to edit |
-# | t_edit > t > t_boost | plain, η = 0 | nothing to do but to keep what there is |
+# | t_edit > t > t_boost | plain, η = 0 | keep what there is |
 # | t_boost ≥ t | plain, η = 1 | fresh noise repairs texture: *quality boosting* |
 
 # %% [markdown]
@@ -176,8 +177,8 @@ lesson.exercise(
 # %% [markdown]
 # ## 0.33 - δ and 1.2: numbers with a unit
 #
-# The paper takes 0.33 - δ for t_edit and 1.2 for t_boost, where δ = 0.33 (1 - cos(E_T(source), E_T(target))):
-# words that are further apart ask for a longer interval.
+# The paper takes the threshold 0.33 - δ for t_edit and 1.2 for t_boost. Here δ = 0.33 (1 - cos(E_T(source), E_T(target))),
+# and E_T is CLIP's encoder of texts: words that are further apart ask for a longer interval.
 #
 # **Predict.** We apply the same rule, to the same paths, with our d, with 2d, and with two distances that
 # have nothing to do with networks. Will the four agree?
@@ -226,9 +227,9 @@ for name, curve in measured.items():
     by_the_rule(intervals.t_boost, curve, intervals.BOOST, f"t_boost at 1.2, {name}")
 
 # %% [markdown]
-# 'Critic' and '2 × critic' are the same measurement, as metres and feet are. A rule that gives two answers for them
-# cannot be a rule about pictures. 0.33 and 1.2 have a unit: *LPIPS with AlexNet, on photographs*. δ has one, too: it
-# is a cosine of the paper's text encoder.
+# 'Critic' and '2 × critic' are the same measurement in two units, like metres and feet. A rule that gives two answers for
+# them cannot be a rule about pictures. 0.33 and 1.2 have a unit: *LPIPS with AlexNet, on photographs*. δ depends on a
+# choice, too: the paper's text encoder.
 #
 # δ also depends on how the *source* is said. The paper's source is neutral: 'face' → 'smiling face'. Our directions
 # were trained from the opposite: 'a frowning person' → 'a smiling person'. We try both.
@@ -256,19 +257,19 @@ if deltas:
     )
 
 # %% [markdown]
-# From an opposite source δ can take all of the 0.33, and then the rule asks for an edit in every step. From neutral
-# sources something is left, and the rule gives a time. So use the rule with sources like the paper's. Note these times.
-# Next we ask the edits themselves where an interval may end.
+# From an opposite source δ can be larger than 0.33. Then the threshold is below 0, and the rule asks for an edit in every
+# step (t_edit 0). From neutral sources something is left, and the rule gives a time. So use the rule with sources like the
+# paper's, and note these times. Next we measure on the edits themselves where an interval may end.
 
 # %% [markdown]
 # ## Thresholds for our distance, by what an edit achieves
 #
-# The papers found their numbers by trying. So do we, but we can *measure*: the wanted factor of the edited
-# picture, against the true counterfactual. For each t_edit the same f_t acts from its first time down to
-# t_edit and then no more.
+# The papers found their numbers by trying. So do we, but we can *measure* success: we compare the wanted factor of the
+# edited picture with that of the true counterfactual. For each t_edit the same f_t acts from its first time down to
+# t_edit, and then no more.
 #
-# **Predict.** Success grows with the length of the interval. Evenly, or is there a point after which nothing
-# comes? And the changes that nobody asked for?
+# **Predict.** Success grows with the length of the interval. Does it grow evenly, or is there a point after which it hardly
+# grows? And the changes that nobody asked for?
 
 # %%
 firsts = {name: edit.terms[0][1].first for name, edit in who.edits.items()}
@@ -320,13 +321,12 @@ axes[0, 0].legend()
 fig
 
 # %% [markdown]
-# Read the curves from left (a short interval) to right. The interval of each direction is in its card: to the
-# right of its last time we let it act on where we would not. The curves begin where the cards let them, for
-# each attribute's first time was chosen when it was trained (the paper's intervals begin at T). And drift does
-# not begin at 0: with no edit it is what the critic misreads.
+# Read the curves from left (a short interval) to right (a long one). Where the left curve has become flat and the drift
+# still rises, a longer interval only costs. Each direction was trained in one interval, which is in its card. At the left
+# the curves begin at its first time (the paper's intervals begin at T). At the right they go on beyond its last time, where
+# the direction was not trained. Drift does not begin at 0: with no edit (the dotted line) it is the critic's own error.
 #
-# `threshold` takes the shortest interval that reaches a `share` of the best success, and reads d(x_0, P_t)
-# there:
+# `threshold` takes the shortest interval that reaches a `share` of the best success, and gives d(x_0, P_t) at its end:
 
 # %%
 found, fits = {}, {}
@@ -344,8 +344,10 @@ for name in truths:
 
 
 # %% [markdown]
-# **Predict.** The paper uses one number for all attributes. Take the threshold from *other* attributes: is the
-# interval long enough for this one?
+# Compare these times with those of the rule 0.33 - δ, which you noted.
+#
+# **Predict.** The paper uses one number for all attributes (except for δ). If we take the threshold from the *other*
+# attributes, is the interval long enough for this one?
 
 # %%
 def taken_over(name):
@@ -377,10 +379,10 @@ if len(fits) > 1:
 
 
 # %% [markdown]
-# Where an interval is too short or empty, one threshold for all attributes is too blunt for these edits. ('Long
-# enough' does not say that it could not be shorter.) δ is there to correct this, if the two orders agree. When an edit
-# is done depends on its training, too: under a high price of change, an f_t that is trained through the whole interval
-# may do its work where it costs least.
+# If an interval is too short or empty, one threshold for all attributes is not enough for these edits. ('Long enough' does
+# not say that it could not be shorter.) δ is meant to correct this. It can do so only if the two orders agree. Where an
+# interval may end depends on the training, too. With a strong penalty on change, an f_t that is trained through the
+# whole interval may work mostly at those times at which a change costs least.
 
 # %% [markdown]
 # ### Exercise 2 · the shortest sufficient interval <small>(medium · 5 minutes)</small>
@@ -422,11 +424,10 @@ lesson.exercise(
 # %% [markdown]
 # ## Longer or stronger?
 #
-# A short interval can be made up for by a larger scale. So the question is what each costs *at equal
-# success*.
+# A larger scale can make up for a short interval. So the question is what each costs *at equal success*.
 #
-# **Predict.** To age as much (or whatever comes first in `attributes`): strongly and briefly, or weakly and
-# long? Which changes more of the rest?
+# **Predict.** We want the same success (for the first of `attributes`) in two ways: strongly for a short time, or weakly for
+# a long time. Which one changes more of the rest?
 
 # %%
 strengths, name = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0]), names[0]
@@ -470,9 +471,9 @@ fig
 
 
 # %% [markdown]
-# Along a row the interval grows, down a column the strength. Now cut all columns at the same success: for
-# each t_edit, the strength that achieves the goal, and the drift and quality there (straight lines between
-# the cells).
+# From left to right the interval becomes longer; from top to bottom the edit becomes stronger. Now we compare all columns
+# at the same success. For each t_edit we take the strength that achieves the goal, and the drift and quality there (by
+# straight lines between the cells).
 
 # %%
 def at_goal(goal):
@@ -514,22 +515,20 @@ if len(equal) > 1:
     )
 
 # %% [markdown]
-# The ratio compares intervals whose strength was chosen to reach the same success. Where success is paid for with
-# drift, whatever reaches more also changes more of the rest, and a threshold is a limit of the price, not a law. (The
-# drift of strength 0, in the first row, is the critic's own.)
+# If the ratio of drifts is near 1, it matters little whether an edit is long or strong. If the correlation is near 1, whatever
+# achieves more also changes more of the rest. Then a threshold says how much drift one is willing to accept. It is not a
+# property of the pictures. (The drift in the first row, at strength 0, is the critic's own error.)
 
 # %% [markdown]
 # ## The third phase: quality boosting
 #
-# Below t_boost the plain steps become stochastic (η = 1). The noise that is drawn anew must be removed again
-# by the network, which repairs what an edit left unlike any picture. `Boosted` is such a sampler; the code
-# gets noise for the boosted steps.
+# From t_boost down the plain steps become stochastic (η = 1). The network must remove the fresh noise again. In doing so it
+# may repair what the edit has spoilt. `Boosted` is such a sampler; the code gets noise for the boosted steps.
 #
-# (Where t_boost lies above the end of the edit, the edit goes on at η = 1 and there is no middle phase: that is no
-# longer the paper's process. A grey line marks it.)
+# (If t_boost lies above the end of the edit, the edit goes on at η = 1, and there is no middle phase. That is no longer the
+# paper's process. In the figure a dotted line marks the end of the edit.)
 #
-# **Predict.** With t_boost = 0 nothing changes. What must happen to an *unedited* picture as t_boost rises?
-# And to an edited one?
+# **Predict.** What happens to an *unedited* picture as t_boost rises? And to an edited one?
 
 # %%
 late = [s.t for s in path if 0 < s.t <= 400]
@@ -553,10 +552,10 @@ plots.strips(rows, ["no edit", name] * 2, [f"t_boost {t}" for t in off])
 
 
 # %% [markdown]
-# FID says nothing on so few pictures. We take **manifold distance**: the critic reads all factors of a
-# picture, the world draws them, and the PSNR between the two says how much the picture is one of the world's
-# (higher is better); and the **identity** that is left, as the price. Each against the *same* picture without
-# boosting, so that the intervals are of paired differences.
+# The papers use FID, which needs many more pictures. We take the **manifold distance** of lesson 00: the critic reads all
+# factors of a picture, the world draws them, and the PSNR between the two says how near the picture is to one that the world
+# draws (higher is better). The price of boosting is **identity**: is it still the same person? For quality, each picture is
+# compared with *itself* without boosting, and the bars are intervals of these differences.
 
 # %%
 def against_off(measure, images):
@@ -609,17 +608,17 @@ for which, values in gains.items():
 
 
 # %% [markdown]
-# An unedited picture of the world has nothing to be repaired: fresh noise can only replace it by the network's
-# own idea of a picture, whose quality is that of its samples. An edited one may have left the world already,
-# and then there is less to lose. The words in brackets are computed from the intervals; 'undecided' means that
-# these few pictures cannot say. And η = 1 with few steps is coarse itself (lesson 01): `-p steps 50` is the
-# fairer test.
+# In an unedited picture there is nothing to be repaired. Fresh noise can only replace parts of it by what the network would
+# draw, and a network's samples are of lower quality (lesson 00). An edited picture may already look unlike the world, and
+# then it has less to lose, or even something to gain. The words in brackets are computed from the intervals; 'undecided'
+# means that with so few pictures one cannot say. Besides, η = 1 with few steps is inexact itself (lesson 01): `-p steps 50`
+# is the fairer test.
 
 # %% [markdown]
 # ### Exercise 3 · three phases in one line of σ <small>(medium · 5 minutes)</small>
 #
-# The whole three-phase process differs from DDIM in two lists: in which steps h is shifted, and which σ a
-# step has. Given σ of the stochastic sampler (η = 1), give the σ of the three-phase process.
+# The whole three-phase process differs from DDIM in two lists: the steps in which h is shifted, and the σ of each
+# step. Given σ of the stochastic sampler (η = 1), return the σ of the three-phase process.
 
 # %% tags=["exercise"]
 def three_phase_sigma(t, sigma, t_boost):
@@ -767,13 +766,15 @@ if "quality, dB" in measured_by:
 
 
 # %% [markdown]
-# This is the trade of the third phase: texture may get better, and the person is drawn anew a little.
+# This is what the third phase offers and what it costs: texture may get better, and the person changes a little. Compare
+# the two differences just printed. Compare also *edit to the end* with *edit, then plain*: that is the effect of ending the
+# edit early.
 
 # %% [markdown]
 # ## Early is coarse, late is fine
 #
-# Why should an interval matter at all? Because a path decides its picture in an order. First *without* any
-# edit: we let the critic read P_t, and compare with what it reads at the end.
+# Why should an interval matter at all? Because a path decides the parts of its picture one after the other. We look first
+# at paths *without* an edit. The critic reads P_t, and we compare with what it reads at the end.
 #
 # **Predict.** Order these: pose, skin and hair, expression, the colour of the background.
 
@@ -818,12 +819,12 @@ fig
 
 
 # %% [markdown]
-# The order of the numbers is the order of decisions: what fills many pixels comes first (at a larger t), what
-# lives in a few pixels last.
+# The order of the numbers is the order of decisions. What concerns many pixels, such as the pose and the scene, is decided
+# first (at a larger t). What concerns a few pixels is decided last.
 #
-# Now the edit. We let the same f_t act in a few steps only: early, in the middle, or late, as many steps each
-# time. How *coarse* a change is: the share of its square that is left when the picture is shrunk to 8 × 8
-# pixels.
+# Now the edit. We let the same f_t act in a few steps only, in a *window*: early, in the middle, or late, with the same
+# number of steps each time. To measure how *coarse* a change is, we shrink it to 8 × 8 pixels, and take the share of its
+# square that is left.
 #
 # **Predict.** Which window changes the most? Whose change is finest?
 
@@ -868,8 +869,9 @@ if len(kind) > 1:
     lesson.conclude(f"the last window's change is {finer} than that of the window before it.")
 
 # %% [markdown]
-# An edit that acts until the end has no steps after it in which the network could draw what it began. Its change may
-# be a smear. Ending an interval early is also a way to let the network tidy up.
+# The left panel answers the first question. If an edit acts until the end, there are no steps after it in which the network
+# could finish what the edit began, and its change may be a smear. So it is good to end an interval early: the last steps
+# then clean up.
 
 # %% [markdown]
 # ## The two knobs
@@ -905,12 +907,12 @@ explore(
 #
 # - A threshold belongs to a distance, a network *and* a way to measure success. Those above belong to the
 #   critic's distance on this checkpoint, on this many pictures; `-p n_images 32` narrows them.
-# - An interval was varied for directions that were trained in one interval: what is measured here is the
-#   choice at *use*, as in the papers. A direction trained for each interval anew may do better, or not. So each
-#   interval that we ship was tried by training: *smiling* and *old* from 500 to 200, *glasses* from 600 to 200.
-#   An earlier *smiling*, for faces of 32 pixels, acted in the last three of 20 steps only. By numbers that was
-#   its best interval; to the eye it was a smear, for no step came after it to draw what it began.
+# - We varied the interval in which a direction is *used*, as the papers do. Each direction was trained in one interval
+#   only. Trained anew for each interval, it may do better or worse. The intervals of the shipped directions were chosen by
+#   training in several: *smiling* and *old* from 500 to 200, *glasses* from 600 to 200. An earlier *smiling*, for faces
+#   of 32 pixels, acted in the last three of 20 steps only. By its numbers that was the best interval, but the pictures
+#   showed a smear, because no step came after it to finish the mouth.
 # - The critic also judges pictures that no longer look like any of the world, and there its readings are
 #   guesses: low quality and high success in one cell is a warning, not a success.
-# - Real LPIPS needs its own weights. Where they are, the rule above runs on it, and you can compare its numbers with
-#   the papers' (t_edit 513 for *smiling* and t_boost 167 on CelebA-HQ).
+# - Real LPIPS needs its own weights. If they are on your machine, the rule above uses them, and you can compare its numbers
+#   with the papers' (t_edit 513 for *smiling* and t_boost 167 on CelebA-HQ).

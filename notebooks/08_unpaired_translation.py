@@ -853,16 +853,17 @@ if p.images:
     mine = inputs.own_pictures(p.images, first.denoiser, p.n_images)
     ends = {t: (start_at(first, at(t)), start_at(dogs, at(t))) for t in p.t_es}
     mine_as = {f"T_es {t}": cycle_diffusion(mine, *both, p.seed) for t, both in ends.items()}
-    plots.strips([v[:8] for v in (mine, *mine_as.values())], ["x", *mine_as], [])
+
+# %%
+plots.strips([v[:8] for v in (mine, *mine_as.values())], ["x", *mine_as], []) if p.images else None
 
 # %%
 if p.images:
     for name, images in mine_as.items():
-        lesson.record(
-            f"own pictures, {name}: judged dogs",
-            unpaired.judged_as(images, dogs_world, critic).mean(),
-        )
-        lesson.record(f"own pictures, {name}: SSIM to x", metrics.ssim(images, mine).mean())
+        as_dogs = unpaired.judged_as(images, dogs_world, critic).mean()
+        lesson.record("own pictures: judged dogs", as_dogs, f"({name})")
+        alike = metrics.ssim(images, mine).mean()
+        lesson.record("own pictures: SSIM to x", alike, f"({name})")
 
 # %% [markdown]
 # ## What this does not say

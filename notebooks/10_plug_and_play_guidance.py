@@ -757,10 +757,11 @@ if p.images:
     agrees = inpainting(mine, left)
     brief = {"rounds": p.rounds, "burn_in": p.rounds // 2, "seed": p.seed, "cond": g.cond}
     found = guided.drawn(sample(g.sampler, agrees, 20.0, p.n_images, **brief))
-    plots.strips(
-        [torch.cat([mine, left * mine, found])], [""], ["x", "known"] + ["completed"] * len(found)
-    )
     lesson.record("own picture: ½‖known · (completed - x)‖²", agrees(found, p.seed).mean())
+
+# %%
+columns = ["x", "known"] + ["completed"] * p.n_images
+plots.strips([torch.cat([mine, left * mine, found])], [""], columns) if p.images else None
 
 # %% [markdown]
 # ## Against the rivals

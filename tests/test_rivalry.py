@@ -41,6 +41,11 @@ def test_who_is_cleaner_at_equal_success():
         "beyond": {"achieved": 1.5, "drift": 0.0},
     }  # fmt: skip
     assert rivalry.cleaner(points, rows) == ["below"]
+    folded = [{"achieved": a, "drift": d} for a, d in ((0.0, 0.0), (1.0, 0.1), (0.8, 0.5))]
+    rows = {
+        "of the fold": {"achieved": 0.9, "drift": 0.2}, "clean": {"achieved": 0.9, "drift": 0.05},
+    }  # fmt: skip
+    assert rivalry.cleaner(folded, rows) == ["clean"]
 
 
 def test_a_card_of_no_figures_has_no_rows():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -126,11 +127,18 @@ def beside_diffusion_clip(edits: Mapping[str, Asyrp]) -> Rows:
 
 
 def cleaner(points: list[dict[str, float]], rows: Rows) -> list[str]:
-    """The rows that drift less than an edit whose strength was scaled to achieve as much.
+    """The rows that drift less than an edit at any strength that achieves as much.
 
-    points: the edit's scores at several scales, between which lines are drawn.
+    points: the edit's scores at several scales, in their order; lines are drawn between neighbours. A scale
+    that is too strong may achieve less again, so several may achieve as much: the cleanest of them counts.
     """
-    along = sorted((point["achieved"], point["drift"]) for point in points)
-    inside = {k: r for k, r in rows.items() if along[0][0] < r["achieved"] < along[-1][0]}
-    curve = [list(v) for v in zip(*along, strict=True)]
-    return [k for k, r in inside.items() if r["drift"] < interp(r["achieved"], *curve)]
+    found = []
+    for name, row in rows.items():
+        drifts = [
+            float(interp(row["achieved"], *zip(*sorted(pair), strict=True)))
+            for pair in pairwise([(p["achieved"], p["drift"]) for p in points])
+            if min(pair)[0] <= row["achieved"] <= max(pair)[0]
+        ]
+        if drifts and row["drift"] < min(drifts):
+            found.append(name)
+    return found
