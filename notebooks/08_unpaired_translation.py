@@ -98,7 +98,7 @@ pair, wild_pair = (
 kept_best = lesson.predict("Which group of factors does the code keep best?", *unpaired.GROUPS)
 kept_best
 
-# %% tags=["gallery"] sentence="Cats decoded by a model of dogs, with no pair ever seen: {judged dogs, decoded by the other|.0%} are judged dogs, and the code alone decides what is kept."
+# %% tags=["gallery"] sentence="Cats decoded by a model of dogs, with no pair ever seen: {judged dogs, decoded by the other|.0%} are judged dogs, and most of what is kept was in the code."
 z = first.encode(x, seed=p.seed)
 back, dog = first.decode(z), dogs.decode(z)
 names = [f"x, of {cats_world}", "decoded by\nits own model", "decoded by\nthe other", "true dog"]

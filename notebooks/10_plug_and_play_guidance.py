@@ -452,7 +452,7 @@ draws = torch.as_tensor(run_chains(z_start, two_wells, 0.7, omegas, log_u))[100:
 at = torch.linspace(-2, 2, 200, dtype=torch.float64)
 density = (-at.square() / 2 - two_wells(at)).exp()
 fig, ax = plots.figure(width=8, height=3.4)
-ax.hist(draws.flatten(), 60, (-2, 2), density=True, color=plots.EDITED, alpha=0.5, label="chains")
+ax.hist(draws.flatten(), 60, range=(-2, 2), density=True, color=plots.EDITED, alpha=0.5, label="chains")
 ax.plot(at, density / (density.sum() * (at[1] - at[0])), color="black", label="∝ e^(-z²/2 - E)")
 ax.set_xlabel("z"), ax.legend()
 fig

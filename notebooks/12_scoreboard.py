@@ -131,7 +131,7 @@ images = {name: one.images for name, one in made.items()}
 # **Predict.** Before you look at numbers: which row would you show? Which is nearest to the last row? Which
 # will have the highest SSIM to the first?
 
-# %% tags=["gallery"] sentence="Two published tables with the right answer known: of CycleDiffusion's dogs {cats to dogs: judged dogs, CycleDiffusion|.0%} are judged dogs, and the intervals say which orderings hold."
+# %% tags=["gallery"] sentence="Two published tables with the right answer known: of CycleDiffusion's dogs {cats: judged dogs, CycleDiffusion|.0%} are judged dogs, and {cats, these and DDIB, of 4: with a higher FID|.0f} of 4 rivals have a higher FID."
 shown = {"x": pair.x} | images | {"true dog": pair.truth}
 plots.strips([v[:8] for v in shown.values()], list(shown), [])
 

@@ -232,7 +232,10 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
         os.replace(running, failed if error else done)
     html, sections = page(notebook, path.stem)
     write_whole(out / f"{path.stem}.html", html)
-    picture, alt, sentence = shown_for(notebook)
+    try:
+        picture, alt, sentence = shown_for(notebook)
+    except ValueError as raised:
+        picture, alt, sentence, error = None, "", "", error or str(raised)
     if picture:
         write_whole(out / f"{path.stem}.png", small(picture))
     return {
