@@ -363,8 +363,9 @@ for name, board in of_table_1().items():
         lesson.record(f"{text}: with a higher FID", len(worse_fid), f"({', '.join(worse_fid)})")
         lesson.record(f"{text}: with a lower SSIM", len(lower_ssim), f"({', '.join(lower_ssim)})")
         held = len(worse_fid) == len(rivals), len(lower_ssim) == len(rivals)
+        word = {True: "yes", False: "no"}
         print(
-            f"Lowest FID: {held[0]}. Highest SSIM: {held[1]}. "
+            f"Lowest FID: {word[held[0]]}. Highest SSIM: {word[held[1]]}. "
             f"Better than CycleDiffusion in both: {', '.join(better) or 'none'}."
         )
 
