@@ -610,7 +610,7 @@ for label, e in edits.items():
 #
 # **Predict.** One direction for all faces. Will it do the same to each?
 
-# %% tags=["gallery"] sentence="Edits in h of a network that was never trained again: *smiling* achieves {smiling: achieved, mean|.0%} of what was asked, and changes the rest by {smiling: drift, mean|.2f}."
+# %% tags=["gallery"] sentence="Edits in h of a network that was never trained again: smiling achieves {smiling: achieved, mean|.0%} of what was asked, and changes the rest by {smiling: drift, mean|.2f}."
 shown, names = [before], ["no edit"]
 for attribute, e in who.edits.items():
     shown.append(late.decode(z, e))

@@ -7,7 +7,9 @@ its output carries beside the live view.
 
 from __future__ import annotations
 
+import base64
 import copy
+import io
 import re
 from html import escape
 
@@ -29,7 +31,8 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 {% block html_head_css %}<style>SITE_CSS</style>{% endblock %}
 {% block data_png scoped %}<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
-<img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
+{%- set kind = output | get_metadata('as', 'image/png') or 'png' %}
+<img src="data:image/{{ kind }};base64,{{ output.data['image/png'] | escape_html }}"
 alt="{{ (output | get_metadata('alt', 'image/png') or 'a picture of this cell') | escape_html }}">
 </div>{% endblock data_png %}
 """
@@ -93,6 +96,21 @@ def _with_note(output: NotebookNode) -> list[NotebookNode]:
     return [output, new_output("display_data", {"text/html": note})]
 
 
+def with_light_pictures(notebook: NotebookNode) -> NotebookNode:
+    """The notebook, changed in place, with its pictures as WebP, pixel for pixel, where that is smaller."""
+    from PIL import Image
+
+    for output in (o for c in notebook.cells for o in c.get("outputs", ())):
+        if "image/png" not in output.get("data", {}):
+            continue
+        light, png = io.BytesIO(), base64.b64decode(output.data["image/png"])
+        Image.open(io.BytesIO(png)).save(light, "WEBP", lossless=True, method=2)
+        if light.tell() < len(png):
+            output.data["image/png"] = base64.b64encode(light.getvalue()).decode()
+            output.metadata.setdefault("image/png", {})["as"] = "webp"
+    return notebook
+
+
 def title(notebook: NotebookNode, default: str) -> str:
     """The lesson's first heading."""
     lines = (
@@ -110,7 +128,8 @@ def page(notebook: NotebookNode, name: str) -> tuple[str, list[Section]]:
         filters={"markdown2html": markdown},
     )
     resources = {"metadata": {"name": title(notebook, name)}}
-    html = exporter.from_notebook_node(without_live_widgets(notebook), resources)[0]
+    shown = with_light_pictures(without_live_widgets(notebook))
+    html = exporter.from_notebook_node(shown, resources)[0]
     head, _, rest = html.partition("<main>")
     body, sections = with_anchors(_reachable(rest))
     return f'{head}{bar(name, sections)}<main id="lesson">{body}', sections
