@@ -12,6 +12,7 @@ import copy
 import io
 import re
 from html import escape
+from itertools import count
 
 from jinja2 import DictLoader, pass_context
 from latex2mathml.converter import convert
@@ -139,6 +140,13 @@ def _reachable(html: str) -> str:
     """Tables and code that may be wider than a phone scroll by themselves, by keyboard too."""
     html = html.replace("<pre>", '<pre tabindex="0">')
     html = html.replace('<math display="block"', '<math tabindex="0" display="block"')
-    region = '<div class="scroll" tabindex="0" role="region" aria-label="table"><table'
-    html = re.sub(r"<table(?=[ >])", region, html).replace("</table>", "</table></div>")
+    html = re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", html)  # a corner heads nothing
+    number = count(1)
+    html = re.sub(
+        r"<table(?=[ >])",
+        lambda _: (
+            f'<div class="scroll" tabindex="0" role="region" aria-label="table {next(number)}"><table'
+        ),
+        html,
+    ).replace("</table>", "</table></div>")
     return re.sub(r'(href="[^":/]*)\.ipynb(["#])', r"\1.html\2", html)
