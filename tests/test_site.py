@@ -30,7 +30,8 @@ def picture(size=(900, 300), **said):
 
 def executed():
     """A lesson as it is after a run: a table, a link, an equation, a figure, a control, a result."""
-    text = "# 01 · A lesson\n\n## First <part>\n\n|  | b |\n|---|---|\n| 1 | 2 |\n\n| c |\n|---|\n| 3 |\n\n[next](02_x.ipynb) $x^2$"
+    tables = "|  | b |\n|---|---|\n| 1 | 2 |\n\n| c |\n|---|\n| 3 |"
+    text = f"# 01 · A lesson\n\n## First <part>\n\n{tables}\n\n[next](02_x.ipynb) $x^2$"
     first = new_code_cell("strips()", outputs=[picture(alt="rows: <x>")])
     told = new_output(
         "display_data", {"text/plain": "error: 1e-06", RESULT: {"name": "error", "value": 1e-6}}
