@@ -14,9 +14,8 @@ from textwrap import shorten
 
 from torch import Tensor, nn
 
-from .paths import whole, write_whole
+from .paths import CARD, whole, write_whole
 
-CARD = "card.json"
 FORMAT = 1  # of cards
 OWN_WEIGHTS = "model.safetensors"
 # The kinds of checkpoint that are no denoiser, by their card, and what loads them.
@@ -51,7 +50,7 @@ def verify(folder: Path) -> None:
 
 
 def card(folder: Path) -> dict:
-    """What `card.json` says of a checkpoint.
+    """What its card says of a checkpoint.
 
     Raises CheckpointError for one that is missing, that is no JSON object, or whose format is not the one
     that this version reads. A card without a number is older than these, and of format 1.
@@ -82,7 +81,7 @@ def carded(home: Path) -> list[str]:
 
 
 def write_card(folder: Path, said: dict) -> None:
-    """Write `card.json` with this and the number of its format; the card before it stays until then."""
+    """Write a card with this and the number of its format; the card before it stays until then."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / CARD, json.dumps({"format": FORMAT} | said, indent=1) + "\n")
 

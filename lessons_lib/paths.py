@@ -16,6 +16,7 @@ NOTEBOOKS = ROOT / "notebooks"
 DATA = ROOT / "data"
 EMBEDDED = DATA / "checkpoints"
 DIRECTIONS = DATA / "directions"
+CARD = "card.json"  # beside each network and direction; see `cards`
 BUILD = ROOT / "build"  # what commands make, and can make again
 
 

@@ -181,8 +181,10 @@ def scaled(name, codes, start):
     return torch.stack([start if s == 0 else decode(edit * s.item(), codes) for s in scales])
 
 
-# %% tags=["gallery"] sentence="Scaling an edit in h moves its attribute along a line: R\u00b2 on -1\u20261 is {linearity: R\u00b2 on -1\u20261, smiling|.2f} for smiling, {linearity: R\u00b2 on -1\u20261, old|.2f} for old, {linearity: R\u00b2 on -1\u20261, glasses|.2f} for glasses."
+# %%
 at = {name: scaled(name, z, source) for name in names}
+
+# %% tags=["gallery"] sentence="Scaling an edit in h moves its attribute along a line: R\u00b2 on -1\u20261 is {linearity: R\u00b2 on -1\u20261, smiling|.2f} for smiling, {linearity: R\u00b2 on -1\u20261, old|.2f} for old, {linearity: R\u00b2 on -1\u20261, glasses|.2f} for glasses."
 at_any = {name: scaled(name, z_any, source_any) for name in names}
 rows = [at_any[name][:, i] for i, name in enumerate(names)]
 plots.strips(rows, names, [f"{s:+g}" if s else "0" for s in scales], "anyone, by scale")

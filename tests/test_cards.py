@@ -226,4 +226,4 @@ def test_only_one_module_knows_the_card_s_name():
         for path in sorted((ROOT / "lessons_lib").rglob("*.py"))
         if "card.json" in path.read_text(encoding="utf-8")
     ]
-    assert spelling == ["cards.py"]
+    assert spelling == ["paths.py"]

@@ -17,7 +17,9 @@ from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.studies import exact
 from small import mixture, randn, tiny_unet
 
-CHAINS = 20_000  # a variance of so many independent values is known to 1 % (one standard deviation)
+CHAINS = (
+    6_000  # a variance of so many independent values is known to 1.8 % (one standard deviation)
+)
 
 
 def quadratic(a):
@@ -41,7 +43,7 @@ def walked(rule, target, step, rounds, chains=CHAINS, d=1, seed=0):
 @pytest.mark.parametrize("a", [0.0, 3.0])
 def test_with_accept_and_reject_the_variance_is_the_posterior_s(rule, a):
     z, accepted = walked(rule, quadratic(a), 0.4, 60)
-    assert z.var().item() == pytest.approx(1 / (1 + a), rel=0.04)  # four standard deviations
+    assert z.var().item() == pytest.approx(1 / (1 + a), rel=0.073)  # four standard deviations
     assert 0.5 < accepted <= 1
 
 
@@ -52,7 +54,7 @@ def test_the_paper_s_rule_is_off_by_a_known_factor():
         z, accepted = walked(langevin, quadratic(a), sigma, 80)
         assert accepted == 1
         assert z.var().item() == pytest.approx(
-            1 / (precision * (1 - sigma * precision / 4)), rel=0.04
+            1 / (precision * (1 - sigma * precision / 4)), rel=0.073
         )
     assert pytest.approx(1.01266, abs=1e-5) == 1 / (1 - 0.05 / 4)
 

@@ -114,7 +114,7 @@ def test_pages_runs_a_lesson_with_its_parameters(tmp_path, capsys):
     arguments += ["-p", "steps", "7", "-p", "eta", "1", "-p", "etas", "1,2"]
     assert pages.main(arguments) == 0, capsys.readouterr().out
     out = tmp_path / "out"
-    kept = {"09_try.ipynb", "09_try.html", "index.html", "lessons.json"}
+    kept = {"09_try.ipynb", "09_try.html", "index.html", "lessons.json", "search.js"}
     assert {p.name for p in out.iterdir()} == kept
     html = (out / "09_try.html").read_text(encoding="utf-8")
     assert "<math" in html and "<script src" not in html and "@jupyter-widgets" not in html

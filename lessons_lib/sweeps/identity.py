@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..paths import DATA, EMBEDDED, ROOT
+from ..paths import CARD, DATA, EMBEDDED, ROOT
 from .grid import read
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -63,7 +63,7 @@ def is_here(run: Run) -> bool:
 def state(path: Path) -> str:
     """A digest of a notebook, of the library's sources, and of all networks and tables that it brings."""
     cells = [(c.cell_type, c.source) for c in read(path).cells]
-    cards = sorted([*DATA.glob("*/*/card.json"), *DATA.glob("*.json")])
+    cards = sorted([*DATA.glob(f"*/*/{CARD}"), *DATA.glob("*.json")])
     return digest_of([path.stem, cells, _of_texts(PACKAGE.rglob("*.py")), _of_texts(cards)])
 
 
@@ -112,7 +112,7 @@ def weights_of(parameters: dict) -> dict[str, str]:
 
 @cache
 def _embedded(name: str) -> bool:
-    return "/" not in name and (EMBEDDED / name / "card.json").is_file()
+    return "/" not in name and (EMBEDDED / name / CARD).is_file()
 
 
 def _fingerprint(name: str) -> str:
