@@ -145,10 +145,17 @@ def open_in_lab(page, url):
 
 
 def run_all(page):
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+    """Run the lesson's cell; a key that came before the notebook was ready is pressed again."""
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
-    page.keyboard.press("Shift+Enter")
-    page.wait_for_selector(".widget-image")
+    for _ in range(5):
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        try:
+            page.wait_for_selector(".widget-image", timeout=30_000)
+            return
+        except playwright.TimeoutError:
+            continue
+    raise AssertionError("the cell shows no picture")
 
 
 def moves(page):
