@@ -174,7 +174,23 @@ def as_safetensors(home: Path, files: tuple[str, ...], stem: str) -> Path:
 def tensors_of(path: Path) -> dict[str, Tensor]:
     """The tensors by name in a file that torch saved; nothing in it is run.
 
-    Raises CheckpointError, in one sentence, for a file that is damaged or holds anything else, and for a
+    Raises CheckpointError, in one sentence, as `held_in`, and for a file that holds anything else.
+    """
+    held = held_in(path)
+    strange = [] if isinstance(held, dict) else [f"a {type(held).__name__}"]
+    strange += [] if strange else [f"{k!r}" for k, v in held.items() if not isinstance(v, Tensor)]
+    if strange or not held:
+        raise CheckpointError(
+            f"{path} does not load: it holds {strange[0] if strange else 'nothing'}, but weights are tensors "
+            "by name."
+        )
+    return held
+
+
+def held_in(path: Path) -> object:
+    """What a file that torch saved holds: tensors, texts, numbers and containers; nothing in it is run.
+
+    Raises CheckpointError, in one sentence, for a file that is damaged or holds more than these, and for a
     torch below 2.6, whose own check of this can be got round.
     """
     version = tuple(int(v) for v in re.findall(r"\d+", torch.__version__)[:2])
@@ -184,7 +200,7 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
             "newer, or give safetensors."
         )
     try:
-        held = _held(path)
+        return _held(path)
     except Exception as error:  # pickle, zipfile and torch raise many kinds
         if "Unsupported global" in str(error) or "Unsupported class" in str(error):
             raise CheckpointError(
@@ -192,16 +208,8 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
                 "read, so give safetensors."
             ) from None
         raise CheckpointError(
-            f"{path} does not load: it is cut short, or no file of tensors that torch saved."
+            f"{path} does not load and is not read: it is cut short, or no file of tensors that torch saved."
         ) from None
-    strange = [] if isinstance(held, dict) else [f"a {type(held).__name__}"]
-    strange += [] if strange else [f"{k!r}" for k, v in held.items() if not isinstance(v, Tensor)]
-    if strange or not held:
-        raise CheckpointError(
-            f"{path} does not load: it holds {strange[0] if strange else 'nothing'}, but weights are tensors "
-            "by name."
-        )
-    return held
 
 
 def _held(path: Path):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cards import CheckpointError
+from ..weights import held_in
 from .asyrp import Asyrp, Conv, PerTime
 
 EPSILON = 1e-6  # of the published f_t's GroupNorm
@@ -58,14 +59,7 @@ def _tensors_only(path: Path) -> dict:
         raise CheckpointError(
             f"There is no file {path.absolute()}: give one of Asyrp's .pth files."
         )
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises many kinds
-        what = str(error).split(". ")[0].split("\n")[0][:120]
-        raise CheckpointError(
-            f"{path} is not read, as it holds more than tensors or is broken ({what}): convert it where you "
-            "trust it, by `torch.save(state_dict)`."
-        ) from None
+    held = held_in(path)
     if not isinstance(held, dict):
         raise CheckpointError(f"{path} holds a {type(held).__name__}: give a state dict.")
     return held
