@@ -14,17 +14,12 @@ from torch import Tensor
 
 from .answers import difference, short
 from .guesses import Guess, compare, predict
+from .paths import MIME
 
 __all__ = ["MIME", "Guess", "compare", "conclude", "exercise", "parameters", "predict", "record"]
-MIME = "application/vnd.lessons-lib.result+json"
-MAY_BE_EMPTY = {
-    "images",
-    "prompt",
-    "stranger",
-    "own_source",
-    "own_target",
-    "keep",
-}  # of texts: '' is none
+MAY_BE_EMPTY = {  # of texts: '' is none
+    "images", "prompt", "stranger", "own_source", "own_target", "keep",
+}  # fmt: skip
 _IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open", "lesson"}
 
 

@@ -17,6 +17,7 @@ DATA = ROOT / "data"
 EMBEDDED = DATA / "checkpoints"
 DIRECTIONS = DATA / "directions"
 CARD = "card.json"  # beside each network and direction; see `cards`
+MIME = "application/vnd.lessons-lib.result+json"  # of what `lesson.record` keeps in a notebook
 BUILD = ROOT / "build"  # what commands make, and can make again
 
 

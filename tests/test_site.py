@@ -8,9 +8,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from lessons_lib.paths import MIME
 from lessons_lib.press.handout import page
 from lessons_lib.press.site import (
-    RESULT,
     index,
     neighbours,
     questions,
@@ -34,7 +34,7 @@ def executed():
     text = f"# 01 · A lesson\n\n## First <part>\n\n{tables}\n\n[next](02_x.ipynb) $x^2$"
     first = new_code_cell("strips()", outputs=[picture(alt="rows: <x>")])
     told = new_output(
-        "display_data", {"text/plain": "error: 1e-06", RESULT: {"name": "error", "value": 1e-6}}
+        "display_data", {"text/plain": "error: 1e-06", MIME: {"name": "error", "value": 1e-6}}
     )
     second = new_code_cell("record()", outputs=[told])
     moved = new_code_cell(

@@ -17,7 +17,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from rich.console import Console
 
-from lessons_lib import lesson, sweep
+from lessons_lib import lesson, paths, sweep
 from lessons_lib.press.runner import DIED
 from lessons_lib.sweeps import board, grid, identity, page, runs, tables
 
@@ -255,7 +255,7 @@ def test_only_what_is_a_number_is_a_record():
         data = {lesson.MIME: said, "text/plain": ""}
         cells[0].outputs.append(nbformat.v4.new_output("display_data", data))
     cells[0].outputs.append(nbformat.v4.new_output("stream", text="a: 3"))
-    assert list(runs.records(new_notebook(cells=cells))) == [good] and runs.MIME == lesson.MIME
+    assert list(runs.records(new_notebook(cells=cells))) == [good] and paths.MIME == lesson.MIME
 
 
 def test_a_kernel_of_another_python_is_not_taken(tmp_path, monkeypatch):

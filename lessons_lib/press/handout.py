@@ -21,9 +21,9 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from ..paths import MIME
 from .site import Section, asset, bar, with_anchors
 
-MIME = "application/vnd.lessons-lib.result+json"  # of `lesson.record`
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}

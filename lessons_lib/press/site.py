@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
+from collections.abc import Iterator
 from functools import cache
 from html import escape, unescape
 from pathlib import Path
@@ -17,10 +19,9 @@ from typing import NamedTuple
 
 from nbformat import NotebookNode
 
-from ..paths import NOTEBOOKS, ROOT, write_whole
+from ..paths import MIME, NOTEBOOKS, ROOT, write_whole
 
 HERE = Path(__file__).parent
-RESULT = "application/vnd.lessons-lib.result+json"
 HEADING = re.compile(r"<h([123])(?: id=\"[^\"]*\")?>(.*?)</h\1>", re.DOTALL)
 EXERCISE = re.compile(  # number, title, how hard, minutes
     r"^### Exercise (\d+) · (.*?) <small>\((easy|medium|hard) · (\d+) minutes\)", re.MULTILINE
@@ -93,14 +94,25 @@ def bar(name: str, sections: list[Section]) -> str:
     )
 
 
-def results(notebook: NotebookNode) -> dict[str, float]:
-    """What an executed lesson recorded: name -> value."""
-    found = {}
+def records(notebook: NotebookNode) -> Iterator[dict]:
+    """What `lesson.record` kept in an executed notebook, in order."""
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            if told := output.get("data", {}).get(RESULT):
-                found[told["name"]] = told["value"]
-    return found
+            said = output.get("data", {}).get(MIME)
+            if isinstance(said, dict) and _is_record(said):
+                yield {
+                    "name": said["name"],
+                    "value": float(said["value"]),
+                    "note": said.get("note", ""),
+                }
+
+
+def _is_record(said: dict) -> bool:
+    value = said.get("value")
+    number = (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    )
+    return number and isinstance(said.get("name"), str) and isinstance(said.get("note", ""), str)
 
 
 def shown_for(notebook: NotebookNode) -> tuple[bytes | None, str, str]:
@@ -113,7 +125,8 @@ def shown_for(notebook: NotebookNode) -> tuple[bytes | None, str, str]:
     tagged = [c for c in pictured if "gallery" in c.metadata.get("tags", ())]
     if not pictured:
         return None, "", ""
-    cell, numbers = (tagged or pictured)[0], results(notebook)
+    cell = (tagged or pictured)[0]
+    numbers = {r["name"]: r["value"] for r in records(notebook)}
 
     def number(match: re.Match) -> str:
         name, _, form = match[1].partition("|")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import platform
 import time
@@ -25,12 +24,12 @@ from nbformat.v4 import new_notebook
 
 from ..paths import part_of, write_whole
 from ..press.runner import DIED, execute, thread_settings
+from ..press.site import records
 from .identity import Run, digest_of, is_here
 
 FORMAT = 1  # of result.json
 FILES = ("notebook.ipynb", "page.html")
 RESULT = "result.json"
-MIME = "application/vnd.lessons-lib.result+json"  # lesson.MIME, without torch
 TRIES = 3  # of a run whose kernel dies
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -141,27 +140,6 @@ def about(run: Run) -> dict:
 def write_result(folder: Path, result: dict) -> None:
     """Write a result, with a digest by which a spoilt one is told."""
     write_whole(folder / RESULT, json.dumps(result | {"sha256": digest_of(result)}, indent=1))
-
-
-def records(notebook: NotebookNode) -> Iterator[dict]:
-    """What `lesson.record` kept in an executed notebook, in order."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            said = output.get("data", {}).get(MIME)
-            if isinstance(said, dict) and _is_record(said):
-                yield {
-                    "name": said["name"],
-                    "value": float(said["value"]),
-                    "note": said.get("note", ""),
-                }
-
-
-def _is_record(said: dict) -> bool:
-    value = said.get("value")
-    number = (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    )
-    return number and isinstance(said.get("name"), str) and isinstance(said.get("note", ""), str)
 
 
 @contextmanager
