@@ -19,8 +19,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from .paths import NOTEBOOKS, write_whole
-from .press.runner import lessons_named
+from .paths import NOTEBOOKS, made, write_whole
+from .press.runner import lessons_named, read
 from .press.site import EXERCISE
 
 SOLUTION = re.compile(
@@ -108,14 +108,14 @@ def _said(grade_id: str, grade=False, locked=False, solution=False, points=None)
 
 def write_copies(lessons: list[Path], change: Callable, out: Path) -> list[Path]:
     """A changed copy of each lesson into a folder; the paths written. What is there is left, and printed."""
-    out.mkdir(parents=True, exist_ok=True)
+    made(out)
     written = []
     for path in lessons:
         target = out / path.name
         if target.exists():
             print(f"{target} is there already and is left as it is: move it away for a new one.")
             continue
-        write_whole(target, nbformat.writes(change(nbformat.read(path, as_version=4))))
+        write_whole(target, nbformat.writes(change(read(path))))
         written.append(target)
     return written
 

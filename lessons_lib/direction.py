@@ -18,13 +18,15 @@ from pathlib import Path
 
 import torch
 
-from .checkpoints import checked_device, fingerprint, load
+from .checkpoints import checked_device, fingerprint
 from .code import Code
 from .denoisers import Denoiser
 from .judges.evaluators import load_clip
 from .methods.asyrp import Asyrp, has_card, save_edit
 from .methods.public_edits import read_public_edit
 from .methods.training import source_paths
+from .paths import made
+from .press.runner import absolute
 from .sampler import Sampler
 from .schedule import of_thousand
 from .studies.attributes import (
@@ -102,17 +104,15 @@ def trained_on_texts(model: Denoiser, args: argparse.Namespace) -> tuple[Asyrp, 
     given = {k[8:]: v for k, v in vars(args).items() if k.startswith("setting_") and v is not None}
     s = replace(LATENT_SETTINGS if latent else Settings(), **given)
     first, last = (of_thousand(t, len(model.alpha_bar)) for t in (args.first, args.last))
-    chosen = {"first": first, "last": last} | {
-        k: getattr(args, k) for k in CHOSEN if k not in ("first", "last")
-    }
+    chosen = {k: getattr(args, k) for k in CHOSEN} | {"first": first, "last": last}
     texts = [[t.strip() for t in text.split("|")] for text in (args.source, args.target)]
     attribute, clip = Attribute(*texts, **chosen), load_clip(args.clip, args.device)
     g = Sampler(model, s.steps)
     z, n = learnt_on(g, args, s.images)
-    cond = cond_of(model, [args.prompt] * n) if model.prompts else None
+    cond = cond_of(model, [args.prompt] * n)
     few, some = z[:SHOWN], None if cond is None else cond[:SHOWN]
     sources = source_paths(g, z, clip, first, last, cond)
-    args.out.mkdir(parents=True, exist_ok=True)
+    made(args.out)
     settings = replace(s, batch=min(s.batch, n))
     edit, seconds = learn(
         attribute,
@@ -139,7 +139,7 @@ def learnt_on(g: Sampler, args: argparse.Namespace, n: int) -> tuple[Code, int]:
     if not args.images:
         return g.draw(n, args.seed), n
     x = own_pictures(args.images, g.denoiser, n)
-    cond = cond_of(g.denoiser, [args.prompt] * len(x)) if g.denoiser.prompts else None
+    cond = cond_of(g.denoiser, [args.prompt] * len(x))
     return codes(g, x, refine=1, cond=cond), len(x)
 
 
@@ -148,9 +148,8 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     try:
         checked_device(args.device)
-        latent = load(args.checkpoint, args.device).codec is not None
-        model = with_bottleneck(args.checkpoint, args.device, latent)
-        said = {"name": args.out.name, "checkpoint": named(args.checkpoint)}
+        model = with_bottleneck(args.checkpoint, args.device, latent=None)
+        said = {"name": args.out.name, "checkpoint": absolute(args.checkpoint)}
         said["network"] = fingerprint(args.checkpoint)
         if args.public:
             edit, more = read_public_edit(args.public, args.first, args.last), {}
@@ -164,12 +163,6 @@ def main(argv: list[str] | None = None) -> int:
         f"{args.out}: load_edit({str(args.out)!r}), or `-p attributes {args.out}` for lessons 05 to 07"
     )
     return 0
-
-
-def named(checkpoint: str) -> str:
-    """A checkpoint's name; of a folder, its whole path, as the lessons' commands give it."""
-    path = Path(checkpoint)
-    return str(path.absolute()) if path.is_dir() and "/" in checkpoint else checkpoint
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ from .denoisers import Denoiser
 from .judges import metrics
 from .methods.asyrp import load_edit
 from .methods.editing import text_edit
-from .paths import BUILD, write_whole
+from .paths import BUILD, made, write_whole
 from .pictures import Pictures, read_pictures
 from .sampler import Sampler
 from .schedule import of_thousand
@@ -58,7 +59,7 @@ def by_direction(
     g = Sampler(model, steps)
     edits = [load_edit(name.strip(), model.device).over(g.schedule) for name in names.split(",")]
     whole = sum(edits[1:], edits[0]) * scale
-    cond = cond_of(model, [prompt] * len(x)) if model.prompts else None
+    cond = cond_of(model, [prompt] * len(x))
     z = codes(g, x, refine=1, cond=cond)
     forms = {"code alone": plain, f"{scale / 2:g}": whole * 0.5, f"{scale:g}": whole}
     made = {k: shown(g, g.decode(z, cond=cond, edit=edit)) for k, edit in forms.items()}
@@ -85,7 +86,7 @@ def by_texts(
 
 def write(edited: Edited, pictures: Pictures, out: Path, told: dict) -> list[Path]:
     """One picture, one strip and one JSON for each; their paths."""
-    out.mkdir(parents=True, exist_ok=True)
+    made(out)
     names, last = _file_names(pictures.names), list(edited.images)[-1]
     for i, name in enumerate(names):
         row = {k: v[i : i + 1].cpu() for k, v in edited.images.items()}
@@ -151,9 +152,8 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     try:
         checked_device(args.device)
-        model = load(args.checkpoint, args.device)
-        if args.direction:
-            model = with_bottleneck(args.checkpoint, args.device, model.codec is not None)
+        loaded = partial(with_bottleneck, latent=None) if args.direction else load
+        model = loaded(args.checkpoint, args.device)
         pictures = read_pictures(args.images, model.picture_shape, crop=not args.fit)
         for sentence in pictures.refused:
             print(f"Left out: {sentence}", file=sys.stderr)

@@ -71,7 +71,9 @@ def main(argv: list[str] | None = None) -> int:
         write_gallery(SITE)
         size = published(SITE)
         if size > LARGEST:
-            raise ValueError(f"The site is {size / 2**20:.0f} MiB, and at most 40 are published.")
+            raise ValueError(
+                f"The site is {size / 2**20:.0f} MiB, and at most {LARGEST >> 20} are published."
+            )
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

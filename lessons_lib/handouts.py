@@ -14,12 +14,11 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
 from nbformat import NotebookNode
 
-from .paths import BUILD, ROOT, write_whole
+from .paths import BUILD, ROOT, made, write_whole
 from .press.handout import title
-from .press.runner import lessons_named
+from .press.runner import lessons_named, read
 from .press.site import EXERCISE, questions, shown_for, small
 
 TEACHING = ROOT / "docs" / "teaching"
@@ -95,7 +94,7 @@ def not_run(name: str) -> str:
 def executed(name: str) -> NotebookNode | None:
     """The lesson as it was last run into `build/`, or None."""
     path = BUILD / f"{name}.ipynb"
-    return nbformat.read(path, as_version=4) if path.is_file() else None
+    return read(path) if path.is_file() else None
 
 
 def handout(lesson: NotebookNode, name: str, things: list[str], run: NotebookNode | None) -> str:
@@ -124,15 +123,6 @@ def _figure(run: NotebookNode | None, name: str) -> str:
     return f'<img src="data:image/png;base64,{data}" alt="{escape(alt, quote=True)}">{below}'
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"--out {folder} cannot be made ({error.strerror}): name a folder that you may write to."
-        ) from error
-
-
 def main(argv: list[str] | None = None) -> int:
     """Write hand-outs: 0, or 2 with a sentence for a lesson that is none, or that has no teacher's page."""
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.handouts", description=__doc__)
@@ -143,10 +133,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     try:
         named = [(p, four_things(p.stem)) for p in lessons_named(args.notebooks)]
-        _make(args.out)
+        made(args.out)
         for path, things in named:
             run, target = executed(path.stem), args.out / f"{path.stem}.html"
-            write_whole(target, handout(nbformat.read(path, as_version=4), path.stem, things, run))
+            write_whole(target, handout(read(path), path.stem, things, run))
             print(target if run else f"{target}. {not_run(path.stem)}")
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -14,10 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
-
-from .paths import BUILD, write_whole
-from .press.runner import assign, cores, defaults_of, lessons_named, run_all
+from .paths import BUILD, made, write_whole
+from .press.runner import assign, cores, defaults_of, lessons_named, read, run_all
 
 
 def write_index(out: Path, outcomes: list[dict]) -> None:
@@ -66,18 +64,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=cores(), help="at a time (default: the cores)")
     args = parser.parse_intermixed_args(argv)  # -p before or after the names
     try:
-        lessons = {
-            p: defaults_of(nbformat.read(p, as_version=4)) for p in lessons_named(args.notebooks)
-        }
+        lessons = {p: defaults_of(read(p)) for p in lessons_named(args.notebooks)}
         assigned = assign(dict(args.parameter), lessons)
         check_named(assigned.values())
         if args.jobs < 1:
             raise ValueError(f"--jobs must be at least 1, not {args.jobs}.")
+        out = made(args.out.resolve())
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    out = args.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
     outcomes = run_all(assigned, out, args.jobs)
     write_index(out, outcomes)
     print(f"\n{summary(outcomes)}\n\npages: {out / 'index.html'}")

@@ -33,6 +33,17 @@ def whole(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def made(folder: Path) -> Path:
+    """A folder to write into, made if it is not there. Raises ValueError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"--out {folder} cannot be made ({error.strerror}): name a folder that you may write to."
+        ) from error
+    return folder
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a text or bytes, as `whole`."""
     with whole(path) as part:

@@ -576,6 +576,10 @@ COMMANDS = {
     "direction: over another one": (command(direction.main, "--source", "a", "--target", "b", "--out", str(DIRECTIONS / "old")), ["already"]),
     "classroom: no such version": (command(classroom.main, "teacher"), ["teacher", "student"]),
     "classroom: no such lesson": (command(classroom.main, "student", "99_nothing"), ["99_nothing"]),
+    "pages: a file for a folder": (command(pages.main, "01_eta", "--out", __file__), ["mistakes.py", "folder"]),
+    "pages: a notebook that is none": (command(pages.main, __file__), ["mistakes.py", "no notebook"]),
+    "classroom: a file for a folder": (command(classroom.main, "student", "01", "--out", __file__), ["mistakes.py", "folder"]),
+    "classroom: a notebook that is none": (command(classroom.main, "student", __file__, "--out", "/tmp/nowhere"), ["mistakes.py", "no notebook"]),
     "classroom: over the lessons": (command(classroom.main, "student", "--out", str(NOTEBOOKS)), ["another folder"]),
     "pairing: no such lesson": (command(pairing.main, "99_nothing"), ["99_nothing"]),
 }  # fmt: skip

@@ -45,6 +45,16 @@ def lessons_named(names: list[str]) -> list[Path]:
     return list(dict.fromkeys(found)) or lessons
 
 
+def read(path: Path) -> NotebookNode:
+    """A notebook. Raises ValueError for a file that is none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises a dozen classes, JSON's and its own
+        raise ValueError(
+            f"{path} is no notebook ({type(error).__name__}): give an .ipynb."
+        ) from None
+
+
 def defaults_of(notebook: NotebookNode) -> dict[str, object]:
     """Names and defaults of the cell tagged `parameters`.
 
@@ -74,7 +84,7 @@ def typed(name: str, text: str, default: object) -> object:
     if name == "images":
         return str(Path(text).expanduser().absolute()) if text else text
     if isinstance(default, str):
-        return ",".join(_absolute(part) for part in text.split(","))
+        return ",".join(absolute(part) for part in text.split(","))
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -95,7 +105,7 @@ def of_kind(name: str, value: object, default: object, shown: object) -> object:
     return value
 
 
-def _absolute(text: str) -> str:
+def absolute(text: str) -> str:
     """A folder given relative to where the command is typed, whole; any other text as it is."""
     path = Path(text.strip())
     return str(path.absolute()) if ("/" in text or "\\" in text) and path.is_dir() else text

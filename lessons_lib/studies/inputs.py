@@ -54,13 +54,13 @@ def model_for(checkpoint: str, device: str, *steps: int, prompt: str | None = No
     return model
 
 
-def with_bottleneck(checkpoint: str, device: str, latent: bool = False) -> Denoiser:
-    """A lesson's model that has an h to edit: of pictures, or of latents with a codec.
+def with_bottleneck(checkpoint: str, device: str, latent: bool | None = False) -> Denoiser:
+    """A model that has an h to edit: of pictures, or of latents with a codec; None takes both.
 
     Raises CheckpointError for one that does not load, and ValueError for one of another kind.
     """
     model = load(checkpoint, device)
-    if not hasattr(model, "encode") or (model.codec is not None) != latent:
+    if not hasattr(model, "encode") or latent not in (None, model.codec is not None):
         wanted = ("pictures", "faces") if not latent else ("latents, with a codec", "t2i")
         raise ValueError(
             f"This lesson edits the bottleneck h of a network of {wanted[0]}, and {checkpoint!r} is none: "

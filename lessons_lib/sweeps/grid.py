@@ -12,11 +12,10 @@ from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from ..press.runner import check_known, defaults_of, lessons_named, of_kind, typed
+from ..press.runner import check_known, defaults_of, lessons_named, of_kind, read, typed
 
 MOST = 100_000  # runs of a grid, and values of a parameter: more was a slip of the keyboard
 SPAN = re.compile(r"[^:,\[\]'\"]*:[^:,\[\]'\"]*(:[^:,\[\]'\"]*)*")
@@ -30,16 +29,6 @@ def lessons_of(names: list[str]) -> dict[Path, dict]:
     if not names:
         raise ValueError("Name the notebooks to run, such as 01_eta.")
     return {path: defaults_of(read(path)) for path in lessons_named(names)}
-
-
-def read(path: Path) -> NotebookNode:
-    """A notebook. Raises ValueError for a file that is none."""
-    try:
-        return nbformat.read(path, as_version=4)
-    except Exception as error:  # nbformat raises a dozen classes, JSON's and its own
-        raise ValueError(
-            f"{path} is no notebook ({type(error).__name__}): give an .ipynb."
-        ) from None
 
 
 def from_words(words: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..paths import CARD, DATA, EMBEDDED, ROOT
-from .grid import read
+from ..press.runner import read
 
 PACKAGE = Path(__file__).resolve().parents[1]
 DIGITS = 20  # of a run's digest
