@@ -116,6 +116,9 @@ lesson.record("judged dogs, the cats themselves", judged_dog(x).mean());
 # model. The third row shows the same codes, decoded by the model of dogs. Did background, colours and pose
 # come along? Nobody told the code what to keep. We measure it soon.
 #
+# These dogs are grainier than drawn ones. Most of the grain is the network's own: its dogs of random codes have
+# it, too. *Like a drawing*, in a table below, is the number for it.
+#
 # Now the other source. Its animals have the same factors as the cats, so their true dogs are the same dogs.
 
 # %%
@@ -694,11 +697,12 @@ lesson.record(called, sum(wins), f"(of {len(rivals)})");
 # 1. SDEdit, ILVR and EGSDE have a knob (start, cut-off, weight) that slides along the same trade-off as T_es.
 #    A table shows one setting of each. The curves above are the fairer comparison.
 # 2. SSIM to the source is a goal only up to the true dogs' own.
-# 3. The two models here share their weights. This helps the two methods that use both: CycleDiffusion and
-#    DDIB.
+# 3. The two models here share their weights. This may help the two methods that use both: CycleDiffusion and
+#    DDIB. The stranger above says how much.
 # 4. CUT alone was trained *to translate*, with pictures of both worlds, and it can do nothing else. Where its
 #    row is the best, you see what such a training gains in a world as plain as ours. In the paper's photographs
-#    it gained less.
+#    it gained less. Our CUT works at 32 pixels, and its pictures are enlarged: they are blurred, and neither
+#    PSNR nor the distance counts that.
 #
 # The same table for the other source, for which no CUT was trained: `-p source wild -p second_source cats`.
 
