@@ -108,14 +108,14 @@ def _said(grade_id: str, grade=False, locked=False, solution=False, points=None)
 
 def write_copies(lessons: list[Path], change: Callable, out: Path) -> list[Path]:
     """A changed copy of each lesson into a folder; the paths written. What is there is left, and printed."""
+    copies = {out / path.name: nbformat.writes(change(read(path))) for path in lessons}
     made(out)
     written = []
-    for path in lessons:
-        target = out / path.name
+    for target, copy in copies.items():
         if target.exists():
             print(f"{target} is there already and is left as it is: move it away for a new one.")
             continue
-        write_whole(target, nbformat.writes(change(read(path))))
+        write_whole(target, copy)
         written.append(target)
     return written
 

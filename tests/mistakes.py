@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import shutil
 import signal
 import sys
@@ -64,6 +65,7 @@ from lessons_lib.studies import exact, inputs, subjects, unpaired
 from small import mixture, randn, tiny_net, tiny_pipeline, tiny_unet, write_card
 
 NAN, INF = math.nan, math.inf
+NOWHERE = str(Path(tempfile.gettempdir()) / f"nowhere-{os.getpid()}")  # no refused command makes it
 TINY = tiny_unet(dtype=torch.float32)
 G, DDIM = Sampler(TINY, 4, 1.0), Sampler(TINY, 4)
 MIX = Sampler(mixture(), 4, 1.0)
@@ -490,11 +492,11 @@ COMMANDS = {
     "pages: an option that is none": (command(pages.main, "--quick"), ["--quick"]),
     "recipes: no such network": (command(recipes.main, "facs"), ["facs", "faces"]),
     "recipes: no network": (command(recipes.main), ["name"]),
-    "recipes: no images": (command(recipes.main, "critic", "--images", "0", "--out", "/tmp/nowhere"), ["--images"]),
-    "recipes: images below 0": (command(recipes.main, "critic", "--images", "-5", "--out", "/tmp/nowhere"), ["--images"]),
-    "recipes: a device that is none": (command(recipes.main, "critic", "--device", "gpu", "--out", "/tmp/nowhere"), ["gpu"]),
-    "recipes: grown from nothing": (command(recipes.main, "faces-32", "--images", "1", "--out", "/tmp/nowhere"), ["faces-32-half"]),
-    "recipes: a warm start from nowhere": (command(recipes.main, "critic", "--warm-start", "nowhere", "--images", "1", "--out", "/tmp/nowhere"), ["nowhere"]),
+    "recipes: no images": (command(recipes.main, "critic", "--images", "0", "--out", NOWHERE), ["--images"]),
+    "recipes: images below 0": (command(recipes.main, "critic", "--images", "-5", "--out", NOWHERE), ["--images"]),
+    "recipes: a device that is none": (command(recipes.main, "critic", "--device", "gpu", "--out", NOWHERE), ["gpu"]),
+    "recipes: grown from nothing": (command(recipes.main, "faces-32", "--images", "1", "--out", NOWHERE), ["faces-32-half"]),
+    "recipes: a warm start from nowhere": (command(recipes.main, "critic", "--warm-start", "nowhere", "--images", "1", "--out", NOWHERE), ["nowhere"]),
     "figures: no such network": (command(figures.main, "facs"), ["facs", "faces"]),
     "figures: of no samples": (command(figures.main, "faces", "--samples", "0"), ["--samples"]),
     "directions: no such edit": (command(directions.main, "smilng"), ["smilng"]),
@@ -503,9 +505,9 @@ COMMANDS = {
     "directions: no rounds": (command(directions.main, "smiling", "--rounds", "0"), ["rounds"]),
     "directions: no pictures to test": (command(directions.main, "smiling", "--test-images", "0"), ["--test-images"]),
     "directions: measure what is not there": (command(directions.main, "clown", "--measure"), ["clown"]),
-    "convert: no such file": (command(convert.main, "nothing.pt", "--out", "/tmp/nowhere", "--size", "256"), ["no file", "nothing.pt"]),
-    "convert: no size": (command(convert.main, "nothing.pt", "--out", "/tmp/nowhere"), ["--size"]),
-    "convert: a file of words": (command(convert.main, __file__, "--out", "/tmp/nowhere", "--size", "256"), ["mistakes.py", "does not load"]),
+    "convert: no such file": (command(convert.main, "nothing.pt", "--out", NOWHERE, "--size", "256"), ["no file", "nothing.pt"]),
+    "convert: no size": (command(convert.main, "nothing.pt", "--out", NOWHERE), ["--size"]),
+    "convert: a file of words": (command(convert.main, __file__, "--out", NOWHERE, "--size", "256"), ["mistakes.py", "does not load"]),
     "convert: over another folder": (command(convert.main, __file__, "--out", "/tmp", "--size", "256"), ["there already"]),
     "scoreboard: no such table": (command(scoreboard.main, "text", "texts"), ["texts"]),
     "scoreboard: one image": (command(scoreboard.main, "--images", "1"), ["2 images"]),
@@ -579,7 +581,7 @@ COMMANDS = {
     "pages: a file for a folder": (command(pages.main, "01_eta", "--out", __file__), ["mistakes.py", "folder"]),
     "pages: a notebook that is none": (command(pages.main, __file__), ["mistakes.py", "no notebook"]),
     "classroom: a file for a folder": (command(classroom.main, "student", "01", "--out", __file__), ["mistakes.py", "folder"]),
-    "classroom: a notebook that is none": (command(classroom.main, "student", __file__, "--out", "/tmp/nowhere"), ["mistakes.py", "no notebook"]),
+    "classroom: a notebook that is none": (command(classroom.main, "student", __file__, "--out", NOWHERE), ["mistakes.py", "no notebook"]),
     "classroom: over the lessons": (command(classroom.main, "student", "--out", str(NOTEBOOKS)), ["another folder"]),
     "pairing: no such lesson": (command(pairing.main, "99_nothing"), ["99_nothing"]),
 }  # fmt: skip

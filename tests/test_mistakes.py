@@ -1,5 +1,7 @@
 """Mistakes that people make: each is answered in one sentence (`python tests/mistakes.py` counts them)."""
 
+from pathlib import Path
+
 import pytest
 
 import mistakes
@@ -14,6 +16,7 @@ def test_a_mistake_is_answered_in_a_sentence(kind):
     own = {k: v for k, v in mistakes.KINDS[kind].items() if k not in ELSEWHERE}
     answers = {name: mistakes.answered(*case) for name, case in own.items()}
     assert not {name: a for name, a in answers.items() if a[0] != "sentence"}
+    assert not Path(mistakes.NOWHERE).exists()
 
 
 def test_there_are_many_and_each_has_a_name():
