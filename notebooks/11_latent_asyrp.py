@@ -561,6 +561,10 @@ for what in ("ID", "SC", "KID, people", "KID, goal", "drift", "to truth"):
     won = wins(what, smaller=what not in ("ID", "SC"))
     if won:
         print(f"{what}: doing nothing is as good or better in {sum(won)} of {len(won)}.")
+    if won and what == "to truth":
+        lesson.conclude(
+            f"doing nothing ends nearer to the true picture than Asyrp in {sum(won)} of {len(won)} edits."
+        )
 for attribute_name, rows_of in own.items():
     found = {row: v["S_dir"] for row, v in rows_of.items()}
     clear = found["Asyrp"][1] > found["random Δh"][2]
