@@ -7,7 +7,7 @@
 #
 # 45 minutes. There is only one equation yet: x = G(z).
 
-# %% tags=["parameters"]
+# %% nbmake={"mock": {"steps": 6, "n_images": 3}} tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"

@@ -9,7 +9,7 @@
 # robustness, consistency across t. Unsupervised directions: Haas et al. (FG 2024) and Park et al. (NeurIPS
 # 2023). The edits are made in lesson 05 and timed in lesson 06.
 
-# %% tags=["parameters"]
+# %% nbmake={"mock": {"steps": 8, "n_images": 3}} tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"

@@ -9,7 +9,7 @@
 # eq. 4.12); MALA (Roberts & Tweedie 1996); TFG (Ye et al. 2024, Algorithm 1). Lessons 01 and 03 come before
 # this one.
 
-# %% tags=["parameters"]
+# %% nbmake={"mock": {"rounds": 4, "n_images": 2}} tags=["parameters"]
 checkpoint = "faces-gan"  # of the live chain: an embedded model of faces, a folder or a hub id
 clip = "clip"  # guides
 judge = "clip-judge"  # judges, and guides nothing

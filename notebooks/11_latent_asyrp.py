@@ -10,7 +10,7 @@
 # guidance: Ho & Salimans (2022) eq. 6. The question comes from a student blog (Gerbscheid, Ivășchescu, Sträter,
 # Zila), which left its tables empty. Lessons 05 and 07 come before this one.
 
-# %% tags=["parameters"]
+# %% nbmake={"mock": {"steps": 5, "n_images": 2, "n_train": 4, "rounds": 2}} tags=["parameters"]
 checkpoint = "t2i"  # a latent model: embedded, a folder in Stable Diffusion's layout, or a hub id
 clip = "clip"  # reads the two texts and trains
 judge = "clip-judge"  # judges, and trains nothing

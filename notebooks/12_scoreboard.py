@@ -8,7 +8,7 @@
 # 55 minutes. Tables 1 and 2 of CycleDiffusion (Wu & De la Torre, ICCV 2023); FID (Heusel et al. 2017), KID
 # (Bińkowski et al. 2018). Lessons 08 and 09 come before this one: they explain the methods.
 
-# %% tags=["parameters"]
+# %% nbmake={"mock": {"steps": 5, "n_images": 4}} tags=["parameters"]
 checkpoint = "dogs"  # the target of Table 1: an embedded model, a folder, or a hub id
 source = "cats"
 text_checkpoint = "t2i"  # Table 2's

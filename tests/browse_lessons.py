@@ -2,7 +2,8 @@
 
 Each lesson is opened in JupyterLab (or by Voila) and run; each of its controls is moved by keyboard. The page
 must then show, byte for byte, the picture that the library draws anew for these values, and ask for nothing
-outside this machine. Needs Chromium. A row a lesson: controls, what is wrong, seconds to run and a move.
+outside this machine. Needs Chromium. A row a lesson: controls, seconds to run and a move, what is wrong. The
+lessons have the small settings that tests give them; `--full` runs them as they are.
 """
 
 import argparse
@@ -133,12 +134,21 @@ def try_control(page, i: int, root, control, file: Path) -> tuple[float, str]:
         return time.perf_counter() - start, f"{error}; {message}".strip("; ")
 
 
-def browse(name: str, browser, home: Path, start, run) -> dict:
+def watched(name: str, file: Path, full: bool):
+    """A lesson that writes into `file` what it shows; at the small settings of its tests, unless full."""
+    cells, last = [], new_code_cell(WATCH.format(file=str(file)))
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        small = {} if full else cell.metadata.get("nbmake", {}).get("mock", {})
+        cells += [cell, *(new_code_cell(f"{key} = {value!r}") for key, value in small.items())]
+    notebook.cells = [*cells, last]
+    return notebook
+
+
+def browse(name: str, browser, home: Path, start, run, full: bool) -> dict:
     """Open, run and move one lesson."""
     file = home / f"{name}.told"
-    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    notebook.cells.append(new_code_cell(WATCH.format(file=str(file))))
-    nbformat.write(notebook, home / f"{name}.ipynb")
+    nbformat.write(watched(name, file, full), home / f"{name}.ipynb")
     outside, wrong, took, begun = [], [], [], time.perf_counter()
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(120_000)
@@ -146,26 +156,30 @@ def browse(name: str, browser, home: Path, start, run) -> dict:
     try:
         with start(home, free_port()) as url:
             run(page, url, name)
-            count = waited(lambda: ended(page, file), LIMIT, "the lesson does not run to its end")[
-                0
-            ]
-            ran = time.perf_counter() - begun
-            pictures = page.locator("img.widget-image")
-            waited(lambda: pictures.count() >= count, 120, f"{count} pictures are not shown")
-            for i in range(count):
-                root = page.locator(".widget-vbox", has=pictures.nth(i)).last
-                for k in range(root.locator(CONTROLS).count()):
-                    control = root.locator(CONTROLS).nth(k)
-                    control.scroll_into_view_if_needed()
-                    seconds, said = try_control(page, i, root, control, file)
-                    took.append(seconds)
-                    wrong += [f"control {k + 1}: {said}"] if said else []
+            (count, *_) = waited(
+                lambda: ended(page, file), LIMIT, "the lesson does not run to its end"
+            )
+            begun = time.perf_counter() - begun
+            for k, (seconds, said) in enumerate(moves(page, count, file), start=1):
+                took.append(seconds)
+                wrong += [f"control {k}: {said}"] if said else []
     except Exception as error:
         wrong.append(str(error).splitlines()[0])
-        ran = time.perf_counter() - begun
     page.close()
     wrong += [f"asks for {url}" for url in outside]
-    return {"controls": len(took), "ran": ran, "move": took, "wrong": wrong}
+    return {"run": begun, "moves": took, "wrong": wrong}
+
+
+def moves(page, count: int, file: Path):
+    """Every control of all `count` pictures, moved: the seconds and what is wrong, of each."""
+    pictures = page.locator("img.widget-image")
+    waited(lambda: pictures.count() >= count, 120, f"{count} pictures are not shown")
+    for i in range(count):
+        root = page.locator(".widget-vbox", has=pictures.nth(i)).last
+        for k in range(root.locator(CONTROLS).count()):
+            control = root.locator(CONTROLS).nth(k)
+            control.scroll_into_view_if_needed()
+            yield try_control(page, i, root, control, file)
 
 
 def main() -> int:
@@ -173,6 +187,7 @@ def main() -> int:
     names = sorted(p.stem for p in NOTEBOOKS.glob("[0-9]*.py"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
     parser.add_argument("--voila", action="store_true")
+    parser.add_argument("--full", action="store_true", help="lessons as they are, not as in tests")
     args = parser.parse_args()
     start, run = (demo, run_in_voila) if args.voila else (lab, run_in_lab)
     failed = 0
@@ -180,13 +195,10 @@ def main() -> int:
     with sync_playwright() as p, tempfile.TemporaryDirectory() as home:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for name in args.names or names:
-            found = browse(name, browser, Path(home), start, run)
-            median = f"{statistics.median(found['move']):.2f}" if found["move"] else "–"
-            wrong = "; ".join(found["wrong"]) or "nothing"
-            print(
-                f"| {name} | {found['controls']} | {found['ran']:.0f} | {median} | {wrong} |",
-                flush=True,
-            )
+            found = browse(name, browser, Path(home), start, run, args.full)
+            took, wrong = found["moves"], "; ".join(found["wrong"]) or "nothing"
+            median = f"{statistics.median(took):.2f}" if took else "–"
+            print(f"| {name} | {len(took)} | {found['run']:.0f} | {median} | {wrong} |", flush=True)
             failed += bool(found["wrong"])
     return 1 if failed else 0
 
