@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ import torch
 
 from lessons_lib import worlds  # noqa: F401  imported before the processes part
 from lessons_lib.judges import metrics  # noqa: F401
-from lessons_lib.paths import NOTEBOOKS
+from lessons_lib.paths import NOTEBOOKS, write_whole
 from pretend import Pretend
 from published import LAYOUTS, tame
 
@@ -67,6 +68,11 @@ class Outcome(NamedTuple):
     kind: str
     text: str
     seconds: float
+
+
+CRASH = Outcome("crashes", "", 0.0)
+# Pixels of a stand-in's pictures, where the lesson's judges need more than 16.
+SIDES = {"08": 32, "09": 32, "12": 32}
 
 
 def parameters(number: str, checkpoint: Path, family: str, own: dict) -> dict:
@@ -166,6 +172,8 @@ def main() -> int:
     parser.add_argument("--lessons", default="", help="such as 01,05; by default all")
     parser.add_argument("--device", default="cpu", help="cuda or mps: a pretend one (`pretend`)")
     parser.add_argument("--families", default="", help="parts of their names; by default all")
+    parser.add_argument("--keep", type=Path, help="a JSON file of outcomes: what is there is not run again, "
+                        "but for crashes")  # fmt: skip
     args = parser.parse_args()
     matplotlib.use("Agg")
     lessons = (
@@ -175,21 +183,35 @@ def main() -> int:
     )
     parts = args.families.split(",")
     families = [name for name in LAYOUTS if any(part in name for part in parts)]
-    found = {}
+    found = kept(args.keep)
     with tempfile.TemporaryDirectory() as home:
-        for family in families:
-            folder = Path(home) / family.replace("/", "--").replace(" ", "-").replace(",", "")
-            LAYOUTS[family](folder)
-            tame(folder)
-            for number in lessons:
-                outcome = found[family, number] = apart(number, folder, family, args.device)
-                print(f"{family}, {number}: {outcome.kind} in {outcome.seconds:.0f} s. {outcome.text}",
-                      file=sys.stderr, flush=True)  # fmt: skip
-            said = {k: o._replace(text=o.text.replace(str(folder), family)) for k, o in found.items()
-                    if k[0] == family}  # fmt: skip
-            found |= said
+        for number, family in product(lessons, families):
+            if found.get((family, number), CRASH).kind != "crashes":
+                continue
+            folder = Path(home) / f"{list(LAYOUTS).index(family)}-{SIDES.get(number, 16)}"
+            if not folder.exists():
+                LAYOUTS[family](folder)
+                tame(folder, SIDES.get(number, 16))
+            outcome = apart(number, folder, family, args.device)
+            outcome = outcome._replace(text=outcome.text.replace(str(folder), family))
+            found[family, number] = outcome
+            print(f"{family}, {number}: {outcome.kind} in {outcome.seconds:.0f} s. {outcome.text}",
+                  file=sys.stderr, flush=True)  # fmt: skip
+            keep(args.keep, found)
     print(table(found, families, lessons))
     return int(any(o.kind == "crashes" for o in found.values()))
+
+
+def kept(path: Path | None) -> dict[tuple[str, str], Outcome]:
+    """The outcomes in a file, if it is there."""
+    rows = json.loads(path.read_text()) if path and path.exists() else []
+    return {(family, number): Outcome(*outcome) for family, number, *outcome in rows}
+
+
+def keep(path: Path | None, found: dict[tuple[str, str], Outcome]) -> None:
+    """Write the outcomes to a file, if one is named."""
+    if path:
+        write_whole(path, json.dumps([[*cell, *outcome] for cell, outcome in found.items()]))
 
 
 if __name__ == "__main__":
