@@ -259,6 +259,12 @@ def load_network(
     return with_weights(build, read_json(folder / "config.json"), folder).to(where)
 
 
+def same(one: str | Path, other: str | Path) -> bool:
+    """Whether two names are of one checkpoint: the same text, or the same folder."""
+    one, other = Path(one), Path(other)
+    return one == other or (one.is_dir() and other.is_dir() and one.samefile(other))
+
+
 def fingerprint(name: str) -> str:
     """The first 12 digits of a digest of a checkpoint's weights and its fixed label, by which cats and
     wild differ; its name where it has no card. Raises CheckpointError as `find`."""

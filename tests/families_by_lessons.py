@@ -59,6 +59,7 @@ OWN = {
     "08": {"t_es": [400], "clean_ups": [100]},
     "09": {"starts": [300], "source_text": PROMPT, "target_text": "a blue car"},
     "11": {"rounds": 1, "attributes": "old, smiling"},
+    "13": {"counts": [2, 3]},
 }  # fmt: skip
 
 

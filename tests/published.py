@@ -78,7 +78,7 @@ def text_to_image(folder: Path):
     for path in [*(folder / "bert").iterdir(), *(folder / "tokenizer").iterdir()]:
         path.unlink()
     config = LDMBertConfig(
-        vocab_size=len(WORDS), max_position_embeddings=10, encoder_layers=2, encoder_ffn_dim=24,
+        vocab_size=len(WORDS), max_position_embeddings=77, encoder_layers=2, encoder_ffn_dim=24,
         encoder_attention_heads=2, head_dim=6, d_model=12,
     )  # fmt: skip
     LDMBertModel(config).save_pretrained(folder / "bert")
