@@ -683,8 +683,9 @@ plots.strips([guided.drawn(brief), decoded], ["6 steps, the chain's G", "25 step
 
 # %%
 energy = by_text(by.clip, p.text)
-lesson.record("E of the chain's codes by the short G", energy(guided.drawn(brief), p.seed).mean())
-lesson.record("E of the same codes by the long G", energy(decoded, p.seed).mean());
+e_short, e_long = (energy(x, p.seed).mean() for x in (guided.drawn(brief), decoded))
+lesson.record("faces-ae: E of the chain's codes by the short G", e_short)
+lesson.record("faces-ae: E of the same codes by the long G", e_long);
 
 # %% [markdown]
 # The longer G draws other pictures from the same codes. They may look better, but they are samples of neither G's
