@@ -8,7 +8,7 @@
 # 60 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960), Theorem 1 and its proof. They write
 # α_t for what is ᾱ_t = ∏(1-β_s) here and in every lesson.
 
-# %% nbmake={"mock": {"steps": 10, "few_steps": 5, "n_images": 2, "counts": [10, 100], "n_digits": 6}} tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"counts": [10, 100], "few_steps": 5, "n_digits": 6, "n_images": 2, "steps": 10}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"

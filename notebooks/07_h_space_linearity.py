@@ -9,7 +9,7 @@
 # robustness, consistency across t. Unsupervised directions: Haas et al. (FG 2024) and Park et al. (NeurIPS
 # 2023). The edits are made in lesson 05 and timed in lesson 06.
 
-# %% nbmake={"mock": {"steps": 8, "n_images": 3}} tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "steps": 8}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
@@ -148,6 +148,12 @@ def verdict(claim, value, note="", least=(p.full, p.some), decided=True):
     word = word if decided else "undecided"
     verdicts.append((claim, float(value), word, least))
     lesson.record(claim, value, f"{note}→ {word}")
+
+
+def verdict_of_worst(claim, ratios):
+    """By the least of them; there is none where all are undefined, because the edits do nothing."""
+    known = [r for r in ratios if r is not None]
+    verdict(claim, min(known)) if known else print(f"{claim}: undefined")
 
 
 # %% [markdown]
@@ -398,13 +404,13 @@ by = {"its own": own} | {
 ratios, before_any = {}, seen(source_any)
 for what in ("mean of strangers", "the first picture's"):
     for k in names:
-        moves = [((seen(v[k]) - before_any) @ axis[k]).mean() for v in (by[what], own)]
-        ratios[what, k] = (moves[0] / moves[1]).item()
-        lesson.record(f"effect / effect of its own, {what}, {k}", ratios[what, k])
-    verdict(f"homogeneity: {what}, the worst attribute", min(ratios[what, k] for k in names))
+        parts = [((seen(v[k]) - before_any) @ axis[k]).mean() for v in (by[what], own)]
+        ratios[what, k] = lesson.ratio(f"effect / effect of its own, {what}, {k}", *parts)
+    claim = f"homogeneity: {what}, the worst attribute"
+    verdict_of_worst(claim, [ratios[what, k] for k in names])
 
 # %%
-_, worst = min(ratios, key=ratios.get)
+_, worst = min(ratios, key=lambda found: ratios[found] or 0)
 rows = [source_any, *(found[worst] for found in by.values())]
 plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: whose Δh?")
 
@@ -559,10 +565,9 @@ ratios = []
 for name in names:
     moving = by["mean of strangers"][name]
     along = [((seen(v) - before) @ axis[name]).mean() for v in (still[name], moving)]
-    ratios.append((along[0] / along[1]).item())
-for name, ratio in zip(names, ratios, strict=True):
-    lesson.record(f"effect of one Δh for all t / of the strangers' Δh_t, {name}", ratio)
-verdict("consistency: one Δh for all t, the worst attribute", min(ratios))
+    said = f"effect of one Δh for all t / of the strangers' Δh_t, {name}"
+    ratios.append(lesson.ratio(said, *along))
+verdict_of_worst("consistency: one Δh for all t, the worst attribute", ratios)
 
 
 # %% [markdown]

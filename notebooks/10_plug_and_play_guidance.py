@@ -9,8 +9,9 @@
 # eq. 4.12); MALA (Roberts & Tweedie 1996); TFG (Ye et al. 2024, Algorithm 1). Lessons 01 and 03 come before
 # this one.
 
-# %% nbmake={"mock": {"rounds": 4, "n_images": 2}} tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 2, "rounds": 4}}
 checkpoint = "faces-gan"  # of the live chain: an embedded model of faces, a folder or a hub id
+prompt = ""  # what it draws before it is guided, if a text or a label must say it; '' is "a person"
 clip = "clip"  # guides
 judge = "clip-judge"  # judges, and guides nothing
 device = "cpu"
@@ -31,7 +32,7 @@ from lessons_lib.studies import inputs
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(2, 1000),
     n_images=(2, 64), rounds=(4, 10_000), weight=(0.0, 1e6), paper_rule=bool,
-    step=(0.001, 3.9), text=str, images=str,
+    step=(0.001, 3.9), text=str, images=str, prompt=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -476,7 +477,7 @@ lesson.conclude(
 # rounds is burn-in and thrown away: λ grows, then each chain finds its own step.
 
 # %%
-g = guided.family(p.checkpoint, p.device, p.steps)
+g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)
 by = judges(p.device, p.clip, p.judge)
 before = guided.unguided(g, p.n_images, p.seed)
 how = {"rule": langevin if p.paper_rule else pcn_langevin, "step": p.step}
@@ -690,8 +691,9 @@ plots.strips([guided.drawn(brief), decoded], ["6 steps, the chain's G", "25 step
 
 # %%
 energy = by_text(by.clip, p.text)
-lesson.record("E of the chain's codes by the short G", energy(guided.drawn(brief), p.seed).mean())
-lesson.record("E of the same codes by the long G", energy(decoded, p.seed).mean());
+e_short, e_long = (energy(x, p.seed).mean() for x in (guided.drawn(brief), decoded))
+lesson.record("faces-ae: E of the chain's codes by the short G", e_short)
+lesson.record("faces-ae: E of the same codes by the long G", e_long);
 
 # %% [markdown]
 # The longer G draws other pictures from the same codes. They may look better, but they are samples of neither G's
