@@ -26,7 +26,7 @@ import torch
 
 from lessons_lib import worlds  # noqa: F401  imported before the processes part
 from lessons_lib.judges import metrics  # noqa: F401
-from lessons_lib.paths import NOTEBOOKS
+from lessons_lib.paths import NOTEBOOKS, number_of
 from pretend import Pretend
 from published import LAYOUTS
 
@@ -164,7 +164,7 @@ def main() -> int:
     lessons = (
         args.lessons.split(",")
         if args.lessons
-        else sorted(p.name[:2] for p in NOTEBOOKS.glob("[0-9]*.py"))
+        else sorted(number_of(p.name) for p in NOTEBOOKS.glob("[0-9]*.py"))
     )
     parts = args.families.split(",")
     families = [name for name in LAYOUTS if any(part in name for part in parts)]
