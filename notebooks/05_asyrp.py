@@ -576,7 +576,7 @@ lesson.record(
 lesson.record("cosine in the last round", history[-1].towards, show=False)
 lesson.record(
     "change in the last round, mean of |P edit - P source|", history[-1].change, show=False
-)
+);
 
 # %%
 middle, end = history[max(0, len(history) // 2 - 1)], history[-1]
