@@ -32,9 +32,10 @@ inputs.check_networks(p)
 import math
 
 import torch
+from IPython.display import Markdown
 
 from lessons_lib import Sampler, load, plots
-from lessons_lib.judges.tables import interval
+from lessons_lib.judges.tables import interval, numbers
 from lessons_lib.methods import bounds
 from lessons_lib.widgets import choice, explore
 
@@ -101,7 +102,7 @@ lesson.conclude(
 # %% [markdown]
 # Compare within a column, rows one and two, then three and four: layout, colours and background mostly stay, and what the
 # label is about changes. A share well below 1 says that a pair is closer than two unrelated images. (Each η has its own
-# unrelated images: their distances are of the same size.) Eq. 8 does not predict which η wins. At η = 1 fresh noise makes
+# unrelated images.) Eq. 8 does not predict which η wins. At η = 1 fresh noise makes
 # K_t smaller. But P_t, which the condition changes, gets more weight there, and that makes S_t larger.
 #
 # ## Digits: B_t, four ways
@@ -186,22 +187,22 @@ lesson.exercise(vacuous_from, bounds.vacuous_from, cases, hints);
 # </details>
 
 # %%
-for name_, B in {"printed": printed, "proved": tight, "local": local, "√ᾱ D": reach}.items():
+ends = {}
+for called, B in {"printed": printed, "proved": tight, "local": local, "√ᾱ D": reach}.items():
     log = (B[-1] / distance[-1]).log10().clamp_max(300)  # 300: beyond what a float64 can hold
-    lesson.record(f"digits, {name_}: log10 of bound / measured at the image", log, show=False)
-    at = lesson.record(
-        f"digits, {name_}: vacuous from t", bounds.vacuous_from(B, reach, t), show=False
-    )
-    said = (
-        "never"
-        if name_ == "√ᾱ D"
-        else f"from t = {at:.0f}"
-        if at >= 0
-        else "at the image alone, or never"
-    )
-    lesson.conclude(
-        f"*{name_}* is vacuous {said}, and ends 10^{log:.1f} times above the measured distance."
-    )
+    start = bounds.vacuous_from(B, reach, t)
+    lesson.record(f"digits, {called}: log10 of bound / measured at the image", log, show=False)
+    lesson.record(f"digits, {called}: vacuous from t", start, show=False)
+    ends[called] = {"vacuous from t": start, "log10 of bound / measured at the image": log.item()}
+Markdown(numbers(ends))
+
+# %%
+share = (tight / reach)[1:]
+said = ", ".join(f"{v:.2f}" for v in share[share < 1][:5]) or "none"
+lesson.conclude(
+    f"the proved bound over √ᾱ_t D, step by step, as long as it is below 1: {said}. At the image √ᾱ D is "
+    f"{reach[-1] / distance[-1]:.1f} times the measured distance."
+)
 
 
 # %% [markdown]
@@ -480,9 +481,8 @@ def show(code, w):
     return fig
 
 
-if between:
-    codes = choice(list(range(len(between[0]))), 0)
-    explore(show, code=codes, w=choice(weights, weights[3]))
+codes = choice(list(range(len(between[0]))) if between else [0], 0)
+explore(show, code=codes, w=choice(weights, weights[3])) if between else None
 
 # %% [markdown]
 # ## What this does not say

@@ -172,7 +172,7 @@ lesson.exercise(translate, cycle_diffusion, cases, hints);
 # How strong a finding is that here? In the paper the two models were trained apart from each other. Still
 # one code means similar things to both. All that they share is the space of their noise. Our models share
 # more: `cats`, `dogs` and `wild` are one network, `animals`, which is told the species. So what you saw may be
-# the case of lesson 04 (one network, two conditions). It need not hold for two networks.
+# the case of lesson 04b (one network, two conditions). It need not hold for two networks.
 #
 # `dogs-alone` is the test, and we call it the *stranger*. It was trained from scratch with another seed, on
 # dogs only, apart from the network that draws the cats. The first two numbers below compare the weights of two

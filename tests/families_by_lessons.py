@@ -48,8 +48,11 @@ OWN = {
     "01": {"etas": [0.0, 1.0]},
     "02": {"counts": [5, 10]},
     "04": {"conditions": [0, 1]},
+    "04b": {"conditions": [0, 1]},
     "05": {"rounds": 1},
-    "08": {"t_es": [400], "clean_ups": [100]},
+    "05b": {"rounds": 1},
+    "08": {"t_es": [400]},
+    "08b": {"clean_ups": [100]},
     "09": {"starts": [300], "source_text": PROMPT, "target_text": "a blue car"},
     "11": {"rounds": 1, "attributes": "old, smiling"},
 }  # fmt: skip
