@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import secrets
 import shutil
 import time
@@ -19,6 +20,15 @@ DIRECTIONS = DATA / "directions"
 CARD = "card.json"  # beside each network and direction; see `cards`
 MIME = "application/vnd.lessons-lib.result+json"  # of what `lesson.record` keeps in a notebook
 BUILD = ROOT / "build"  # what commands make, and can make again
+
+
+LESSON = r"\d\d[a-z]?"  # the number of a lesson: 05, or 05b for what goes on from it
+
+
+def number_of(name: str) -> str:
+    """A lesson's number, which its name begins with: "05b" of "05b_rivals". "" of a name without one."""
+    found = re.match(rf"({LESSON})_", name)
+    return found[1] if found else ""
 
 
 @contextmanager

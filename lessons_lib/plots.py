@@ -243,6 +243,19 @@ def named_points(ax: Axes, points: dict[str, tuple[float, float]], colour: str =
         )  # fmt: skip
 
 
+def dumbbells(ax: Axes, pairs: dict[str, tuple[float, float]], names: tuple[str, str]) -> None:
+    """Two numbers a row, joined by a line: ours as a dot and another's as a square, named in the legend."""
+    for i, (row, (ours, theirs)) in enumerate(pairs.items()):
+        first = i == 0
+        ax.plot([ours, theirs], [i, i], color=SOURCE, lw=1)
+        ax.plot(ours, i, "o", color=EDITED, label=names[0] if first else None)
+        ax.plot(theirs, i, "s", color=WRONG, label=names[1] if first else None)
+        ax.annotate(row, ((ours + theirs) / 2, i), (0, 6), textcoords="offset points", ha="center")
+    ax.set(yticks=[], ylim=(-0.6, len(pairs) + 0.4))
+    if pairs:
+        ax.legend(fontsize=11)
+
+
 def arrow(ax: Axes, start: Tensor, end: Tensor, colour: str, label: str) -> None:
     """An arrow in the plane from one point (2,) to another, named in the legend."""
     ax.annotate(

@@ -43,11 +43,11 @@ from .studies.text import (
 )
 from .studies.unpaired import (
     ETA,
-    GROUPS,
     REFINED,
     SEEDS,
     ImageEdit,
     best_translation,
+    by_group,
     drawn,
     translation_figures,
     translation_scores,
@@ -260,8 +260,8 @@ def of_the_set(row: Mapping) -> dict[str, float]:
     """The figures of a row that belong to the set of images, not to one: FID, KID, what is kept, time."""
     figures = {k: v for k, v in row.get("figures", {}).items() if k != "kept"}
     read_off = row.get("figures", {}).get("kept")
-    for group, members in GROUPS.items() if read_off else ():
-        figures[f"{group} kept"] = sum(read_off[m] for m in members) / len(members)
+    for group, mean in by_group(read_off).items() if read_off else ():
+        figures[f"{group} kept"] = mean
     return figures | {"seconds": row["seconds"]}
 
 

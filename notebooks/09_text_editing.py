@@ -897,7 +897,7 @@ for whose, kept in (("theirs", dropped), ("ours", code)):
 
 # %% [markdown]
 # **Bug 3: a clean-up inside the decoder.** A low SDEdit at the end of `generate` may make nicer pictures,
-# but the decoder is no inverse of the encoder any more (lesson 08 has it as a step of its own).
+# but the decoder is no inverse of the encoder any more (lesson 08b has it as a step of its own).
 
 # %%
 back = g.decode(code)

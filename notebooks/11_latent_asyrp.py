@@ -622,7 +622,7 @@ for k, pictures in made.items():
 #
 # ## Where words end
 #
-# Here an edit in h has a rival that the pixel model of lesson 05 did not have. We can change the *text*, and decode the
+# Here an edit in h has a rival that the pixel model of lesson 05b did not have. We can change the *text*, and decode the
 # same code. Is h needed at all?
 
 # %%

@@ -6,7 +6,7 @@
 # images, what the FID of a perfect method is, and why the score that chose a setting must not be reported.
 #
 # 55 minutes. Tables 1 and 2 of CycleDiffusion (Wu & De la Torre, ICCV 2023); FID (Heusel et al. 2017), KID
-# (Bińkowski et al. 2018). Lessons 08 and 09 come before this one: they explain the methods.
+# (Bińkowski et al. 2018). Lessons 08b and 09 come before this one: they explain the methods.
 
 # %% tags=["parameters"] nbmake={"mock": {"n_images": 4, "steps": 5}}
 checkpoint = "dogs"  # the target of Table 1: an embedded model, a folder, or a hub id

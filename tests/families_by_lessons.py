@@ -27,7 +27,7 @@ import torch
 
 from lessons_lib import worlds  # noqa: F401  imported before the processes part
 from lessons_lib.judges import metrics  # noqa: F401
-from lessons_lib.paths import NOTEBOOKS, write_whole
+from lessons_lib.paths import NOTEBOOKS, number_of, write_whole
 from pretend import Pretend
 from published import LAYOUTS, tame
 
@@ -55,8 +55,11 @@ OWN = {
     "01": {"etas": [0.0, 1.0]},
     "02": {"counts": [5, 10]},
     "04": {"conditions": [0, 1]},
+    "04b": {"conditions": [0, 1]},
     "05": {"rounds": 1},
-    "08": {"t_es": [400], "clean_ups": [100]},
+    "05b": {"rounds": 1},
+    "08": {"t_es": [400]},
+    "08b": {"clean_ups": [100]},
     "09": {"starts": [300], "source_text": PROMPT, "target_text": "a blue car"},
     "11": {"rounds": 1, "attributes": "old, smiling"},
     "13": {"counts": [2, 3]},
@@ -73,7 +76,7 @@ class Outcome(NamedTuple):
 
 CRASH = Outcome("crashes", "", 0.0)
 # Pixels of a stand-in's pictures, where the lesson's judges need more than 16.
-SIDES = {"08": 32, "09": 32, "12": 32}
+SIDES = {"08": 32, "08b": 32, "09": 32, "12": 32}
 
 
 def parameters(number: str, checkpoint: Path, family: str, own: dict) -> dict:
@@ -180,7 +183,7 @@ def main() -> int:
     lessons = (
         args.lessons.split(",")
         if args.lessons
-        else sorted(p.name[:2] for p in NOTEBOOKS.glob("[0-9]*.py"))
+        else sorted(number_of(p.name) for p in NOTEBOOKS.glob("[0-9]*.py"))
     )
     parts = args.families.split(",")
     families = [name for name in LAYOUTS if any(part in name for part in parts)]

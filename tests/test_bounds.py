@@ -43,6 +43,29 @@ def test_the_mean_is_the_step_without_noise():
         assert_close(g.mean(step.x, step.i), step.x_to - step.noise)
 
 
+def test_products_are_the_jacobians():
+    g, x = Sampler(MIX, 10, 0.5), randn(1, 3)
+    J, v = jacobian(g, x, 4).view(3, 3), randn(1, 3, seed=1)
+    push, pull = bounds.products(g, x, 4)
+    assert_close(push(v)[0].double(), J @ v[0], rtol=1e-4, atol=1e-5)
+    assert_close(pull(v)[0].double(), J.T @ v[0], rtol=1e-4, atol=1e-5)
+
+
+def test_images_of_one_code_are_held_against_another_code_s():
+    x = torch.tensor([[0.0, 0.0], [3.0, 0.0]])
+    same, another = bounds.apart(x, x + torch.tensor([0.0, 4.0]))
+    assert same.tolist() == [4.0, 4.0] and another.tolist() == [5.0, 5.0]
+
+
+def test_a_bound_is_vacuous_from_where_it_says_less():
+    t, reach = torch.tensor([9, 5]), torch.tensor([0.0, 1.0, 1.0])
+    found = [
+        bounds.vacuous_from(torch.tensor(B), reach, t)
+        for B in ([0.0, 2.0, 0.0], [1.0, 2.0, 0.0], [0.0, 1.0, 9.0])
+    ]
+    assert found == [5, 9, -1]
+
+
 def test_estimated_K_rises_to_local_K():
     m = mixture(d=6, k=5)
     g, x = Sampler(m, 10, 0.5), randn(4, 6)

@@ -2,7 +2,7 @@
 
 import re
 
-from lessons_lib.paths import NOTEBOOKS, ROOT
+from lessons_lib.paths import NOTEBOOKS, ROOT, number_of
 
 DOCS = ROOT / "docs"
 AUTHOR = r"[A-ZÀ-Ž][\w'’-]*[a-zà-ž]"
@@ -12,7 +12,7 @@ SEVERAL = re.compile(
 )
 ALONE = re.compile(r"[(,;] ?([A-ZÀ-Ž][a-zà-ž]+) ((?:19|20)\d\d)[),;]")
 ENTRY = re.compile(r"^- \*\*(.*)\.\*\* \S", re.MULTILINE)
-TERM = re.compile(r"^\| \*\*(.+)\*\* \| (.+) \| (\d\d) \|$", re.MULTILINE)
+TERM = re.compile(r"^\| \*\*(.+)\*\* \| (.+) \| (\w+) \|$", re.MULTILINE)
 
 
 def cited(text):
@@ -74,7 +74,7 @@ def is_a_word(term, text):
 
 def test_every_term_is_a_word_of_the_lesson_that_introduces_it():
     assert len(terms()) > 50
-    texts = {path.stem[:2]: words_of(path) for path in NOTEBOOKS.glob("[0-9]*.py")}
+    texts = {number_of(path.stem): words_of(path) for path in NOTEBOOKS.glob("[0-9]*.py")}
     assert [(term, n) for term, _, n in terms() if not is_a_word(term, texts.get(n, ""))] == []
     assert not is_a_word("code", "encoder") and is_a_word("look", "the looks")
 

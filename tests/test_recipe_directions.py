@@ -13,7 +13,7 @@ from lessons_lib.methods.rivals import best_delta_h
 from lessons_lib.methods.training import source_paths, strip, text_change
 from lessons_lib.studies import attributes, edits, learning
 from lessons_lib.studies.attributes import ATTRIBUTES
-from lessons_lib.studies.edits import at_equal_success, linearity
+from lessons_lib.studies.edits import at_equal_success, by_scale, linearity
 from lessons_lib.worlds import faces
 
 
@@ -55,7 +55,10 @@ def test_asyrp_is_compared_with_a_fine_tuned_copy_where_it_achieves_as_much():
     model, factors = load("faces"), faces.sample_factors(2, seed=1)
     sampler, edit = Sampler(model, steps=5), load_edit("old")
     z = sampler.draw(2, seed=0)
-    found = at_equal_success(ATTRIBUTES["old"], sampler, model, z, edit, factors, load_critic())
+    old, critic = ATTRIBUTES["old"], load_critic()
+    curve = by_scale(old, sampler, z, edit, factors, critic)
+    assert curve["scale"][0] == 0 and all(len(v) == len(curve["scale"]) for v in curve.values())
+    found = at_equal_success(old, sampler, model, z, curve, factors, critic)
     assert found["Asyrp's scale there"] == 0
     assert found["Asyrp's identity there"] == found["identity"] == pytest.approx(1)
     assert found["Asyrp's drift there"] == found["drift"]

@@ -1,4 +1,6 @@
-"""Lesson 05's comparisons: the counting of passes, texture, and who is cleaner at equal success."""
+"""Lesson 05b's comparisons: the counting of passes, texture, and who is cleaner at equal success."""
+
+import math
 
 import pytest
 import torch
@@ -20,12 +22,16 @@ def test_outside_the_interval_a_step_asks_once():
     assert found.tolist() == [[3, 6 if acts else 3] for acts in inside]
 
 
+def noise(shape, seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
 def test_texture_sees_grain_and_no_ramp():
     ramp = torch.linspace(-1, 1, 32).expand(2, 3, 32, 32)
     assert texture(ramp).max() < 1e-5
-    gen = torch.Generator().manual_seed(0)
-    noise = 0.1 * torch.randn(ramp.shape, generator=gen)
-    assert texture(ramp + noise).tolist() == pytest.approx([0.1 * 20**0.5] * 2, rel=0.2)
+    assert texture(ramp + 0.1 * noise(ramp.shape, 0)).tolist() == pytest.approx(
+        [0.1 * 20**0.5] * 2, rel=0.2
+    )
 
 
 def test_a_face_keeps_its_plain_corners_when_it_smiles():
@@ -34,18 +40,31 @@ def test_a_face_keeps_its_plain_corners_when_it_smiles():
     assert torch.allclose(before, after) and after.median() < 0.05
 
 
-def test_who_is_cleaner_at_equal_success():
-    points = [{"achieved": a, "drift": a / 2} for a in (0.0, 0.5, 1.0)]
-    rows = {
-        "below": {"achieved": 0.4, "drift": 0.1}, "above": {"achieved": 0.4, "drift": 0.3},
-        "beyond": {"achieved": 1.5, "drift": 0.0},
+def test_drift_at_equal_success_is_that_of_the_cleanest_strength():
+    reached, drift = (0.0, 0.5, 1.0), (0.0, 0.25, 0.5)
+    assert rivalry.at_success(0.4, reached, drift) == pytest.approx(0.2)
+    assert math.isnan(rivalry.at_success(1.5, reached, drift))
+    folded = (0.0, 1.0, 0.8), (0.0, 0.1, 0.5)
+    assert rivalry.at_success(0.9, *folded) == pytest.approx(0.09)
+    assert rivalry.at_success(1.0, *folded) == pytest.approx(0.1)
+
+
+def test_grain_is_named_where_every_picture_has_it():
+    before = torch.linspace(-1, 1, 32).expand(3, 3, 32, 32) + 0.01 * noise((3, 3, 32, 32), 0)
+    more = before + 0.05 * noise(before.shape, 1)
+    images = {
+        "none": before, "grain": more, "in two of three": torch.cat([more[:2], before[2:]]),
+        "more of it": before + 0.1 * noise(before.shape, 1),
     }  # fmt: skip
-    assert rivalry.cleaner(points, rows) == ["below"]
-    folded = [{"achieved": a, "drift": d} for a, d in ((0.0, 0.0), (1.0, 0.1), (0.8, 0.5))]
-    rows = {
-        "of the fold": {"achieved": 0.9, "drift": 0.2}, "clean": {"achieved": 0.9, "drift": 0.05},
-    }  # fmt: skip
-    assert rivalry.cleaner(folded, rows) == ["clean"]
+    found = rivalry.grainier(images, before)
+    assert list(found) == ["more of it", "grain"] and found["grain"] == pytest.approx(5, rel=0.2)
+
+
+def test_a_row_stands_beside_the_edit_that_achieves_as_much():
+    curve = {"scale": [0, 1], "achieved, mean": [0.0, 1.0], "drift": [0.0, 0.2]}
+    assert rivalry.as_much(curve, {"achieved, mean": 0.5}) == {rivalry.AS_MUCH: pytest.approx(0.1)}
+    assert rivalry.as_much(curve, {"achieved, mean": 1.5}) == {}
+    assert rivalry.as_much(None, {"achieved, mean": 0.5}) == rivalry.as_much(curve, {}) == {}
 
 
 def test_a_card_of_no_figures_has_no_rows():

@@ -81,6 +81,23 @@ def test_a_forest_has_a_panel_for_each_metric():
 # ---------------------------------------------------------------- Table 1
 
 
+def test_a_coloured_table_has_the_verdict_over_pairs_as_colour_and_mark():
+    better, worse = torch.tensor([2.0, 3.0, 4.0]), torch.tensor([0.0, 1.0, 2.0])
+    rows = {
+        "ours": {"A": better, "distance to the true dog": better},
+        "theirs": {"A": worse, "distance to the true dog": worse},
+        "absent": {"A": better + torch.tensor([1.0, -1.0, 0.0])},
+    }
+    ax = tables.coloured(rows, "ours").axes[0]
+    said = {tuple(t.get_position()): t.get_text() for t in ax.texts}
+    assert said == {
+        (0, 0): "3.00", (1, 0): "3.00", (0, 1): "1.00 ▼", (1, 1): "1.00 ▲", (0, 2): "3.00",
+    }  # fmt: skip
+    assert (
+        len({patch.get_facecolor() for patch in ax.patches}) == 4
+    )  # ours, worse, better, undecided
+
+
 @pytest.fixture(scope="module")
 def pair():
     return unpaired.drawn("cats", "dogs", 16, 3, 32)
@@ -99,6 +116,17 @@ def test_the_true_dogs_are_dogs_and_keep_every_shared_factor(pair):
     assert min(found.values()) > 0.8
     others = unpaired.kept(pair.truth.roll(1, 0), pair.factors, "dogs", critic)
     assert sum(others.values()) < 0.5 * sum(found.values())
+
+
+def test_what_is_kept_of_a_group_has_an_interval_over_the_images(pair):
+    critic = load_critic()
+    means = unpaired.by_group(unpaired.kept(pair.truth, pair.factors, "dogs", critic))
+    found = unpaired.kept_by_group(pair.truth, pair.factors, "dogs", critic)
+    assert set(found) == set(unpaired.GROUPS)
+    for group, v in found.items():
+        assert v.mean == pytest.approx(means[group], abs=1e-5) and v.low < v.mean < v.high
+    chance = unpaired.kept_by_group(pair.truth.roll(1, 0), pair.factors, "dogs", critic)
+    assert chance["pose"].high - chance["pose"].low > found["pose"].high - found["pose"].low
 
 
 def test_the_scores_of_the_truth_and_of_no_edit(pair):

@@ -8,8 +8,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from lessons_lib.paths import MIME
+from lessons_lib.paths import MIME, number_of
 from lessons_lib.press.handout import page
+from lessons_lib.press.runner import lessons_named
 from lessons_lib.press.site import (
     index,
     neighbours,
@@ -56,6 +57,13 @@ def test_a_page_has_ways_contents_and_words():
     assert "In the notebook this picture moves with: eta, t edit." in html
     assert 'alt="rows: &lt;x&gt;"' in html and "No description" not in html
     assert '<html lang="en">' in html and html.count("<main") == 1 and 'href="#lesson"' in html
+
+
+def test_a_second_part_is_a_lesson_of_its_own_number():
+    assert [number_of(n) for n in ("05_asyrp", "05b_x", "mine", "1_x")] == ["05", "05b", "", ""]
+    named = [lessons_named([n])[0].stem for n in ("05", "05b", "05b_asyrp", "01_e")]
+    assert [number_of(n) for n in named] == ["05", "05b", "05b", "01"]
+    assert neighbours(named[0])[1] == named[1]
 
 
 def test_a_page_asks_for_nothing_outside():

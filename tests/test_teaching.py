@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from lessons_lib import handouts
-from lessons_lib.paths import NOTEBOOKS, ROOT
+from lessons_lib.paths import LESSON, NOTEBOOKS, ROOT, number_of
 from lessons_lib.press.site import questions
 
 DOCS = ROOT / "docs"
@@ -160,28 +160,30 @@ GUIDE = (DOCS / "teaching.md").read_text(encoding="utf-8")
 
 def needs():
     """Each lesson of the guide's table, with the numbers of those that it needs."""
-    rows = re.findall(r"^\| (\d\d_\w+) \| ([\d, –]+) \| \[", GUIDE, re.MULTILINE)
+    rows = re.findall(rf"^\| ({LESSON}_\w+) \| ([\w, –]+) \| \[", GUIDE, re.MULTILINE)
     return {name: [n for n in told.split(", ") if n != "–"] for name, told in rows}
 
 
 def test_the_guide_has_every_lesson_and_each_needs_earlier_ones():
     assert list(needs()) == NAMES
-    numbers = [name[:2] for name in NAMES]
+    numbers = [number_of(name) for name in NAMES]
     for name, earlier in needs().items():
-        assert set(earlier) <= set(numbers[: numbers.index(name[:2])]), name
+        assert set(earlier) <= set(numbers[: numbers.index(number_of(name))]), name
 
 
 def test_the_drawing_says_what_the_table_says():
     drawn = re.findall(
-        r'id="from-(\d\d)-to-(\d\d)"', (DOCS / "lessons.svg").read_text(encoding="utf-8")
+        rf'id="from-({LESSON})-to-({LESSON})"', (DOCS / "lessons.svg").read_text(encoding="utf-8")
     )
-    assert sorted(drawn) == sorted((n, name[:2]) for name, told in needs().items() for n in told)
+    assert sorted(drawn) == sorted(
+        (n, number_of(name)) for name, told in needs().items() for n in told
+    )
 
 
 def test_the_routes_take_sections_that_are_there():
-    every = {name[:2]: sections(name) for name in NAMES}
+    every = {number_of(name): sections(name) for name in NAMES}
     routes = handouts.part(GUIDE, "90 minutes") + handouts.part(GUIDE, "Half a day")
-    taken = re.findall(r"^\| \d+ \| (\d\d)\b(.*)$", routes, re.MULTILINE)
+    taken = re.findall(rf"^\| \d+ \| ({LESSON})\b(.*)$", routes, re.MULTILINE)
     assert len(taken) > 9
     for number, words in taken:
         titles = {*every[number], *(e.title for found in every[number].values() for e in found)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from .. import lesson, plots
@@ -31,13 +32,16 @@ def interval(values: Tensor, seed: int = 0) -> metrics.Interval:
     return metrics.bootstrap(values[values.isfinite()], seed)
 
 
-def report(rows: Mapping[str, Row], seed: int = 0) -> None:
-    """Record the mean of each score with its 95 % bootstrap interval over the images."""
+def report(rows: Mapping[str, Row], seed: int = 0, show: bool = True) -> None:
+    """Record the mean of each score with its 95 % bootstrap interval over the images.
+
+    show: False where a table or a figure says the same.
+    """
     for metric in metrics_of(rows):
         for name, row in rows.items():
             if metric in row:
                 mean, low, high = interval(row[metric], seed)
-                lesson.record(f"{metric}, {name}", mean, f"[{low:.3g}, {high:.3g}]")
+                lesson.record(f"{metric}, {name}", mean, f"[{low:.3g}, {high:.3g}]", show=show)
 
 
 def verdict(metric: str, one: Row, other: Row, seed: int = 0) -> str:
@@ -86,6 +90,30 @@ def forest(rows: Mapping[str, Row], edits: list[str], seed: int = 0, columns: in
         ax.set(yticks=range(len(rows)), yticklabels=list(rows))
         ax.set_title(metric, fontsize=12), ax.locator_params(axis="x", nbins=3)
     axes[0, 0].invert_yaxis()
+    return fig
+
+
+def coloured(rows: Mapping[str, Row], ours: str, seed: int = 0):
+    """A figure: a method a row, a score a column, each a mean. By `verdict` over the same images a cell is
+    green with ▼ where it is worse than the row `ours`, orange with ▲ where better, grey where undecided."""
+    looks = {
+        "better": (plots.EDITED, " ▼"),
+        "worse": (plots.D, " ▲"),
+        "undecided": (plots.SOURCE, ""),
+    }
+    shown = metrics_of(rows)
+    fig, ax = plots.figure(width=2.6 + 1.9 * len(shown), height=0.42 * len(rows) + 1.1)
+    for i, (name, row) in enumerate(rows.items()):
+        for j, metric in ((j, k) for j, k in enumerate(shown) if k in row):
+            said = "" if name == ours else verdict(metric, rows[ours], row, seed)
+            colour, mark = looks.get(said, ("white", ""))
+            ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=colour, alpha=0.3))
+            ax.text(j, i, f"{row[metric].mean():.2f}{mark}", ha="center", va="center", fontsize=12)
+    heads = [metric.replace(" to ", "\nto ").replace(" (dB)", ", dB") for metric in shown]
+    ax.set(xlim=(-0.5, len(shown) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+    ax.set(xticks=range(len(shown)), yticks=range(len(rows)), yticklabels=list(rows))
+    ax.set_xticklabels(heads, fontsize=11), ax.xaxis.tick_top(), ax.grid(False)
+    ax.tick_params(length=0), ax.spines[:].set_visible(False)
     return fig
 
 

@@ -22,7 +22,7 @@ from ..models.mixture import GaussianMixture
 from ..sampler import Sampler
 from ..schedule import Schedule, mean_coefficients
 from ..streams import Seed, Streams
-from .linear import push_and_pull
+from .linear import Map, push_and_pull
 
 
 def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,15 +162,21 @@ def estimated_on_segments(
 
 
 @sdpa_kernel(SDPBackend.MATH)  # the one attention that is twice differentiable on every device
+def products(sampler: Sampler, x: Tensor, i: int, cond=None) -> tuple[Map, Map]:
+    """(v -> J v, u -> Jᵀ u) for the Jacobian J of μ at step i, at each x (B, *shape), in float32."""
+    x = x.detach().float()
+    push, pull = push_and_pull(lambda at: sampler.mean(at, i, cond), x)
+    return tuple(sdpa_kernel(SDPBackend.MATH)(lambda v, f=f: f(v.to(x))) for f in (push, pull))
+
+
 def _stretch(
     sampler: Sampler, x: Tensor, i: int, cond, rounds: int, v: Tensor
 ) -> tuple[Tensor, Tensor]:
     """How much step i's Jacobian at x stretches v after `rounds` of power iteration, and that v."""
     if not whole(rounds, 1):
         raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
-    x = x.detach().float()
-    push, pull = push_and_pull(lambda at: sampler.mean(at, i, cond), x)
-    v = v.to(x)
+    push, pull = products(sampler, x, i, cond)
+    v = v.to(x.device, torch.float32)
     for _ in range(rounds):
         v = v / _norms(v).clamp_min(1e-12).view(-1, *[1] * (x.ndim - 1))
         u = push(v)
@@ -186,6 +192,16 @@ def local_on_segments(
     steps = range(len(x) - 1)
     K = [local_K(mixture, sampler, along(x[i], other[i], points), i, cond) for i in steps]
     return torch.stack(K).view(len(K), points, -1).amax(1)
+
+
+def apart(x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances of images (B, *shape) of the same codes, and of each from another code's, (B,) each."""
+    return tuple((x - o).flatten(1).norm(dim=1) for o in (other, other.roll(1, 0)))
+
+
+def vacuous_from(B: Tensor, reach: Tensor, t: Tensor) -> int:
+    """The first t (S,) at which B_t is above √ᾱ_t D, both (S+1,); -1 if only at the image, or never."""
+    return next((at for at, b, r in zip(t.tolist(), B, reach, strict=False) if b > r), -1)
 
 
 def two_conditions(

@@ -17,7 +17,7 @@ from threading import Thread
 import nbformat
 from nbformat import NotebookNode
 
-from ..paths import NOTEBOOKS, part_of, write_whole
+from ..paths import NOTEBOOKS, number_of, part_of, write_whole
 
 CELL_LIMIT = 3600  # seconds; a cell that takes longer has hung
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -27,7 +27,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def lessons_named(names: list[str]) -> list[Path]:
-    """The lessons named, by path or by (the beginning of) their names; all of them for none.
+    """The lessons named, by path, number or (the beginning of) their names; all of them for none.
 
     Raises ValueError for a name of no lesson or of several, and where there are no lessons.
     """
@@ -35,6 +35,7 @@ def lessons_named(names: list[str]) -> list[Path]:
     found = []
     for name in names:
         matches = [Path(name).resolve()] if Path(name).is_file() else []
+        matches = matches or [p for p in lessons if number_of(p.stem) == name]
         matches = matches or [p for p in lessons if p.stem.startswith(Path(name).stem)]
         if len(matches) != 1:
             there = ", ".join(p.stem for p in lessons)

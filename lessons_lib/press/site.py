@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from nbformat import NotebookNode
 
-from ..paths import MIME, NOTEBOOKS, ROOT, write_whole
+from ..paths import MIME, NOTEBOOKS, ROOT, number_of, write_whole
 
 HERE = Path(__file__).parent
 HEADING = re.compile(r"<h([123])(?: id=\"[^\"]*\")?>(.*?)</h\1>", re.DOTALL)
@@ -81,8 +81,12 @@ def bar(name: str, sections: list[Section]) -> str:
     """Above a lesson: the way to the others, and its contents."""
     before, after = neighbours(name)
     links = ['<a href="index.html">All lessons</a>']
-    links += [f'<a rel="prev" href="{before}.html">← {before[:2]}</a>'] if before else []
-    links += [f'<a rel="next" class="next" href="{after}.html">{after[:2]} →</a>'] if after else []
+    links += [f'<a rel="prev" href="{before}.html">← {number_of(before)}</a>'] if before else []
+    links += (
+        [f'<a rel="next" class="next" href="{after}.html">{number_of(after)} →</a>']
+        if after
+        else []
+    )
     items = "".join(
         f'<li><a href="#{s.id}">{escape(s.title)}</a></li>' for s in sections if s.level == 2
     )

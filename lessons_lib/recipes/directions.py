@@ -36,6 +36,7 @@ from ..studies.attributes import (
 )
 from ..studies.edits import (
     at_equal_success,
+    by_scale,
     card_table,
     ceiling,
     figures,
@@ -122,10 +123,12 @@ def main() -> None:
                 "seconds": round(seconds), "network": network,
             }  # fmt: skip
         found = figures(attribute, sampler, z, edit, test.factors, critic, cond)
+        if attribute.wanted and not latent:
+            found["scales"] = by_scale(attribute, sampler, z, edit, test.factors, critic)
         if rival:
             tuned = fine_tuned(attribute, paths[interval], clip, s)
             found["DiffusionCLIP"] = at_equal_success(
-                attribute, sampler, tuned, z, edit, test.factors, critic
+                attribute, sampler, tuned, z, found["scales"], test.factors, critic
             )
         if told_too:
             n = min(args.ceiling, len(z))

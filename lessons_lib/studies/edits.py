@@ -149,24 +149,43 @@ def fine_tuned(attribute: Attribute, sources: Sources, clip: Clip, s: Settings) 
 
 
 @torch.no_grad()
-def at_equal_success(
-    attribute: Attribute, sampler: Sampler, tuned: UNet, z: Code, edit: Asyrp, factors: Factors,
-    critic: Critic,
+def kept_too(
+    attribute: Attribute, sampler: Sampler, before: Tensor, x: Tensor, factors: Factors, critic: Critic
 ) -> dict[str, float]:  # fmt: skip
-    """`scored` of DiffusionCLIP and the identity that it keeps, beside the identity that Asyrp keeps and its
-    drift at the scale, of 0 to 2, where it achieves as much; without the last three if it never does."""
-    sampler, z = from_first(sampler, z, max(attribute.first, edit.terms[0][1].first))
-    before = shown(sampler, sampler.decode(z))
+    """`scored` of edited codes' states x, and the identity that they keep of `before`, (N, 3, S, S)."""
+    x = shown(sampler, x)
+    alike = identity_similarity(before, x, critic).mean()
+    return rounded(scored(x, attribute, factors, critic) | {"identity": alike})
 
-    def said(x: Tensor) -> dict[str, float]:
-        x = shown(sampler, x)
-        alike = identity_similarity(before, x, critic).mean()
-        return rounded(scored(x, attribute, factors, critic) | {"identity": alike})
 
-    found, scales = said(sampler.decode(z, by_copy(tuned, attribute.first))), np.linspace(0, 2, 9)
-    found = {"images": len(z)} | found
-    ours = [said(strip(sampler, z, edit, [scale])[0]) for scale in scales]
-    reached, drift, alike = ([o[k] for o in ours] for k in ("achieved, mean", "drift", "identity"))
+@torch.no_grad()
+def by_scale(
+    attribute: Attribute, sampler: Sampler, z: Code, edit: Asyrp, factors: Factors, critic: Critic
+) -> dict[str, list[float]]:
+    """What Asyrp's edit reaches and keeps at each of nine scales from 0 to 2: measure -> a number a scale."""
+    sampler, z = from_first(sampler, z, edit.terms[0][1].first)
+    before, scales = shown(sampler, sampler.decode(z)), np.linspace(0, 2, 9).tolist()
+    rows = [
+        kept_too(attribute, sampler, before, strip(sampler, z, edit, [scale])[0], factors, critic)
+        for scale in scales
+    ]
+    return {"scale": scales} | {what: [row[what] for row in rows] for what in rows[0]}
+
+
+@torch.no_grad()
+def at_equal_success(
+    attribute: Attribute, sampler: Sampler, tuned: UNet, z: Code, curve: dict[str, list[float]],
+    factors: Factors, critic: Critic,
+) -> dict[str, float]:  # fmt: skip
+    """`kept_too` of DiffusionCLIP, beside Asyrp's identity and drift at the scale where it achieves as much;
+    without the last three if it never does. curve: Asyrp's `by_scale`, of the same codes."""
+    sampler, z = from_first(sampler, z, attribute.first)
+    before, x = (
+        shown(sampler, sampler.decode(z)),
+        sampler.decode(z, by_copy(tuned, attribute.first)),
+    )
+    found = {"images": len(z)} | kept_too(attribute, sampler, before, x, factors, critic)
+    reached, scales = curve["achieved, mean"], curve["scale"]
     rising = int(np.argmax(reached)) + 1  # beyond it a larger scale achieves less
     if found["achieved, mean"] > max(reached):
         return found
@@ -174,8 +193,8 @@ def at_equal_success(
     return found | rounded(
         {
             "Asyrp's scale there": scale,
-            "Asyrp's identity there": np.interp(scale, scales, alike),
-            "Asyrp's drift there": np.interp(scale, scales, drift),
+            "Asyrp's identity there": np.interp(scale, scales, curve["identity"]),
+            "Asyrp's drift there": np.interp(scale, scales, curve["drift"]),
         }
     )
 

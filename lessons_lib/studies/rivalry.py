@@ -1,8 +1,9 @@
-"""Lesson 05's comparisons: what an edit asks of the network, how edited pictures score, what cards hold."""
+"""Lesson 05b's comparisons: what an edit asks of the network, how edited pictures score, what cards hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,22 @@ from numpy import interp
 from torch import Tensor
 
 from ..code import Code, Edit
+from ..denoisers import Denoiser
 from ..judges import metrics
 from ..judges.counterfactual import manifold_distance, texture
 from ..lesson import record
 from ..methods.asyrp import Asyrp
+from ..methods.training import directional, text_change
 from ..sampler import Sampler
+from ..worlds import WORLDS
 from . import edits as judging
+from .attributes import Attribute, Factors, goal
 from .subjects import Subjects, scores
 
 if TYPE_CHECKING:
     from ..judges.evaluators import Clip, Critic
 
+AS_MUCH = "drift of f_t by texts, scaled to achieve as much"
 Rows = dict[str, dict[str, float]]  # name -> score -> number
 
 
@@ -80,6 +86,15 @@ def judge_of(
     return judged
 
 
+def pointing(attribute: Attribute, factors: Factors, clip: Clip, model: Denoiser) -> float:
+    """cos(ΔT, ΔI of the true change): how well an attribute's texts point; the mean over faces."""
+    size = model.shape[-1]
+    pair = WORLDS["faces"].render(factors, size), goal(attribute, factors, size)
+    delta, _ = text_change(clip, attribute.source, attribute.target)
+    seen = (clip.image(x.to(model.device)) for x in pair)
+    return directional(*seen, delta).mean().item()
+
+
 def told(said: Mapping) -> Rows:
     """Rows of a card's figures: of the edit by its texts, and of those that were told the truth."""
     rows = {}
@@ -97,14 +112,28 @@ def told(said: Mapping) -> Rows:
 
 
 def levels(edits: Mapping[str, Asyrp], measures: tuple[str, ...]) -> Rows:
-    """The rows of `told` for each edit, of these measures, by its card; recorded, and not printed."""
+    """The rows of `told` for each edit, of these measures, by its card; recorded, and not printed.
+
+    Where the card has a curve over scales, each row also has the drift of the shipped edit, scaled to
+    achieve as much.
+    """
     rows = {}
     for name, edit in edits.items():
-        for label, row in told(edit.terms[0][1].card.get("figures", {})).items():
-            rows[f"{name}: {label}"] = kept = {k: row[k] for k in measures if k in row}
-            for what, value in kept.items():
+        figures = edit.terms[0][1].card.get("figures", {})
+        for label, row in told(figures).items():
+            kept = {k: row[k] for k in measures if k in row}
+            rows[f"{name}: {label}"] = kept | as_much(figures.get("scales"), row)
+            for what, value in rows[f"{name}: {label}"].items():
                 record(f"{name}, {label}: {what}", value, show=False)
     return rows
+
+
+def as_much(curve: Mapping | None, row: Mapping[str, float]) -> dict[str, float]:
+    """{"drift of f_t by texts, as successful": …} beside a row, by the curve of a card; {} if it never is."""
+    if not curve or "achieved, mean" not in row:
+        return {}
+    drift = at_success(row["achieved, mean"], curve["achieved, mean"], curve["drift"])
+    return {} if math.isnan(drift) else {AS_MUCH: drift}
 
 
 def beside_diffusion_clip(edits: Mapping[str, Asyrp]) -> Rows:
@@ -126,19 +155,27 @@ def beside_diffusion_clip(edits: Mapping[str, Asyrp]) -> Rows:
     return rows
 
 
-def cleaner(points: list[dict[str, float]], rows: Rows) -> list[str]:
-    """The rows that drift less than an edit at any strength that achieves as much.
+def at_success(achieved: float, reached: Sequence[float], drift: Sequence[float]) -> float:
+    """The drift of an edit at the strength at which it has achieved so much; NaN if it never has.
 
-    points: the edit's scores at several scales, in their order; lines are drawn between neighbours. A scale
-    that is too strong may achieve less again, so several may achieve as much: the cleanest of them counts.
+    reached, drift: at growing strengths, lines are drawn between neighbours. A strength that is too high may
+    achieve less again, so several may achieve as much: the cleanest of them counts.
     """
-    found = []
-    for name, row in rows.items():
-        drifts = [
-            float(interp(row["achieved"], *zip(*sorted(pair), strict=True)))
-            for pair in pairwise([(p["achieved"], p["drift"]) for p in points])
-            if min(pair)[0] <= row["achieved"] <= max(pair)[0]
-        ]
-        if drifts and row["drift"] < min(drifts):
-            found.append(name)
-    return found
+    found = [
+        float(interp(achieved, *zip(*sorted(pair), strict=True)))
+        for pair in pairwise(zip(reached, drift, strict=True))
+        if min(pair)[0] <= achieved <= max(pair)[0]
+    ]
+    return min(found, default=math.nan)
+
+
+def grainier(images: Mapping[str, Tensor], before: Tensor, least: float = 1.1) -> dict[str, float]:
+    """How many times as grainy as without the edit, by name, the grainiest first.
+
+    Only of edits under which the texture (see `judges.counterfactual.texture`) grows in every picture, and by
+    the factor `least` on average. images: (N, 3, H, W) by name; before: the same, without an edit.
+    """
+    plainly = texture(before)
+    found = {k: texture(x) for k, x in images.items()}
+    times = {k: (v.mean() / plainly.mean()).item() for k, v in found.items() if (v > plainly).all()}
+    return dict(sorted(((k, v) for k, v in times.items() if v > least), key=lambda kv: -kv[1]))

@@ -27,23 +27,6 @@ ANSWERS = {
             "minus infinity": "S / (1 - K) if K < 1 else -math.inf",
         },
     },
-    "largest_stretch": {
-        "right": [
-            "for _ in range(rounds):\n    v /= v.norm()\n    v = J.T @ (J @ v)\nreturn v.norm() ** 0.5",
-            "A = (J.T @ J).numpy()\nv = v.numpy()\nfor _ in range(rounds):\n    v = A @ v / np.linalg.norm(A @ v)\n"
-            "return np.linalg.norm(J.numpy() @ v)",
-            "torch.linalg.svdvals(J)[0]",
-        ],
-        "wrong": {
-            "J in place of JᵀJ": "for _ in range(rounds):\n    v = J @ v / (J @ v).norm()\nreturn (J @ v).norm()",
-            "the square": "for _ in range(rounds):\n    v = J.T @ (J @ v)\n    v = v / v.norm()\nreturn (J.T @ (J @ v)).norm()",
-            "never a unit vector": "for _ in range(rounds):\n    v = J.T @ (J @ v)\nreturn (J @ v).norm()",
-            "no round": "(J @ v).norm() / v.norm()",
-            "the largest entry": "J.abs().max()",
-            "the eigenvalue": "torch.linalg.eigvals(J).abs().max()",
-            "a vector": "for _ in range(rounds):\n    v = J.T @ (J @ v)\n    v = v / v.norm()\nreturn J @ v",
-        },
-    },
     "my_proved_bound": {
         "right": [
             "g = (1 - a) / (a * variance + 1 - a)\nK = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D_c**2 / 4)\nB = [torch.zeros(())]\n"

@@ -30,21 +30,6 @@ ANSWERS = {
             "the sign": "(alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5 - 1",
         },
     },
-    "with_low": {
-        "right": [
-            "a - low(a) + low(b)",
-            "a -= low(a)\na += low(b)\nreturn a",
-            "(a - low(a - b)).numpy()",
-        ],
-        "wrong": {
-            "a's left in": "a + low(b)",
-            "a and b confused": "b + low(a - b)",
-            "only the low ones": "low(b)",
-            "b's high ones too": "a - low(a) + b",
-            "the sign": "a - low(b - a)",
-            "one number": "(a + low(b - a)).mean()",
-        },
-    },
     "latest_stop": {
         "right": [
             "sum((1 - (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5) <= most) - 1",

@@ -1,0 +1,522 @@
+# %% [markdown]
+# # 08b · Cats to dogs: the rivals, and where in the code
+#
+# **Afterwards you can say** what a perfect translation can score, what a clean-up does, how CycleDiffusion compares with
+# SDEdit, DDIB, ILVR, EGSDE and CUT over the same images, and in which part of the code what is stored.
+#
+# 55 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) §4.1; SDEdit (Meng et al., ICLR 2022), DDIB (Su et
+# al., ICLR 2023), ILVR (Choi et al., ICCV 2021), EGSDE (Zhao et al., NeurIPS 2022). Lesson 08 comes before this one.
+
+# %% tags=["parameters"] nbmake={"mock": {"clean_ups": [100], "n_images": 4, "steps": 6}}
+checkpoint = "dogs"  # the target: an embedded model, a folder, or a hub id
+source = "cats"
+prompt = ""  # what the target draws, if a label must say it, such as "3"
+source_prompt = ""  # the same of the source
+device = "cpu"
+seed = 0  # of the pictures and the codes
+steps = 20  # of the samplers
+n_images = 16  # pictures of the source
+eta = 0.1  # of CycleDiffusion, as in the paper
+clean_ups = [50, 100, 200, 300]  # where the clean-up may start
+strength = 700  # where SDEdit starts, the best by lesson 12's table
+egsde_strength = 700  # the same for EGSDE
+refine = 2  # iterations a step of DDIB's inversion
+factor = 16  # low frequencies are those of areas of so many pixels
+
+# %%
+from lessons_lib import lesson
+from lessons_lib.studies import inputs
+
+p = lesson.parameters(
+    globals(), checkpoint=str, source=str, device=str, seed=(0, 999_999), steps=(4, 1000),
+    n_images=(2, 512), eta=(0.001, 1.0), clean_ups=(1, 998, None), strength=(1, 999),
+    egsde_strength=(1, 999), refine=(0, 20), factor=(1, 64), prompt=str, source_prompt=str,
+)  # fmt: skip
+inputs.check_networks(p)
+
+# %%
+from dataclasses import replace
+from functools import partial
+
+import torch
+from IPython.display import Markdown
+
+from lessons_lib import Sampler, plots
+from lessons_lib.encoder import invert
+from lessons_lib.judges import metrics, tables
+from lessons_lib.judges.counterfactual import manifold_distance
+from lessons_lib.judges.evaluators import load_critic
+from lessons_lib.methods.editing import ddib, ilvr, low_pass, sdedit, start_at
+from lessons_lib.methods.egsde import egsde
+from lessons_lib.methods.translators import load_domains, load_translator, translated
+from lessons_lib.schedule import of_thousand
+from lessons_lib.scoreboard import optional
+from lessons_lib.studies import unpaired
+from lessons_lib.widgets import choice, explore
+from lessons_lib.worlds import WORLDS, animals
+
+# %%
+told = (p.source, p.source_prompt), (p.checkpoint, p.prompt)
+of_pictures = partial(inputs.model_for, latent=False)
+models = [of_pictures(name, p.device, p.steps, prompt=label) for name, label in told]
+first, dogs = (Sampler(model, p.steps, p.eta) for model in models)
+worlds = [model.world for model in models]  # for others than these, the usual ones
+cats_world = worlds[0] if worlds[0] in ("cats", "wild", "dogs") else "cats"
+dogs_world = worlds[1] if worlds[1] in ("cats", "wild", "dogs") else "dogs"
+size, at = models[1].shape[-1], partial(of_thousand, train_steps=len(models[1].alpha_bar))
+pair = unpaired.drawn(cats_world, dogs_world, p.n_images, p.seed, size, p.device)
+_, x, factors, truth = pair
+critic, fresh, low = (
+    load_critic(device=p.device),
+    Sampler(models[1], p.steps, 1.0),
+    low_pass(p.factor),
+)
+
+# %% [markdown]
+# ## Six ways to a dog
+#
+# All with the same models, the same number of steps and the same images, each at the setting that served it
+# best on other images (lesson 12 chooses it):
+#
+# - **CycleDiffusion** (lesson 08): encode by the model of cats, decode by that of dogs.
+# - **SDEdit**: noise x to a middle level, decode by the target.
+# - **DDIB**: η = 0 both ways; the code is x_T alone. With few steps its inversion must be refined (lesson
+#   03), or the dogs are broken.
+# - **ILVR**: decode a random code by the target, and after each step put in the source's low frequencies.
+# - **EGSDE**: SDEdit pulled by energies: towards the source's low frequencies, and, with a classifier of
+#   noisy images, away from what makes it a cat.
+# - **CUT**: no diffusion, but a generator that was trained for this one pair of worlds, and against a
+#   discriminator. Each place of its output must be recognized as that of the input (Park et al., ECCV 2020).
+#   Ours also has CycleGAN's identity loss, |G(y) - y|: without it all backgrounds came out in one colour.
+#
+# **Predict.** Whose dogs are nearest to the true dogs? And whose keep the most of the cat?
+
+# %%
+nearest = lesson.predict(
+    "Whose dogs are nearest to the true ones (perceptual distance)?",
+    "CycleDiffusion", "SDEdit", "DDIB", "ILVR", "EGSDE", "CUT",
+)  # fmt: skip
+nearest
+
+# %%
+start, later = (start_at(fresh, at(t)) for t in (p.strength, p.egsde_strength))
+z = first.encode(x, seed=p.seed)
+dog = dogs.decode(z)
+domains = optional(
+    load_domains, "domains", p.device
+)  # EGSDE's classifier; without it the half of its energies
+cut = optional(load_translator, f"cut-{cats_world}-{dogs_world}", p.device)
+away = (domains.features, low, 8.0) if domains is not None else (None, low, 0.0)
+edits = {
+    "CycleDiffusion": dog,
+    "SDEdit": sdedit(x, start, p.seed),
+    "DDIB": ddib(x, first.with_eta(0.0), dogs.with_eta(0.0), refine=p.refine),
+    "ILVR": ilvr(x, fresh, low, p.seed),
+    "EGSDE": egsde(x, later, *away, 2.0, p.seed),
+} | ({"CUT": translated(cut, x)} if cut is not None else {})
+
+# %% tags=["gallery"] sentence="Six ways from a cat to a dog, over the same images: CycleDiffusion is decidedly nearer to the true dog than {rivals from whose dogs the true ones are farther|.0f} of {rivals|.0f} rivals."
+shown = {"x": x} | edits | {"true dog": truth}
+plots.strips([v[:6] for v in shown.values()], list(shown), [])
+
+# %% [markdown]
+# A row is a method, a column a cat. The last row is what a perfect method would have to guess.
+#
+# ## How far from the true dog? And who could get there?
+#
+# A cat does not tell how long its ears would be if it were a dog. So even the perfect method must make up
+# some factors, and its dog differs from the one true dog that we drew. `another true dog` below has all
+# shared factors right, and the factors that only dogs have are drawn anew. A method that sees only the cat
+# and draws one sharp dog cannot be expected to do better. (A blurred mean of all possible dogs could have a
+# higher PSNR, because PSNR rewards blur.)
+#
+# - *Like a drawing* asks whether an image looks as if our renderer had drawn it. The critic reads the image's
+#   factors, the renderer draws them, and the score is the PSNR between image and drawing. Noise lowers it, and
+#   so do shapes that no animal has. It does not look at the source.
+# - The *distance* is perceptual: it compares the critic's features, and lower is nearer.
+# - Papers report the *SSIM* (structural similarity) between result and *source* as faithfulness.
+#
+# **Predict.** What is the SSIM of the true dog to its cat? And of a method that does nothing?
+
+# %%
+distance = metrics.perceptual_distance(critic)
+anew = WORLDS[dogs_world].sample_factors(p.n_images, p.seed + 1, p.device)
+dog_only = {f.name: anew[f.name] for f in animals.factors if f.group == "dog"}
+another = WORLDS[dogs_world].render(factors | dog_only, size)
+random = dogs.decode(dogs.draw(p.n_images, p.seed + 1))
+
+
+def scores(images):
+    """Each image's scores, by name; of the distance less is better, of the others more."""
+    found = unpaired.translation_scores(images, pair, critic, distance)
+    return {name: v for name, v in found.items() if name != "PSNR to the source (dB)"}
+
+
+# %%
+limits = {"no edit": x, "another true dog": another, "random code": random}
+rows = {name: scores(v) for name, v in limits.items()}
+faithful = metrics.ssim(truth, x)  # of the true dogs, (N,)
+lesson.record("SSIM to the source, the true dogs", faithful.mean(), show=False)
+tables.report(rows, p.seed, show=False)
+Markdown(tables.table(rows, p.seed))
+
+# %%
+lesson.conclude(
+    f"SSIM to the source is {faithful.mean():.2f} for the true dogs and "
+    f"{rows['no edit']['SSIM to the source'].mean():.2f} for doing nothing."
+)
+
+
+# %% [markdown]
+# So the best SSIM to the source is the true dogs' own. Doing nothing gets 1. A result *above* the true dogs'
+# has kept something of the cat that a dog would not have. Papers have no true dog. So they read 'higher is
+# better', beside an FID that punishes what is not a dog.
+#
+# ### Exercise 1 · an SSIM with a best value <small>(easy · 4 minutes)</small>
+#
+# Write a score that is 0 for the true dogs, and larger the farther a result's SSIM is from theirs, on either side, image by image.
+# Average over the images.
+
+# %% tags=["exercise"]
+def off_the_best(ssim, true_ssim):
+    """The mean distance of each image's SSIM to the source from its true dog's; both (N,)."""
+    return None
+
+
+# %%
+def right_off(ssim, true_ssim):
+    return (ssim - true_ssim).abs().mean()
+
+
+cases = [
+    (torch.tensor([0.5, 0.1, 0.3], dtype=torch.float64), torch.tensor([0.2, 0.2, 0.3], dtype=torch.float64)),
+    (torch.tensor([0.1, 0.0], dtype=torch.float64), torch.tensor([0.2, 0.3], dtype=torch.float64)),
+]  # fmt: skip
+hints = [
+    "one image above its true dog and one below must not cancel",
+    "the absolute difference of each image first, then the mean",
+]
+lesson.exercise(off_the_best, right_off, cases, hints);
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>Take the difference image by image.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def off_the_best(ssim, true_ssim):
+#     """The mean distance of each image's SSIM to the source from its true dog's; both (N,)."""
+#     return (ssim - true_ssim).abs().mean()
+# ```
+# </details>
+#
+# ## Clean-up: a step apart
+#
+# The decoder was given a cat's code. To the model of dogs this is not quite noise, so dots and edges of the
+# cat may survive. The public code ends with a short SDEdit by the *target* model: add noise up to a small t,
+# and decode again with η = 1. Here this clean-up is an edit of its own. Hidden inside `generate`, it would
+# break the promise of exact reconstruction.
+#
+# **Predict.** What does the clean-up do to a perfect dog?
+
+# %%
+levels = sorted({at(t) for t in p.clean_ups})
+level = min(levels, key=lambda t: abs(t - 100))  # nearest to the paper's
+cleaned = {0: dog} | {t: sdedit(dog, start_at(fresh, t), p.seed) for t in levels}
+washed = {t: sdedit(truth, start_at(fresh, t), p.seed) for t in levels}
+rows = [
+    torch.stack([v[0] for v in row])
+    for row in ([x, *cleaned.values()], [truth, truth, *washed.values()])
+]
+plots.strips(
+    rows, ["CycleDiffusion", "true dog"], ["source", "none", *(f"from {t}" for t in levels)]
+)
+
+# %%
+cleaned_rows = {}
+for k, t in enumerate((0, *levels)):
+    row = scores(cleaned[t])
+    called = f"clean-up {k}" if k else "no clean-up"
+    kept = ("like a drawing (dB)", "SSIM to the source", "PSNR to the true dog (dB)")
+    cleaned_rows[f"from {t}" if t else "none"] = {
+        metric: row[metric].mean().item() for metric in kept
+    }
+    for metric in kept:
+        lesson.record(f"{called}: {metric}", row[metric].mean(), f"(from {t})", show=False)
+for k, (t, images) in enumerate(washed.items(), 1):
+    change = metrics.psnr(images, truth).mean()
+    cleaned_rows[f"from {t}"]["a true dog's PSNR to itself (dB)"] = change.item()
+    lesson.record(
+        f"true dogs, clean-up {k}: PSNR to themselves (dB)", change, f"(from {t})", show=False
+    )
+Markdown(tables.numbers(cleaned_rows))
+
+# %%
+drawn = {k: row["like a drawing (dB)"] for k, row in cleaned_rows.items()}
+best = max(drawn, key=drawn.get)
+lesson.conclude(
+    f"most like a drawing: clean-up {best}, {drawn[best]:.1f} dB against {drawn['none']:.1f} without one."
+)
+
+# %% [markdown]
+# Compare *like a drawing* of each clean-up with the first line, which is without one. Where it is higher, the
+# clean-up has moved the images towards what the target draws. The two other numbers say what that cost. The
+# last column is for true dogs, which needed no clean-up: the lower their PSNR, the more it has changed them.
+# A clean-up cannot be better than its model: a noisy model adds noise.
+#
+# ## Who is better? By pairs
+#
+# The paper's ordering (AFHQ, 256 pixels): CycleDiffusion has the best FID of the diffusion methods and, of
+# these, the highest SSIM. FID needs hundreds of images a method; *like a drawing* stands in for it here.
+# The images are the same for all methods, so compare **pairs**: take the difference for each image, and
+# bootstrap its mean. If the interval contains 0, these images are too few to decide.
+
+# %%
+rows |= {name: scores(v) for name, v in edits.items()} | {
+    f"… clean-up from {level}": scores(cleaned[level])
+}
+tables.report({k: rows[k] for k in rows if k not in limits}, p.seed, show=False)
+tables.coloured(rows, "CycleDiffusion", p.seed)
+
+# %% [markdown]
+# A cell is a mean over the images. Green, ▼: worse than CycleDiffusion; orange, ▲: better; grey: undecided. For the distance
+# lower is better, for the others higher is.
+
+# %%
+rivals = [name for name in edits if name != "CycleDiffusion"]
+ours = rows["CycleDiffusion"]
+won = {
+    metric: [tables.verdict(metric, ours, rows[r], p.seed) == "better" for r in rivals]
+    for metric in ours
+}
+said = ", ".join(f"{metric} {sum(v)}" for metric, v in won.items())
+lesson.conclude(f"of {len(rivals)} rivals CycleDiffusion beats, by score: {said}.")
+to_truth = {name: rows[name]["distance to the true dog"].mean() for name in edits}
+lesson.compare(nearest, min(to_truth, key=to_truth.get))
+lesson.record("rivals", len(rivals), show=False)
+lesson.record(
+    "rivals from whose dogs the true ones are farther",
+    sum(won["distance to the true dog"]),
+    show=False,
+);
+
+# %%
+for metric in ("SSIM to the source", "PSNR to the true dog (dB)", "like a drawing (dB)"):
+    best = max(rivals, key=lambda name: rows[name][metric].mean())
+    lesson.record(f"{metric}, the best rival", rows[best][metric].mean(), f"({best})", show=False)
+called = "rivals that CycleDiffusion beats in SSIM to the source"
+lesson.record(called, sum(won["SSIM to the source"]), f"(of {len(rivals)})", show=False)
+off = {name: right_off(rows[name]["SSIM to the source"], faithful).item() for name in edits}
+least = min(off, key=off.get)
+lesson.conclude(
+    f"nearest to the true dogs' own SSIM: {least}, off by {off[least]:.3f}; CycleDiffusion is off by "
+    f"{off['CycleDiffusion']:.3f}."
+)
+
+# %% [markdown]
+# Keep four things in mind when you read the table.
+#
+# 1. SDEdit, ILVR and EGSDE have a knob (start, cut-off, weight) that slides along the same trade-off as T_es.
+#    A table shows one setting of each. The curves of lesson 08 are the fairer comparison.
+# 2. SSIM to the source is a goal only up to the true dogs' own.
+# 3. The two models here share their weights. This may help the two methods that use both: CycleDiffusion and
+#    DDIB. The stranger of lesson 08 says how much.
+# 4. CUT alone was trained *to translate*, with pictures of both worlds, and it can do nothing else. Where its
+#    row is the best, you see what such a training gains in a world as plain as ours. In the paper's photographs
+#    it gained less. Our CUT works at 32 pixels, and its pictures are enlarged: they are blurred, and neither
+#    PSNR nor the distance counts that.
+#
+# The same table for the other source, for which no CUT was trained: `-p source wild`.
+
+# %% [markdown]
+# ## Where in the code is what?
+#
+# z has many parts: x_T, and ε_t for each step; each has low and high frequencies. Which of them says 'green
+# background', which 'head turned to the left'? Take the codes of two cats, a and b, swap one part, decode
+# as a dog, and see whose factors come out.
+#
+# **Predict.** x_T ~ q(x_T|x) is √ᾱ_T x plus noise. How much of the image is in x_T? And in DDIB's x_T?
+
+# %%
+z_ddib = invert(first.with_eta(0.0), x, refine=p.refine)[0]
+in_x_T = {}
+for name, code in {"DPM-Encoder": z, "DDIB": z_ddib}.items():
+    in_x_T[name] = unpaired.correlation(code.x_T.flatten(), x.flatten())
+    lesson.record(f"correlation of x_T with the image, {name}", in_x_T[name], show=False)
+root = lesson.record("√ᾱ at the first step", first.schedule.a[0].sqrt(), show=False)
+lesson.conclude(
+    f"x_T correlates with the image by {in_x_T['DPM-Encoder']:.3f} (√ᾱ_T is {root:.3f}); DDIB's x_T by "
+    f"{in_x_T['DDIB']:.2f}."
+)
+
+
+# %% [markdown]
+# ### Exercise 2 · how much of x is in x_t? <small>(medium · 5 minutes)</small>
+#
+# The encoder draws x_t = √ᾱ_t x + √(1-ᾱ_t) n, with fresh noise n of variance 1. x has variance v over its pixels. What is the
+# correlation of x_t and x?
+
+# %% tags=["exercise"]
+def in_the_noise(alpha_bar, v):
+    """The correlation of x_t and x: alpha_bar is ᾱ_t, a tensor, v the variance of x."""
+    return None
+
+
+# %%
+def right_correlation(alpha_bar, v):
+    return (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5
+
+
+cases = [
+    (torch.tensor(a, dtype=torch.float64), v) for a, v in ((0.5, 1.0), (0.9, 0.1), (0.01, 2.0))
+]
+hints = [
+    "the covariance is √ᾱ v; divide by both standard deviations",
+    "√ᾱ v / (√v √(ᾱ v + 1 - ᾱ)), which is √(ᾱ v) / √(ᾱ v + 1 - ᾱ)",
+]
+lesson.exercise(in_the_noise, right_correlation, cases, hints);
+
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>x and n are independent, so their variances add: ᾱ v + 1 - ᾱ.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def in_the_noise(alpha_bar, v):
+#     """The correlation of x_t and x: alpha_bar is ᾱ_t, a tensor, v the variance of x."""
+#     return (alpha_bar * v / (alpha_bar * v + 1 - alpha_bar)) ** 0.5
+# ```
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 · capstone: another's low frequencies <small>(medium · 8 minutes)</small>
+#
+# `low` is linear and maps an image to its low frequencies, as an image of the same size. Write a with the
+# low frequencies of b. (ILVR does this after each step, with b the noised source.) The codes of the next figure are mixed by
+# your function.
+
+# %% tags=["exercise"]
+def with_low(a, b, low):
+    """a, but its low frequencies are b's."""
+    return None
+
+
+# %%
+def right_with_low(a, b, low):
+    return a + low(b - a)
+
+
+ramps = [torch.linspace(-1, 1, 64, dtype=torch.float64).view(1, 1, 8, 8) ** k for k in (1, 2)]
+cases = [(*ramps, low_pass(4)), (*ramps[::-1], low_pass(2))]
+hints = ["take a's low frequencies off, put b's on", "a - low(a) + low(b)"]
+right = lesson.exercise(with_low, right_with_low, cases, hints)
+mixed = with_low if right else right_with_low
+
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>a - low(a) is what is left of a; low is linear, so one call is enough.</details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def with_low(a, b, low):
+#     """a, but its low frequencies are b's."""
+#     return a + low(b - a)
+# ```
+# </details>
+
+# %%
+def other(codes):
+    """Each image's partner is its neighbour: (..., B, C, H, W)."""
+    return codes.roll(1, -4)
+
+
+swapped = {
+    "x_T of b": replace(z, x_T=other(z.x_T)),
+    "ε: low of b": replace(z, eps=mixed(z.eps, other(z.eps), low)),
+    "ε: high of b": replace(z, eps=mixed(other(z.eps), z.eps, low)),
+}
+swaps = {"a's code": dog} | {name: dogs.decode(code) for name, code in swapped.items()}
+bridge = replace(z_ddib, x_T=mixed(z_ddib.x_T, other(z_ddib.x_T), low))
+swaps["DDIB's x_T: low of b"] = dogs.with_eta(0.0).decode(bridge)
+
+# %%
+shown = {"a": x, "b": other(x)} | swaps
+plots.strips([v[:6] for v in shown.values()], list(shown), [])
+
+# %%
+partner = {name: v.roll(1, 0) for name, v in factors.items()}
+groups, carried = list(unpaired.GROUPS), {}
+for name, images in swaps.items():
+    for whose, f in (("a", factors), ("b", partner)):
+        means = unpaired.by_group(unpaired.kept(images, f, dogs_world, critic))
+        carried[name, whose] = list(means.values())
+        for group, mean in means.items():
+            lesson.record(f"{name}: {group}, correlation with {whose}'s", mean, show=False)
+    like = manifold_distance(images, dogs_world, critic).mean()
+    lesson.record(f"{name}: like a drawing (dB)", like, show=False)
+
+# %%
+fig, axes = plots.figure(1, len(swaps), width=16, height=3.8, sharey=True)
+for ax, name in zip(axes, swaps, strict=True):
+    for shift, whose, colour in ((-0.2, "a", plots.P), (0.2, "b", plots.D)):
+        places = [i + shift for i in range(len(groups))]
+        ax.bar(places, carried[name, whose], 0.38, color=colour, label=f"with {whose}'s factors")
+    ax.set(title=name, xticks=range(len(groups)), xticklabels=groups, ylim=(-0.6, 1.05))
+axes[0].legend(fontsize=10, loc="lower left"), axes[0].set_ylabel("mean correlation")
+fig
+
+
+# %%
+def scene(name):
+    """Of the scene's mean correlation, b's and a's."""
+    at = groups.index("scene")
+    return f"{carried[name, 'b'][at]:.2f} with b's, {carried[name, 'a'][at]:.2f} with a's"
+
+
+lesson.conclude(
+    f"after the swap of the low ε_t the scene correlates {scene('ε: low of b')}; after that of x_T, "
+    f"{scene('x_T of b')}."
+)
+
+# %% [markdown]
+# A tall orange bar: the part that was swapped had carried the factor. A tall blue bar: the rest of the code
+# had carried it. Both bars low: the swap has destroyed it.
+#
+# x_T of a *stochastic* encoder is almost pure noise (see the correlation above). So what is kept must be in
+# the ε_t. They hold what the cat model did not foresee, divided by a small σ (lesson 03). Yet swapping x_T may
+# still spoil the image: look at its row. The reason is that every ε_t was
+# read off on the path from *its* x_T. The parts of an encoded code depend on each other, while those of a
+# drawn code are independent.
+#
+# DDIB has no ε_t, so everything is in x_T. 'Low' frequencies are means over areas that are `factor` pixels
+# wide. They hold the colours of large areas, and no outlines.
+
+# %% [markdown]
+# ## Try it
+#
+# Choose a method. Below the strip are its numbers over the images that are shown.
+
+# %%
+some, tried = (
+    slice(0, min(6, p.n_images)),
+    edits | {f"clean-up from {t}": v for t, v in cleaned.items() if t},
+)
+
+
+def show(method):
+    images = tried[method][some]
+    sure = unpaired.judged_as(images, dogs_world, critic).mean()
+    near, like = metrics.psnr(images, truth[some]).mean(), metrics.ssim(images, x[some]).mean()
+    title = f"judged dogs {sure:.0%}, PSNR to the true {near:.1f} dB, SSIM to x {like:.2f}"
+    return plots.strips([x[some], images, truth[some]], ["x", method, "true dog"], [], title)
+
+
+explore(show, method=choice(list(tried), "CycleDiffusion"))
+
+# %% [markdown]
+# ## What this does not say
+#
+# - Each rival has one setting. With another model, resolution or weight their order may change.
+# - `n_images` is small, so that the lesson runs in a minute, and 'undecided' is an answer. With
+#   `python -m lessons_lib.pages 08b_translation_rivals -p n_images 300` it decides more. Lesson 12 has the tables of hundreds
+#   of images.
+# - A correlation of a swapped code with b's factors says that a part *can* carry them, not how.
