@@ -80,13 +80,23 @@ def cells_of(number: str) -> tuple[str, list[str]]:
     return tagged, [c.source for c in cells if c.source != tagged]
 
 
+def as_shipped(number: str, own: dict) -> dict:
+    """The tiny settings of a lesson on the networks that it comes with, whose words are its own."""
+    given = {k: v for k, v in (SETTINGS | OWN.get(number, {})).items() if "text" not in k}
+    return {name: value for name, value in given.items() if name in own}
+
+
 def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
-    """Run a lesson in this process, cell by cell; on a pretend device, if one is named."""
+    """Run a lesson in this process, cell by cell; on a pretend device, if one is named.
+
+    checkpoint: '' is what the lesson comes with.
+    """
     tagged, cells = cells_of(number)
     space, start = {"__name__": "__main__", "display": lambda *_, **__: None}, time.perf_counter()
     exec(tagged, space)
     own = {k: v for k, v in space.items() if not k.startswith("_") and k != "display"}
-    space |= parameters(number, checkpoint, family, own) | {"device": device}
+    given = parameters(number, checkpoint, family, own) if checkpoint else as_shipped(number, own)
+    space |= given | {"device": device}
     there = contextlib.nullcontext() if device == "cpu" else Pretend(device)
     space.pop("display")
     try:
