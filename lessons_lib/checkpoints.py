@@ -38,7 +38,7 @@ from .cards import (
     verify,
     with_weights,
 )
-from .checks import precision
+from .checks import precision, whole
 from .denoisers import Denoiser, Fixed, Guided
 from .hub import download, split
 from .models.families import member
@@ -62,7 +62,7 @@ def names() -> list[str]:
 
 
 def load(
-    name: str | Path, device: str = "cpu", prompt: str = "", guidance: float = 1.0,
+    name: str | Path, device: str = "cpu", prompt: str | int = "", guidance: float = 1.0,
     variant: str | None = None,
 ) -> Denoiser:  # fmt: skip
     """The denoiser called `name`, in float32 on `device`.
@@ -70,8 +70,8 @@ def load(
     name: an embedded model (see `names()`), a folder that diffusers saved, or a hub id such as
         'google/ddpm-ema-celebahq-256', which is downloaded once and then found in the hub's cache;
         'id@revision' is one of its branches, tags or commits.
-    prompt: of a model that reads texts, the one text of all its images, as `with_prompt`; its guidance is 1
-        for none.
+    prompt: what all its images show, as `with_prompt`: a text, of a model that reads texts, or a label, of
+        one that knows labels; '' leaves it open. guidance: towards it; 1 is none.
     variant: of the saved precisions the one to read, such as 'fp16'; by default the whole one.
 
     A latent model's x is a latent: its `codec` goes between images and latents, and its `prompts`
@@ -93,26 +93,52 @@ def load(
     that is not supported (a scheduler without ᾱ, such as flow matching's), or a hub that cannot be reached.
     """
     model = _loaded(name, device, variant)
-    if not prompt and guidance != 1:
+    if prompt == "" and guidance != 1:
         raise ValueError(
             f"guidance is {guidance!r}, but there is no prompt to guide towards: give one."
         )
-    return with_prompt(model, prompt, guidance) if prompt else model
+    return model if prompt == "" else with_prompt(model, prompt, guidance)
 
 
-def with_prompt(model: Denoiser, prompt: str, guidance: float = 1.0) -> Denoiser:
-    """The model with a text fixed, so that it draws by itself and takes no `cond` any more.
+def with_prompt(model: Denoiser, prompt: str | int, guidance: float = 1.0) -> Denoiser:
+    """The model with a text or a label fixed, so that it draws by itself and takes no `cond` any more.
 
-    guidance: the scale of classifier-free guidance towards the text, as `Guided`; 1 is none, and costs half.
-    Raises ValueError for a model that reads no text, and for a text or a scale that it does not take.
+    A network's label is fixed in place, where there is no guidance: the model given is the one returned.
+    prompt: a text, of a model that reads texts; or one of a model's labels, as a number or as its digits.
+    guidance: the scale of classifier-free guidance towards it, as `Guided`; 1 is none, and costs half.
+    Raises ValueError for a model that takes neither, and for a text, label or scale that it does not take.
     """
-    if not isinstance(prompt, str):
-        raise ValueError(f"prompt is {prompt!r}: give a text.")
-    if model.prompts is None:
-        raise ValueError(f"prompt is {prompt!r}, but this model reads no text: leave prompt out.")
-    with torch.no_grad():
-        cond, empty = model.prompts([prompt]), model.prompts.empty
-    return Fixed(model if guidance == 1 else Guided(model, guidance, empty), cond)
+    if not isinstance(prompt, str) and not whole(prompt, 0):
+        raise ValueError(f"prompt is {prompt!r}: give a text, or a label's number.")
+    if model.prompts is not None:
+        with torch.no_grad():
+            cond, none = model.prompts([str(prompt)]), model.prompts.empty
+    elif model.labels:
+        label, none = _label(model, prompt), None if model.needs_label else 0
+        if guidance == 1 and isinstance(model, UNet):
+            return fixed_label(model, label)
+        cond = torch.tensor([label])
+    else:
+        raise ValueError(
+            f"prompt is {prompt!r}, but this model reads no text and knows no labels: leave prompt out."
+        )
+    if guidance == 1:
+        return Fixed(model, cond)
+    if none is None:
+        raise ValueError(
+            f"guidance is {guidance!r}, but this model has no label for 'no label': leave guidance out."
+        )
+    return Fixed(Guided(model, guidance, none), cond)
+
+
+def _label(model: Denoiser, prompt: str | int) -> int:
+    known = {str(label): label for label in model.labels}
+    if str(prompt).strip() not in known:
+        raise ValueError(
+            f"prompt is {prompt!r}, but this model draws what a label says: give a whole number from "
+            f"{min(model.labels)} to {max(model.labels)}."
+        )
+    return known[str(prompt).strip()]
 
 
 def _loaded(name: str | Path, device: str, variant: str | None) -> Denoiser:

@@ -302,7 +302,8 @@ class Fixed(Denoiser):
     def to(self, *where) -> Fixed:
         """Move or convert the denoiser and its condition, in place; returns self."""
         self.denoiser.to(*where)
-        self.cond = self.cond.to(*where)
+        floats = self.cond.is_floating_point()  # a label stays a whole number
+        self.cond = self.cond.to(*where) if floats else self.cond.to(self.device)
         return self
 
     def __call__(self, x: Tensor, t: int | Tensor, cond: Tensor | None = None) -> Tensor:

@@ -13,13 +13,15 @@ import numpy as np
 from torch import Tensor
 
 from .answers import difference, short
+from .checks import whole
 from .guesses import Guess, compare, predict
 from .paths import MIME
 
 __all__ = ["MIME", "Guess", "compare", "conclude", "exercise", "parameters", "predict", "record"]
 MAY_BE_EMPTY = {  # of texts: '' is none
-    "images", "prompt", "stranger", "own_source", "own_target", "keep",
+    "images", "prompt", "source_prompt", "other_prompt", "stranger", "own_source", "own_target", "keep",
 }  # fmt: skip
+MAY_BE_LABELS = "prompt", "source_prompt", "other_prompt"  # texts, or whole numbers
 _IPYTHON = {"In", "Out", "get_ipython", "exit", "quit", "open", "lesson"}
 
 
@@ -146,6 +148,8 @@ def _is_parameter(name: str, value: object) -> bool:
 
 
 def _check(name: str, value: object, allowed: object) -> None:
+    if name in MAY_BE_LABELS and whole(value, 0):
+        return
     if isinstance(allowed, list):
         if value not in allowed:
             raise ValueError(
@@ -165,8 +169,8 @@ def _check(name: str, value: object, allowed: object) -> None:
             _check(name, item, allowed[:2])
     else:
         low, high = allowed
-        whole = isinstance(low, int) and isinstance(high, int)
-        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        count = isinstance(low, int) and isinstance(high, int)
+        number = isinstance(value, int if count else (int, float)) and not isinstance(value, bool)
         if not number or not low <= value <= high:
-            kind = "a whole number" if whole else "a number"
+            kind = "a whole number" if count else "a number"
             raise ValueError(f"{name} is {value!r}: give {kind} from {low} to {high}.")

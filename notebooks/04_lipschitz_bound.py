@@ -14,6 +14,8 @@ device = "cpu"
 seed = 0
 steps = 16
 n_images = 5
+prompt = ""  # the two texts of a model that reads texts, such as "a portrait of a man"; or,
+other_prompt = ""  # in place of `conditions`, the numbers of two labels
 conditions = [1, 2]  # two labels of the checkpoint; of "faces": without and with glasses
 digit_pair = [3, 8]
 eta = 1.0
@@ -24,7 +26,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(2, 1000), n_images=(2, 64),
-    conditions=(0, 100000, None), digit_pair=(0, 9, None), eta=(0.0, 1.0),
+    prompt=str, other_prompt=str, conditions=(0, 100000, None), digit_pair=(0, 9, None), eta=(0.0, 1.0),
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -40,6 +42,8 @@ from lessons_lib.schedule import mean_coefficients
 from lessons_lib.widgets import explore, slider
 
 model = load(p.checkpoint, p.device)  # shown after the exact ones
+asked = p.conditions, (p.prompt, p.other_prompt)
+pair, said = bounds.two_conditions(model, *asked), bounds.names_of(model, *asked)
 
 # %% [markdown]
 # ## The question
@@ -49,13 +53,10 @@ model = load(p.checkpoint, p.device)  # shown after the exact ones
 # under 'with glasses'.
 
 # %%
-opening = []
-if model.labels:
-    g = Sampler(model, steps=p.steps, eta=1.0)
-    z = g.draw(p.n_images, seed=p.seed)
-    opening = [g.decode(z, cond=label) for label in bounds.two_conditions(model, p.conditions)]
-rows = [f"label {k}" for k in p.conditions]
-plots.strips(opening, rows, [f"z {i}" for i in range(p.n_images)]) if opening else None
+g = Sampler(model, steps=p.steps, eta=1.0)
+z = g.draw(p.n_images, seed=p.seed)
+opening = [model.pictures(g.decode(z, cond=cond)) for cond in pair]
+plots.strips(opening, said, [f"z {i}" for i in range(p.n_images)])
 
 # %% [markdown]
 # In our words: two conditions c and ĉ make two maps G₁ and G₂. For one code z the images G₁(z) and G₂(z) seem to be near
@@ -636,11 +637,7 @@ lesson.exercise(
 # what each has learnt by chance, and S_t would count this as if it were the condition.
 
 # %%
-name, labels = p.checkpoint, p.conditions
-if not model.labels:
-    print(f"{name} takes no labels, so it has no two conditions: what follows shows the digits.")
-    name, model, labels = "digits", digits, p.digit_pair
-c, c_hat = bounds.two_conditions(model, labels)
+name, (c, c_hat) = p.checkpoint, pair
 
 # %% [markdown]
 # **Predict.** Which sampler keeps a pair closer together, DDIM (η = 0, the code is x_T alone) or DDPM (η = 1, the code is x_T and all noise)?
@@ -650,8 +647,8 @@ pairs = {}
 for e in (0.0, 1.0):
     g = Sampler(model, steps=p.steps, eta=e)
     pairs[e] = (g, *bounds.two_paths(g, g.draw(p.n_images, seed=p.seed), c, c_hat))
-rows = [path[-1] for pair in pairs.values() for path in pair[1:3]]
-names = [f"η = {e:g}, label {k}" for e in pairs for k in labels]
+rows = [model.pictures(path[-1]) for pair in pairs.values() for path in pair[1:3]]
+names = [f"η = {e:g}, {k}" for e in pairs for k in said]
 plots.strips(rows, names, [f"z {i}" for i in range(p.n_images)])
 
 # %%
@@ -740,7 +737,8 @@ for e, (g, a, b, S) in pairs.items():
         bounds.propagate(K.cpu(), S[:, 0].double().cpu())[0],
         bounds.distances(a, b)[:, 0].cpu(),
     )
-reach = bounds.reach(g, 2 * math.prod(model.shape) ** 0.5)
+D = 2 * math.prod(model.shape) ** 0.5 if model.codec is None else math.inf  # latents have no cube
+reach = bounds.reach(g, D)
 
 # %%
 fig, axes = plots.figure(1, 2, width=12, height=4.5, sharey=True)
@@ -756,16 +754,16 @@ for e, (K, estimate, distance) in curves.items():
     lesson.record(f"largest estimated K_t, η = {e:g}", K.max())
     looser = estimate[-1] / distance[-1]
     lesson.record(f"estimated curve / measured at the image, η = {e:g}", looser)
-    lesson.record(f"estimated curve / √ᾱ D at the image, η = {e:g}", estimate[-1] / reach[-1])
+    if model.codec is None:
+        lesson.record(f"estimated curve / √ᾱ D at the image, η = {e:g}", estimate[-1] / reach[-1])
     below = (estimate < distance * (1 - 1e-6))[1:].sum()
     called = f"steps at which the curve is below the distance, η = {e:g}"
     lesson.record(called, below, f"(of {p.steps})")
     above.append(below == 0)
 lesson.compare(holds, holds.choices[2 - sum(above)])
 void = [f"η = {e:g}" for e, (_, estimate, _) in curves.items() if estimate[-1] > reach[-1]]
-lesson.conclude(
-    f"at the image the estimated curve says less than √ᾱ D for {', '.join(void) or 'no η'}."
-)
+void = ", ".join(void) or "no η" if model.codec is None else "no η, as latents have no D"
+lesson.conclude(f"at the image the estimated curve says less than √ᾱ D for {void}.")
 
 # %% [markdown]
 # The last number for each η is the important one. Where it is above 0, the 'bound' is wrong at so many steps: the K_t that
@@ -786,9 +784,9 @@ lesson.conclude(
 
 # %%
 weights = [0.0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0]
-if hasattr(model, "embedding"):
-    g, a, b, _ = pairs[1.0]
-    ends = model.embedding(labels[0]), model.embedding(labels[1])
+ends = [bounds.embedded(model, cond) for cond in (c, c_hat)]
+if ends[0] is not None:
+    g = pairs[1.0][0]
     z = g.draw(p.n_images, seed=p.seed)
     between = [g.decode(z, cond=torch.lerp(*ends, w)) for w in weights]
     moved = torch.stack([(image - between[0]).flatten(1).norm(dim=1) for image in between]).cpu()
@@ -797,11 +795,11 @@ else:
 
 # %%
 fig = None
-if hasattr(model, "embedding"):
+if ends[0] is not None:
     fig, ax = plots.figure(width=8)
     ax.plot(weights, moved, color=plots.SOURCE, lw=1, label=["each z"] + [None] * (p.n_images - 1))
     ax.plot(weights, moved.mean(1), "o-", color=plots.EDITED, label="mean")
-    ax.set(xlabel="w: from the first label to the second", ylabel="distance from w = 0")
+    ax.set(xlabel="w: from the first condition to the second", ylabel="distance from w = 0")
     ax.legend()
     lesson.record("share of the way at w = 1/2, mean", (moved[3] / moved[-1]).mean())
 fig

@@ -11,6 +11,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
+prompt = ""  # the label of a model that draws what a label says, such as "3"
 clip = "clip"  # reads the two texts and trains; a hub id such as "openai/clip-vit-base-patch32"
 judge = "clip-judge"  # judges, and trains nothing
 device = "cpu"
@@ -39,7 +40,7 @@ from lessons_lib.studies import attributes as study
 from lessons_lib.studies import inputs
 
 p = lesson.parameters(
-    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
+    globals(), checkpoint=str, prompt=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(1, 64), attributes=str, looks=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000),
     rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998), images=str,
     own_source=str, own_target=str, keep=str, clip_weight=(0.0, 10.0), l1_weight=(0.0, 100.0),
@@ -72,7 +73,7 @@ from lessons_lib.widgets import choice, explore
 
 # %%
 name = p.checkpoint
-model = inputs.with_bottleneck(name, p.device)
+model = inputs.with_bottleneck(name, p.device, prompt=p.prompt)
 clip, judge, critic = load_clip(p.clip, p.device), load_clip(p.judge, p.device), load_critic()
 g = Sampler(model, steps=p.steps)
 who = subjects(g, name, p.attributes, p.n_images, p.seed, images=p.images)

@@ -12,6 +12,8 @@
 checkpoint = "dogs"  # the target: an embedded model, a folder, or a hub id
 source = "cats"
 second_source = "wild"
+prompt = ""  # what the target and the stranger draw, if a label must say it, such as "3"
+source_prompt = ""  # the same of the two sources
 stranger = "dogs-alone"  # of the target's world, trained apart from the source; "" is none
 device = "cpu"
 seed = 0
@@ -34,7 +36,7 @@ p = lesson.parameters(
     globals(), checkpoint=str, source=str, second_source=str, stranger=str, images=str, device=str,
     seed=(0, 999_999), steps=(4, 1000), n_images=(2, 512), eta=(0.001, 1.0), t_es=(1, 998, None),
     clean_ups=(1, 998, None), strength=(1, 999), egsde_strength=(1, 999), refine=(0, 20),
-    factor=(1, 64),
+    factor=(1, 64), prompt=str, source_prompt=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -71,9 +73,13 @@ from lessons_lib.worlds import WORLDS, animals
 # can also draw what no collection of photographs has: *the same animal as a dog*.
 
 # %%
-models = [
-    inputs.model_for(name, p.device, p.steps) for name in (p.source, p.second_source, p.checkpoint)
-]
+of_pictures = partial(inputs.model_for, latent=False)
+told = (
+    (p.source, p.source_prompt),
+    (p.second_source, p.source_prompt),
+    (p.checkpoint, p.prompt),
+)
+models = [of_pictures(name, p.device, p.steps, prompt=label) for name, label in told]
 first, second, dogs = (Sampler(model, p.steps, p.eta) for model in models)
 usual = ("cats", "wild", "dogs")  # for checkpoints that do not say what they have learnt
 known = [model.world for model in models]
@@ -162,7 +168,7 @@ def weights_alike(one, two):
 
 lesson.record("correlation of the two networks' weights", weights_alike(models[0], models[2]))
 if p.stranger:
-    alone = dogs.replace(denoiser=inputs.model_for(p.stranger, p.device, p.steps))
+    alone = dogs.replace(denoiser=of_pictures(p.stranger, p.device, p.steps, prompt=p.prompt))
     lesson.record("the same with the stranger's", weights_alike(models[0], alone.denoiser))
 
 # %%

@@ -11,6 +11,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "faces-gan"  # of the live chain: an embedded model of faces, a folder or a hub id
+prompt = ""  # what it draws before it is guided, if a text or a label must say it; '' is "a person"
 clip = "clip"  # guides
 judge = "clip-judge"  # judges, and guides nothing
 device = "cpu"
@@ -31,7 +32,7 @@ from lessons_lib.studies import inputs
 p = lesson.parameters(
     globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 999_999), steps=(2, 1000),
     n_images=(2, 64), rounds=(4, 10_000), weight=(0.0, 1e6), paper_rule=bool,
-    step=(0.001, 3.9), text=str, images=str,
+    step=(0.001, 3.9), text=str, images=str, prompt=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -473,7 +474,7 @@ lesson.conclude(
 # rounds is burn-in and thrown away: λ grows, then each chain finds its own step.
 
 # %%
-g = guided.family(p.checkpoint, p.device, p.steps)
+g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)
 by = judges(p.device, p.clip, p.judge)
 before = guided.unguided(g, p.n_images, p.seed)
 how = {"rule": langevin if p.paper_rule else pcn_langevin, "step": p.step}

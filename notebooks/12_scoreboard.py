@@ -11,6 +11,8 @@
 # %% tags=["parameters"]
 checkpoint = "dogs"  # the target of Table 1: an embedded model, a folder, or a hub id
 source = "cats"
+prompt = ""  # what Table 1's target draws, if a label must say it, such as "3"
+source_prompt = ""  # the same of the source
 text_checkpoint = "t2i"  # Table 2's
 clip = "clip"  # chooses, where something is chosen
 judge = "clip-judge"  # judges, and chooses nothing
@@ -25,7 +27,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, source=str, text_checkpoint=str, clip=str, judge=str, device=str,
-    seed=(0, 999_999), steps=(4, 1000), n_images=(2, 150),
+    seed=(0, 999_999), steps=(4, 1000), n_images=(2, 150), prompt=str, source_prompt=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -103,7 +105,10 @@ for name, board in of_table_1().items():
 # The settings are those of the full table.
 
 # %%
-models = [load(name, p.device) for name in (p.source, p.checkpoint)]
+told = (p.source, p.source_prompt), (p.checkpoint, p.prompt)
+models = [
+    inputs.model_for(name, p.device, p.steps, prompt=label, latent=False) for name, label in told
+]
 first, target = (Sampler(model, p.steps, unpaired.ETA) for model in models)
 usual = "cats", "dogs"  # for checkpoints that do not say what they have learnt
 worlds = [model.world for model in models]

@@ -188,18 +188,54 @@ def local_on_segments(
     return torch.stack(K).view(len(K), points, -1).amax(1)
 
 
-def two_conditions(denoiser: Denoiser, labels: list[int]) -> tuple[Tensor, Tensor]:
-    """The two labels as conditions, (1,) each.
+def two_conditions(
+    denoiser: Denoiser, labels: list[int], texts: tuple[str, str] = ("", "")
+) -> tuple[Tensor, Tensor]:
+    """Two conditions: two labels as (1,) each, or, of a model that reads texts, two texts as (1, L, E).
 
-    Raises ValueError, with what this model takes, for other than two different labels of it.
+    texts: of a model with labels, the number of a label here takes that label's place; '' leaves it.
+    Raises ValueError, with what this model takes, for other than two different ones.
     """
-    known = list(denoiser.labels)
-    if len(labels) != 2 or labels[0] == labels[1] or not set(labels) <= set(known):
+    if denoiser.prompts is not None:
+        if texts[0] == texts[1]:
+            raise ValueError(
+                f"The two texts are both {texts[0]!r}: give two that differ, as prompt and other_prompt; "
+                "'' is no text."
+            )
+        with torch.no_grad():
+            return tuple(denoiser.prompts([str(text)]) for text in texts)
+    known, wanted = list(denoiser.labels), labels_of(labels, texts)
+    if not known:
         raise ValueError(
-            f"The conditions are {labels}: give two different labels of this model, "
-            f"which has {known or 'none'}."
+            "This model takes no label and reads no text, so it has no two conditions to compare: give one "
+            "that does, such as 'faces' or 't2i'."
         )
-    return torch.tensor(labels[:1]), torch.tensor(labels[1:])
+    if len(wanted) != 2 or wanted[0] == wanted[1] or not set(wanted) <= set(known):
+        raise ValueError(
+            f"The conditions are {wanted}: give two different labels of this model, which has {known}."
+        )
+    return torch.tensor(wanted[:1]), torch.tensor(wanted[1:])
+
+
+def names_of(denoiser: Denoiser, labels: list[int], texts: tuple[str, str]) -> list[str]:
+    """What a figure calls each of `two_conditions`."""
+    if denoiser.prompts is not None:
+        return [str(text) or "no text" for text in texts]
+    return [f"label {label}" for label in labels_of(labels, texts)]
+
+
+def labels_of(labels: list[int], texts: tuple[str, str]) -> list[int | str]:
+    """The labels, but for those in whose place a text names another by its number."""
+    if not any(str(text) for text in texts):
+        return list(labels)
+    return [int(t) if str(t).isdigit() else t or k for k, t in zip(labels, texts, strict=False)]
+
+
+def embedded(denoiser: Denoiser, cond: Tensor) -> Tensor | None:
+    """What a label (1,) enters a network as, (1, E); a text's condition itself; None of an exact model."""
+    if cond.is_floating_point():
+        return cond
+    return denoiser.embedding(cond.item()) if hasattr(denoiser, "embedding") else None
 
 
 def along(x: Tensor, other: Tensor, points: int) -> Tensor:

@@ -20,6 +20,7 @@ from ..models.families import Autoencoder
 from ..paths import held_out_seed
 from ..sampler import Sampler, usual
 from ..worlds import WORLDS
+from .inputs import told
 
 
 class Wish(NamedTuple):
@@ -51,10 +52,19 @@ class Family(NamedTuple):
     cond: Tensor | None = None
 
 
-def family(name: str, device: str = "cpu", steps: int | None = None) -> Family:
-    """A family by its name, or any other model of faces; in `steps`, or a few."""
+def family(
+    name: str, device: str = "cpu", steps: int | None = None, prompt: str | int = ""
+) -> Family:
+    """A family by its name, or any other model of faces; in `steps`, or a few.
+
+    prompt: what it draws, a text or a label, as of `load`; of a model that reads texts '' is `SAID`.
+    Raises ValueError for a model that must be given a label, and is given none.
+    """
     model = load(name, device)
-    cond = None if model.prompts is None else model.prompts([SAID])
+    if model.prompts is not None:
+        cond = model.prompts([str(prompt) or SAID])
+    else:
+        model, cond = told(model, name, prompt), None
     return Family(usual(model, steps or FAMILIES.get(name, 6)), cond)
 
 

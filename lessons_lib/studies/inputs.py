@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..cards import CheckpointError, has_card, kind_of
-from ..checkpoints import EXACT, checked_device, find, load
+from ..checkpoints import EXACT, checked_device, find, load, with_prompt
 from ..checks import check_input, precision
 from ..code import Code
 from ..denoisers import Denoiser
@@ -29,19 +29,24 @@ NAMED = {name: "generator" for name in GENERATORS} | {"clip": "clip", "judge": "
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
 
 
-def model_for(checkpoint: str, device: str, *steps: int, prompt: str | None = None) -> Denoiser:
+def model_for(
+    checkpoint: str, device: str, *steps: int, prompt: str | int | None = None, latent: bool = True
+) -> Denoiser:
     """A lesson's model, loaded and asked once, before anything else is computed.
 
-    prompt: what it draws, if it reads texts, as of `load`; None of a lesson that has no such parameter.
-    Raises CheckpointError for one that does not load, and ValueError for one that must be told more than a
-    lesson tells it (a text, a label), or that has fewer training times than these numbers of steps.
+    prompt: what it draws, if it must be told, as of `load`; None of a lesson that has no such parameter.
+    latent: whether the lesson takes models of latents, too.
+    Raises CheckpointError for one that does not load, and ValueError for one of latents where the lesson is
+    of pictures, for one that must be told more than a lesson tells it (a text, a label), or that has fewer
+    training times than these numbers of steps.
     """
-    model = load(checkpoint, device, prompt or "")
-    if model.prompts is not None and prompt is not None:
+    model = load(checkpoint, device)
+    if not latent and model.codec is not None:
         raise ValueError(
-            f"{checkpoint!r} draws what a text says: give the parameter prompt, such as "
-            "'a portrait of a person'."
+            f"This lesson works on pictures, pixel by pixel, and {checkpoint!r} draws latents: give a model "
+            "of pictures, such as 'dogs' or 'google/ddpm-cifar10-32'."
         )
+    model = model if prompt is None else told(model, checkpoint, prompt)
     try:
         check_input(model, torch.zeros(1, *model.shape))
     except ValueError as error:
@@ -54,10 +59,25 @@ def model_for(checkpoint: str, device: str, *steps: int, prompt: str | None = No
     return model
 
 
-def with_bottleneck(checkpoint: str, device: str, latent: bool | None = False) -> Denoiser:
+def told(model: Denoiser, checkpoint: str, prompt: str | int) -> Denoiser:
+    """The model with a lesson's parameter `prompt` fixed, if any; ValueError where it must have one."""
+    if prompt != "":
+        return with_prompt(model, prompt)
+    if model.prompts is not None or model.needs_label:
+        how = "a text says: give the parameter prompt, such as 'a portrait of a person'"
+        if model.needs_label:
+            how = f"a label says: give the parameter prompt, a number from 0 to {max(model.labels)}"
+        raise ValueError(f"{checkpoint!r} draws what {how}.")
+    return model
+
+
+def with_bottleneck(
+    checkpoint: str, device: str, latent: bool | None = False, prompt: str | int | None = None
+) -> Denoiser:
     """A model that has an h to edit: of pictures, or of latents with a codec; None takes both.
 
-    Raises CheckpointError for one that does not load, and ValueError for one of another kind.
+    prompt: as of `model_for`. Raises CheckpointError for one that does not load, and ValueError for one of
+    another kind, or that must be told what to draw.
     """
     model = load(checkpoint, device)
     if not hasattr(model, "encode") or latent not in (None, model.codec is not None):
@@ -66,6 +86,7 @@ def with_bottleneck(checkpoint: str, device: str, latent: bool | None = False) -
             f"This lesson edits the bottleneck h of a network of {wanted[0]}, and {checkpoint!r} is none: "
             f"give one that is, such as {wanted[1]!r}."
         )
+    model = model if prompt is None else told(model, checkpoint, prompt)
     announce(model, str(checkpoint))
     return model
 
