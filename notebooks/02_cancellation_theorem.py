@@ -37,6 +37,7 @@ import torch
 
 from lessons_lib import Sampler, load, plots
 from lessons_lib.code import shift
+from lessons_lib.devices import precision
 from lessons_lib.judges import metrics
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import Schedule, even, factor_in_D, kappa, linear_alpha_bar, p_only, sigma
@@ -72,7 +73,9 @@ model = inputs.model_for(p.checkpoint, p.device, p.steps, p.few_steps, prompt=p.
 def noise(like, n, seed):
     """n standard normal images of the model's shape."""
     gen = torch.Generator().manual_seed(seed)
-    return torch.randn((n, *like.shape), generator=gen, dtype=torch.float64).to(like.device)
+    return torch.randn((n, *like.shape), generator=gen, dtype=torch.float64).to(
+        like.device, precision(like.device)
+    )
 
 
 # %%

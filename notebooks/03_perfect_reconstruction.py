@@ -35,7 +35,7 @@ from itertools import pairwise
 import torch
 
 from lessons_lib import Code, Sampler, load, plots
-from lessons_lib.checks import precise, precision
+from lessons_lib.devices import precise, precision
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
 from lessons_lib.judges import metrics
 from lessons_lib.schedule import Schedule, mean_coefficients, noised

@@ -125,7 +125,7 @@ def judged(error: Exception, source: str) -> tuple[str, str]:
     where = [
         f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("lesson ")
     ]
-    line = source.splitlines()[where[-1].lineno - 1].strip() if where else ""
+    line = source.splitlines()[where[0].lineno - 1].strip() if where else ""  # of this cell
     first = text.splitlines()[0] if text else ""
     return (
         "crashes",

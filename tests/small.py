@@ -45,8 +45,8 @@ def tiny_net(seed=0, **config):
 
 def tiny_unet(seed=0, prediction="v_prediction", unshuffle=1, dtype=torch.float64, **config):
     """The same behind the ε contract; of labels, 0 is none."""
-    net = tiny_net(seed, **config).to(dtype)
-    return UNet(net, ALPHA_BAR, prediction, unshuffle, zero_is_none=True)
+    net = tiny_net(seed, **config)
+    return UNet(net, ALPHA_BAR, prediction, unshuffle, zero_is_none=True).to(dtype)
 
 
 def mixture(d=3, k=4, seed=0, full=False, labels=None):

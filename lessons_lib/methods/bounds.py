@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..checks import repeated, whole
 from ..denoisers import Denoiser
+from ..devices import check_slopes
 from ..models.mixture import GaussianMixture
 from ..sampler import Sampler
 from ..schedule import Schedule, mean_coefficients
@@ -169,6 +170,7 @@ def _stretch(
     if not whole(rounds, 1):
         raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
     x = x.detach().float()
+    check_slopes(sampler.denoiser, "An estimate of K")
     push, pull = push_and_pull(lambda at: sampler.mean(at, i, cond), x)
     v = v.to(x)
     for _ in range(rounds):
