@@ -75,7 +75,7 @@ def load(
         one that knows labels; '' leaves it open. guidance: towards it; 1 is none.
     variant: of the saved precisions the one to read, such as 'fp16'; by default the whole one.
     precision: of the network's weights and passes: 'float32', 'bfloat16', or on a GPU 'float16'. States
-        stay as they are; ε is rounded to 2 or 3 digits, the same both ways: what is encoded so comes back by it.
+        stay as they are; ε is rounded to 2 or 3 digits, alike in encoding and decoding.
     compiled: whether passes without a gradient run compiled (`devices.compile_blocks`).
 
     A latent model's x is a latent: its `codec` goes between images and latents, and its `prompts`

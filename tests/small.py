@@ -114,7 +114,9 @@ def tiny_pipeline(folder, seed=0, half=True, tokens=8, **scheduler):
         vae, text_encoder, tokenizer, unet, DDIMScheduler(**defaults | scheduler),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
-    (pipe.to(torch.float16) if half else pipe).save_pretrained(folder)
+    for part in (unet, vae, text_encoder) if half else ():
+        part.half()
+    pipe.save_pretrained(folder)
 
 
 def tiny_latent(folder, seed=0):
