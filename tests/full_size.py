@@ -152,7 +152,7 @@ def row(name: str, folder: Path, precision: str, threads: int) -> str:
     ])  # fmt: skip
 
 
-HEAD = """| configuration | loading | weights | a pass: estimated | measured | codec's decoding | comes back to |
+HEAD = """| configuration | loading | weights | a pass: estimated | measured | codec | comes back to |
 |---|---|---|---|---|---|---|"""
 
 

@@ -1,4 +1,4 @@
-"""Half precisions of weights and passes, the layout of convolutions, compiled blocks (`lessons_lib.devices`)."""
+"""`lessons_lib.devices`: half precisions of weights and passes, layouts of convolutions, compiled blocks."""
 
 import pytest
 import torch
@@ -101,14 +101,15 @@ def halved():
     return tiny_unet(dtype=torch.bfloat16)
 
 
+SLOPES = ["bfloat16", "load the model without precision"]
 REFUSED = {
     "another word": (lambda: load("faces", precision="half"), ["'half'", "bfloat16"]),
-    "float16 on a CPU": (lambda: load("faces", precision="float16"), ["float16", "GPU", "bfloat16"]),
-    "of an exact model": (lambda: load("digits", precision=HALF), ["'digits'", "exact", "precision"]),
-    "an exact model compiled": (lambda: load("moons", compiled=True), ["'moons'", "exact", "compiled"]),
-    "K": (lambda: bounds.estimated_K(Sampler(halved(), 4, 1.0), randn(1, 3, 8, 8), 1), ["K", "bfloat16", "without precision"]),
-    "directions by the Jacobian": (lambda: hspace.singular(halved(), randn(1, 3, 8, 8), 500, 1), ["Jacobian", "bfloat16"]),
-}  # fmt: skip
+    "float16 on a CPU": (lambda: load("faces", precision="float16"), ["GPU", "'bfloat16'"]),
+    "of an exact model": (lambda: load("digits", precision=HALF), ["'digits'", "exact"]),
+    "an exact model compiled": (lambda: load("moons", compiled=True), ["'moons'", "compiled"]),
+    "K": (lambda: bounds.estimated_K(Sampler(halved(), 4, 1.0), randn(1, 3, 8, 8), 1), SLOPES),
+    "singular": (lambda: hspace.singular(halved(), randn(1, 3, 8, 8), 500, 1), SLOPES),
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -174,7 +175,7 @@ def test_where_nothing_can_be_compiled_it_is_said(folder, monkeypatch):
 
     monkeypatch.setattr(torch, "compile", broken)
     says_in_a_sentence(
-        lambda: load(folder, compiled=True), ["no C++ compiler at all", "leave compiled out"], 200
+        lambda: load(folder, compiled=True), ["no C++ compiler at all", "leave"], 200
     )
 
 
