@@ -972,8 +972,8 @@ for whose, edit in (("theirs", partial(theirs, pipe)), ("ours", ours)):
 to_the_image = cycle_pipeline(model, AnswersNoise(), "epsilon", set_alpha_to_one=True)
 lost = theirs(to_the_image, few[:1], texts[0][:1], texts[0][:1], 1.5)
 found_back = ours(few[:1], texts[0][:1], texts[0][:1], 1.5, last=1.0)
-lesson.record("bug 5, share of values that are NaN, theirs", lost.isnan().double().mean())
-lesson.record("bug 5, share of values that are NaN, ours", found_back.isnan().double().mean())
+lesson.record("bug 5, share of values that are NaN, theirs", lost.isnan().float().mean())
+lesson.record("bug 5, share of values that are NaN, ours", found_back.isnan().float().mean())
 lesson.record("bug 5, error of the reconstruction, ours", (found_back - few[:1]).abs().max());
 
 # %% [markdown]

@@ -148,7 +148,7 @@ def estimated_on_segments(
     rounds: int = 4,
     seed: Seed = 0,
 ) -> Tensor:
-    """Largest `estimated_K` over points of each step's segments from x_t to x̂_t, (S, B).
+    """Largest `estimated_K` over points of each step's segments from x_t to x̂_t, (S, B), on the CPU.
 
     x, other: two paths (S+1, B, *shape). Each step's power iteration starts where the last one's
     ended, so a few rounds do. Raises ValueError for rounds below 1.
@@ -158,7 +158,7 @@ def estimated_on_segments(
     cond = repeated(cond, x.shape[1], points)
     for i in range(len(x) - 1):
         norm, v = _stretch(sampler, along(x[i], other[i], points), i, cond, rounds, v)
-        out.append(norm.view(points, -1).amax(0))
+        out.append(norm.view(points, -1).amax(0).cpu())
     return torch.stack(out)
 
 
