@@ -84,7 +84,7 @@ def test_edits_are_in_their_own_precision(folder):
     z = g.draw(2, 0)
     edit = Asyrp.of(Conv(16, 32), 999).over(g.schedule)
     assert (g.decode(z, edit) - g.decode(z)).abs().max() > 1e-3
-    push = torch.ones(1, 16, *next(g.trajectory(z)).h.shape[2:])
+    push = torch.ones(16, *next(g.trajectory(z)).h.shape[2:])
     assert (
         g.decode(z, hspace.constant(push, 999).over(g.schedule)) - g.decode(z)
     ).abs().max() > 1e-3

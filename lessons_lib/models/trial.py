@@ -64,7 +64,7 @@ def _some_cond(model: UNet) -> Tensor | None:
         return torch.tensor([model.labels[-1]])
     if model.text_width is None:
         return None
-    return torch.zeros(1, 8, model.text_width, device=model.device)
+    return torch.zeros(1, 8, model.text_width, device=model.device, dtype=model.dtype)
 
 
 def _as_diffusers(model: UNet, x: Tensor, cond: Tensor | None) -> Tensor:
