@@ -62,11 +62,13 @@ OWN = {
 
 
 class Outcome(NamedTuple):
-    """kind: 'runs', 'says' (a sentence), or 'crashes'. text: the sentence or the error; seconds: it took."""
+    """kind: 'runs', 'says' (a sentence), or 'crashes'. text: the sentence or the error; seconds: it took;
+    memory: bytes of a real cuda device, at most."""
 
     kind: str
     text: str
     seconds: float
+    memory: int = 0
 
 
 def parameters(number: str, checkpoint: Path, family: str, own: dict) -> dict:
@@ -93,18 +95,22 @@ def as_shipped(number: str, own: dict) -> dict:
     return {name: value for name, value in given.items() if name in own}
 
 
-def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
+def run(
+    number: str, checkpoint: Path | str, family: str, device: str = "cpu", real: bool = False
+) -> Outcome:
     """Run a lesson in this process, cell by cell; on a pretend device, if one is named.
 
-    checkpoint: '' is what the lesson comes with.
+    checkpoint: '' is what the lesson comes with. real: on the device itself, at the lesson's own settings.
     """
     tagged, cells = cells_of(number)
     space, start = {"__name__": "__main__", "display": lambda *_, **__: None}, time.perf_counter()
     exec(tagged, space)
     own = {k: v for k, v in space.items() if not k.startswith("_") and k != "display"}
     given = parameters(number, checkpoint, family, own) if checkpoint else as_shipped(number, own)
+    if real:
+        given = {"checkpoint": str(checkpoint)} if checkpoint else {}
     space |= given | {"device": device}
-    there = contextlib.nullcontext() if device == "cpu" else Pretend(device)
+    there = contextlib.nullcontext() if device == "cpu" or real else Pretend(device)
     space.pop("display")
     try:
         for source in cells:
@@ -113,7 +119,8 @@ def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -
             plt.close("all")
     except Exception as error:
         return Outcome(*judged(error, source), time.perf_counter() - start)
-    return Outcome("runs", "", time.perf_counter() - start)
+    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0
+    return Outcome("runs", "", time.perf_counter() - start, memory)
 
 
 def judged(error: Exception, source: str) -> tuple[str, str]:
@@ -133,7 +140,9 @@ def judged(error: Exception, source: str) -> tuple[str, str]:
     )
 
 
-def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
+def apart(
+    number: str, checkpoint: Path | str, family: str, device: str = "cpu", real: bool = False
+) -> Outcome:
     """`run` in a process of its own, which may die or hang without harm."""
     read, write = os.pipe()
     child = os.fork()
@@ -141,7 +150,7 @@ def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu")
         signal.alarm(LIMIT)
         torch.set_num_threads(1)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            outcome = run(number, checkpoint, family, device)
+            outcome = run(number, checkpoint, family, device, real)
         os.write(write, json.dumps(outcome).encode())
         os._exit(0)
     os.close(write)
