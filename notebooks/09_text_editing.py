@@ -237,7 +237,7 @@ edited = [
     step.x_to for _, step in lockstep(source, z, target, p.seed, posterior, cond, target_cond)
 ]
 first_edit = model.codec.decode(edited[-1])
-apart = torch.stack([metrics.rms(a, b) for a, b in zip(edited, chain[1:], strict=True)])
+apart = torch.stack([metrics.rms(a, b).cpu() for a, b in zip(edited, chain[1:], strict=True)])
 
 # %%
 means = lambda x_t, i: source.mean(x_t, i, cond), lambda x_t, i: target.mean(x_t, i, target_cond)
