@@ -7,6 +7,7 @@ falls on both; the median of the pairs' ratios is printed, with the smallest and
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -60,6 +61,8 @@ def main() -> None:
         sampling(model, args.steps, batch, args.repeats)
     for batch in (1, 8):
         asyrp(model, batch, args.repeats)
+    for batch in (1, 8):
+        forms(model, batch, args.repeats)
     if args.device == "cpu":
         backwards(args.checkpoint, args.threads)
     known = quickest(known_work(model.device))
@@ -121,6 +124,19 @@ def asyrp(model: UNet, batch: int, repeats: int) -> None:
         show(f"asyrp step {where}, batch {batch} / plain step", found, f"at most {most}")
     found = ratios(step(0, two_passes), step(0, edit), repeats)
     show(f"two whole passes, batch {batch} / asyrp step", found, "at least 1.15")
+
+
+def forms(model: UNet, batch: int, repeats: int) -> None:
+    """One pass: with the channels last against the other layout, and in bfloat16 against float32."""
+    x = torch.randn(batch, *model.shape).to(model.device)
+    last, first, half = (copy.deepcopy(model) for _ in range(3))
+    last.net.to(memory_format=torch.channels_last)
+    first.net.to(memory_format=torch.contiguous_format)
+    half.to(torch.bfloat16)
+    found = ratios(lambda: last(x, 500), lambda: first(x, 500), repeats)
+    show(f"pass of {batch}, channels last / first", found, "below 1: last is faster")
+    found = ratios(lambda: half(x, 500), lambda: model(x, 500), repeats)
+    show(f"pass of {batch}, bfloat16 / float32", found, "below 1: bfloat16 is faster")
 
 
 def backwards(name: str, threads: int, steps: int = 25, kept: int = 8) -> None:

@@ -38,8 +38,9 @@ from .cards import (
     verify,
     with_weights,
 )
-from .checks import precision, whole
+from .checks import whole
 from .denoisers import Denoiser, Fixed, Guided
+from .devices import checked_device, compile_blocks, weights_in
 from .hub import download, split
 from .models.families import member
 from .models.latent import Codec, Prompts
@@ -63,9 +64,9 @@ def names() -> list[str]:
 
 def load(
     name: str | Path, device: str = "cpu", prompt: str | int = "", guidance: float = 1.0,
-    variant: str | None = None,
+    variant: str | None = None, precision: str = "float32", compiled: bool = False,
 ) -> Denoiser:  # fmt: skip
-    """The denoiser called `name`, in float32 on `device`.
+    """The denoiser called `name`, on `device`.
 
     name: an embedded model (see `names()`), a folder that diffusers saved, or a hub id such as
         'google/ddpm-ema-celebahq-256', which is downloaded once and then found in the hub's cache;
@@ -73,6 +74,9 @@ def load(
     prompt: what all its images show, as `with_prompt`: a text, of a model that reads texts, or a label, of
         one that knows labels; '' leaves it open. guidance: towards it; 1 is none.
     variant: of the saved precisions the one to read, such as 'fp16'; by default the whole one.
+    precision: of the network's weights and passes: 'float32', 'bfloat16', or on a GPU 'float16'. States
+        stay as they are; ε is rounded to 2 or 3 digits, alike in encoding and decoding.
+    compiled: whether passes without a gradient run compiled (`devices.compile_blocks`).
 
     A latent model's x is a latent: its `codec` goes between images and latents, and its `prompts`
     makes the `cond` of texts; both are None where they do not apply.
@@ -92,7 +96,7 @@ def load(
     Raises CheckpointError, in one sentence, for an unknown name, a missing or corrupt file, a class
     that is not supported (a scheduler without ᾱ, such as flow matching's), or a hub that cannot be reached.
     """
-    model = _loaded(name, device, variant)
+    model = _loaded(name, device, variant, precision, compiled)
     if prompt == "" and guidance != 1:
         raise ValueError(
             f"guidance is {guidance!r}, but there is no prompt to guide towards: give one."
@@ -141,10 +145,17 @@ def _label(model: Denoiser, prompt: str | int) -> int:
     return known[str(prompt).strip()]
 
 
-def _loaded(name: str | Path, device: str, variant: str | None) -> Denoiser:
-    where = checked_device(device)
+def _loaded(
+    name: str | Path, device: str, variant: str | None, precision: str, compiled: bool
+) -> Denoiser:
+    where, dtype = checked_device(device), weights_in(precision, device)
     if str(name) in EXACT:
+        if dtype != torch.float32 or compiled:
+            raise ValueError(
+                f"{name!r} is exact, with no network: leave precision and compiled out."
+            )
         return EXACT[str(name)]()  # on the CPU, in float64, wherever the rest is
+    checked_device(device, dtype)
     folder = find(name, variant)
     if kind_of(folder) in LOADERS:
         raise CheckpointError(
@@ -154,17 +165,21 @@ def _loaded(name: str | Path, device: str, variant: str | None) -> Denoiser:
     own = card_if_any(folder)
     if own:
         verify(folder)
-    if "network" not in own:
-        model = _unet(folder, variant).to(where)
-        if not own:
-            with said_of(folder):
-                check_runs(model)
-        return model
     if "family" in own:
-        return _family(folder, own).to(where)
-    model = fixed_label(_unet(folder.parent / own["network"]), own["label"])
-    model.world = own["world"]
-    return model.to(where)
+        model = _family(folder, own)
+        unet = model.unet.to(dtype)  # what is added to it stays in float32
+    elif "network" in own:
+        unet = model = fixed_label(_unet(folder.parent / own["network"]), own["label"]).to(dtype)
+        model.world = own["world"]
+    else:
+        unet = model = _unet(folder, variant, dtype)
+    model.to(where)
+    if not own:
+        with said_of(folder):
+            check_runs(model)
+    if compiled:
+        compile_blocks(unet.net, where)
+    return model
 
 
 def _family(folder: Path, own: dict) -> Denoiser:
@@ -191,26 +206,6 @@ def fixed_label(model: UNet, label: int) -> UNet:
     net.class_embedding = None
     net.register_to_config(num_class_embeds=None)
     return model
-
-
-def checked_device(device: str) -> torch.device:
-    """The torch device. Raises CheckpointError, with what there is instead, for one that is not here.
-
-    On mps states are float32, as it has no float64 (`checks.precision`).
-    """
-    try:
-        wanted = torch.device(device)
-        torch.ones(1, dtype=precision(wanted)).to(wanted).item()  # meta has no values
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError):
-        have = (
-            ["cpu"]
-            + ["cuda"] * torch.cuda.is_available()
-            + ["mps"] * torch.backends.mps.is_available()
-        )
-        raise CheckpointError(
-            f"There is no device {device!r} here: use {' or '.join(have)}."
-        ) from None
-    return wanted
 
 
 def find(name: str | Path, variant: str | None = None) -> Path:
@@ -281,9 +276,9 @@ def _known() -> str:
     return f"one of {', '.join(names())}, a folder, or a hub id such as google/ddpm-cifar10-32"
 
 
-def _unet(folder: Path, variant: str | None = None) -> UNet:
+def _unet(folder: Path, variant: str | None = None, dtype: torch.dtype = torch.float32) -> UNet:
     home = folder / "unet" if (folder / "unet").is_dir() else folder
-    net = network(home, "UNet2DModel", "UNet2DConditionModel", variant=variant)
+    net = network(home, "UNet2DModel", "UNet2DConditionModel", variant=variant, dtype=dtype)
     noise = noise_schedule(folder)
     own = card_if_any(folder)
     recipe = own.get("recipe", {})
@@ -302,7 +297,7 @@ def _codec(folder: Path, model: UNet, variant: str | None) -> Codec | None:
     if not homes and model.text_width is None:
         return None
     home = homes[0] if homes else folder / "vae"
-    net = network(home, "AutoencoderKL", "VQModel", variant=variant)
+    net = network(home, "AutoencoderKL", "VQModel", variant=variant, dtype=model.dtype)
     # The latents of a VQModel have about unit variance by themselves, and older files of one give no
     # scale; diffusers' default, 0.18215, belongs to Stable Diffusion's AutoencoderKL.
     scale = read_json(home / "config.json").get("scaling_factor")
@@ -321,7 +316,7 @@ def _prompts(folder: Path, model: UNet, variant: str | None) -> Prompts | None:
     if model.text_width is None:
         return None
     home = folder / ("bert" if (folder / "bert").is_dir() else "text_encoder")
-    net = network(home, "CLIPTextModel", "LDMBertModel", variant=variant)
+    net = network(home, "CLIPTextModel", "LDMBertModel", variant=variant, dtype=model.dtype)
     if net.config.hidden_size != model.text_width:
         raise CheckpointError(
             f"{folder} does not load: its denoiser takes text embeddings of width {model.text_width}, "

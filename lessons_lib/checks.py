@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 LARGEST = 20  # predicted and noisy images leave [-1, 1]; beyond this they are 0 to 255 levels
 
 
-def precision(device: torch.device | str) -> torch.dtype:
-    """What a state is kept in and sums are made in: float64, or float32 on a device without it (mps)."""
-    return torch.float32 if torch.device(device).type == "mps" else torch.float64
-
-
-def precise(x: Tensor) -> Tensor:
-    """x in the `precision` of its device."""
-    return x.to(precision(x.device))
-
-
 def whole(value, low: int, high: float = float("inf")) -> bool:
     """Whether `value` is a whole number (no bool) from low to high."""
     return isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .checks import check_input, for_each, precision
+from .checks import check_input, for_each
+from .devices import precision
 
 if TYPE_CHECKING:
     from .models.latent import Codec, Prompts
@@ -42,7 +43,7 @@ class Denoiser:
     """What every model brings along, so that nobody asks what kind of model it is.
 
     A sampler needs shape (of one x), alpha_bar ((T,) float64, ᾱ of each training time), device and the call.
-    What does not apply to a model is None, or empty:
+    dtype is of its network's weights and passes. What does not apply to a model is None, or empty:
 
     codec: between pictures and the latents that it diffuses. prompts: from texts to its `cond`.
     text_width: E of the texts that it must be given.
@@ -56,6 +57,7 @@ class Denoiser:
     shape: torch.Size
     alpha_bar: Tensor
     device: torch.device
+    dtype: torch.dtype = torch.float32
     codec: Codec | None = None
     prompts: Prompts | None = None
     text_width: int | None = None
@@ -133,13 +135,6 @@ def _digest(value, digest) -> None:
         digest.update(repr(value).encode())
 
 
-def half_is_fast(device: str) -> bool:
-    """Whether to run networks in bfloat16 on a device: not on a processor without instructions for it,
-    where they would take twice as long."""
-    has = torch.cpu.get_capabilities()
-    return device != "cpu" or any(has.get(k, False) for k in ("amx_bf16", "avx512_bf16", "bf16"))
-
-
 def signal(denoiser: Denoiser, x: Tensor, t: int | Tensor) -> Tensor:
     """ᾱ_t in float64 (1-ᾱ_t cancels in less; on mps in float32), to broadcast against x: (B or 1, 1, …)."""
     a = denoiser.alpha_bar.to(x.device, precision(x.device))[torch.as_tensor(t, device=x.device)]
@@ -213,6 +208,10 @@ class Guided(Denoiser):
     @property
     def device(self) -> torch.device:
         return self.denoiser.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return getattr(self.denoiser, "dtype", torch.float32)
 
     def to(self, *where) -> Guided:
         """Move or convert the denoiser, in place; returns self."""
@@ -298,6 +297,10 @@ class Fixed(Denoiser):
     @property
     def device(self) -> torch.device:
         return self.denoiser.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return getattr(self.denoiser, "dtype", torch.float32)
 
     def to(self, *where) -> Fixed:
         """Move or convert the denoiser and its condition, in place; returns self."""

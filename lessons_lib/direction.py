@@ -18,9 +18,10 @@ from pathlib import Path
 
 import torch
 
-from .checkpoints import checked_device, fingerprint
+from .checkpoints import fingerprint
 from .code import Code
 from .denoisers import Denoiser
+from .devices import checked_device
 from .judges.evaluators import load_clip
 from .methods.asyrp import Asyrp, has_card, save_edit
 from .methods.public_edits import read_public_edit

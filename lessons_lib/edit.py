@@ -25,9 +25,10 @@ import torch
 from torch import Tensor
 
 from . import plots
-from .checkpoints import checked_device, fingerprint, load
+from .checkpoints import fingerprint, load
 from .code import plain
 from .denoisers import Denoiser
+from .devices import checked_device
 from .judges import metrics
 from .methods.asyrp import load_edit
 from .methods.editing import text_edit

@@ -22,6 +22,7 @@ from torch import Tensor
 from .checks import check_input, checked_answer, checked_images, repeated, whole
 from .code import Code, Step
 from .denoisers import predict
+from .devices import is_half
 from .estimate import check_code, images_at_once, timed
 from .schedule import kappa, mean_coefficients, noised
 from .streams import Seed, Streams
@@ -81,7 +82,8 @@ def encode(
     linear and cosine β; 10 to 1,000 steps; guidance 7.5), nearly always within 3e-6. Not where the network
     itself makes small differences grow on its way: to 3e-5 for a trained one that is given what it has
     not learnt (noise, or photographs to `faces`), to 2e-4 for a random one with twice the usual weights.
-    at_once=len(x) rounds as decoding does, at every step, and leaves 1e-6 at most.
+    at_once=len(x) rounds as decoding does, at every step, and leaves 1e-6 at most; it is what a network in
+    a half precision is given, whatever at_once says.
     All this is of codes decoded in the batch in which they were encoded. Some of them decoded alone are
     rounded otherwise: untrained networks that predict ε magnify that to 1e-3 (cosine β: to 0.3).
     """
@@ -96,7 +98,8 @@ def encode(
     steps = torch.arange(len(chain) - 1, device=x.device).repeat_interleave(len(x))
     given = None if cond is None else cond.to(x.device)
     cond = repeated(given, len(x), len(chain) - 1)
-    at_once = at_once or images_at_once(sampler.denoiser, cond)
+    half = is_half(sampler.denoiser)
+    at_once = len(x) if half else at_once or images_at_once(sampler.denoiser, cond)
     eps = torch.empty_like(before)
     starts = range(0, len(before), at_once)
     for i in timed(starts, len(starts), "pass"):

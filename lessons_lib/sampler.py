@@ -9,9 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import check_denoiser, check_input, checked_answer, precise, precision, whole
+from .checks import check_denoiser, check_input, checked_answer, whole
 from .code import Code, Edit, Eps, Step, plain
 from .denoisers import Denoiser, predict
+from .devices import precise, precision
 from .encoder import Path, encode, posterior
 from .estimate import check_batch, check_code, timed
 from .schedule import Schedule, even, factor_in_D

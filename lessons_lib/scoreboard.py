@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from .cards import CheckpointError
 from .checkpoints import fingerprint, load
-from .denoisers import half_is_fast
+from .devices import half_is_fast
 from .judges import metrics
 from .judges.evaluators import load_critic
 from .judges.tables import Row, beside, rounded, table

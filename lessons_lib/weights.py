@@ -79,8 +79,10 @@ def stored(
     return Stored(tuple(sorted(whole_ones[own, rank, of])), index if of else None, own or None)
 
 
-def network(home: Path, *allowed: str, variant: str | None = None):
-    """The network in a folder, in float32, if it is of one of these classes and whole.
+def network(
+    home: Path, *allowed: str, variant: str | None = None, dtype: torch.dtype = torch.float32
+):
+    """The network in a folder, in this dtype, if it is of one of these classes and whole.
 
     variant: the saved precision to read, such as 'fp16'; by default as `stored`.
     Raises CheckpointError, in one sentence, for another class, and for weights that are missing, damaged or
@@ -98,13 +100,13 @@ def network(home: Path, *allowed: str, variant: str | None = None):
     place, variant = home, found.variant
     if not found.safe:
         place, variant = as_safetensors(home, found.files, stems_of(named)[0]), None
-    net, missing = _read(place, named, variant, home / found.files[0])
+    net, missing = _read(place, named, variant, home / found.files[0], dtype)
     if missing:  # the libraries would go on with random numbers in their place
         raise CheckpointError(
             f"{home / found.files[0]} lacks {len(missing)} of the network's tensors ({sorted(missing)[0]}, "
             "…): it and config.json are not of one model."
         )
-    return net.float()
+    return net
 
 
 def stems_of(named: str) -> tuple[str, str]:
@@ -128,16 +130,17 @@ def _stored_in(home: Path, named: str, variant: str | None) -> Stored:
     )
 
 
-def _read(place: Path, named: str, variant: str | None, said: Path):
+def _read(place: Path, named: str, variant: str | None, said: Path, dtype: torch.dtype):
     """(network, the names of its tensors that were not there)."""
     from . import _torchvision  # noqa: F401
 
     kind = getattr(import_module(CLASSES[named]), named)
+    word = "torch_dtype" if CLASSES[named].startswith("diffusers.models.") else "dtype"
     try:
         with no_progress_bar():
             net, loaded = kind.from_pretrained(
                 place, use_safetensors=True, local_files_only=True, output_loading_info=True,
-                variant=variant,
+                variant=variant, **{word: dtype},
             )  # fmt: skip
     except Exception as error:  # the libraries raise many kinds
         raise no_load(said, error) from None

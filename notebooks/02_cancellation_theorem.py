@@ -39,6 +39,7 @@ import torch
 
 from lessons_lib import Sampler, load, plots
 from lessons_lib.code import shift
+from lessons_lib.devices import precision
 from lessons_lib.judges import metrics
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import Schedule, even, factor_in_D, kappa, linear_alpha_bar, p_only, sigma
@@ -74,7 +75,9 @@ model = inputs.model_for(p.checkpoint, p.device, p.steps, p.few_steps, prompt=p.
 def noise(like, n, seed):
     """n standard normal images of the model's shape."""
     gen = torch.Generator().manual_seed(seed)
-    return torch.randn((n, *like.shape), generator=gen, dtype=torch.float64).to(like.device)
+    return torch.randn((n, *like.shape), generator=gen, dtype=torch.float64).to(
+        like.device, precision(like.device)
+    )
 
 
 # %%
@@ -511,7 +514,7 @@ def drift(g, n):
     source = torch.stack([step.x_to for step in walk])
     edits = {"ε replayed": replay(walk, delta), "ε of the model": shift(delta)}
     paths = {name: g.path(z, edit)[1:] for name, edit in edits.items()}
-    return {name: (x - source).square().flatten(1).mean(1).sqrt() for name, x in paths.items()}
+    return {name: (x - source).square().flatten(1).mean(1).sqrt().cpu() for name, x in paths.items()}
 
 
 # %%

@@ -35,7 +35,7 @@ from itertools import pairwise
 import torch
 
 from lessons_lib import Code, Sampler, load, plots
-from lessons_lib.checks import precise, precision
+from lessons_lib.devices import precise, precision
 from lessons_lib.encoder import encode, independent, invert, lockstep, posterior
 from lessons_lib.judges import metrics
 from lessons_lib.schedule import Schedule, mean_coefficients, noised
@@ -546,11 +546,9 @@ def library_encoder(mean, x, noise, a, a_to, sigma):
 
 
 def needed_for(g, x):
-    gen = torch.Generator().manual_seed(p.seed)
-    noise = torch.randn((len(g.schedule), *x.shape), generator=gen, dtype=torch.float64).to(
-        x.device
-    )
-    return g.mean, x.double(), noise, g.schedule.a, g.schedule.a_to, g.sigma
+    gen, x = torch.Generator().manual_seed(p.seed), precise(x)
+    noise = torch.randn((len(g.schedule), *x.shape), generator=gen, dtype=torch.float64).to(x)
+    return g.mean, x, noise, g.schedule.a, g.schedule.a_to, g.sigma
 
 
 # %%

@@ -300,7 +300,7 @@ decode_with = my_asyrp if right else library_asyrp
 # %%
 s = g.schedule
 with torch.no_grad():
-    wide = (s.t.tolist(), s.a.to(who.z.x_T.device), s.a_to.to(who.z.x_T.device))
+    wide = (s.t.tolist(), s.a.to(who.z.x_T), s.a_to.to(who.z.x_T))
     by_you = decode_with(model.encode, model.decode, edit.shift, who.z.x_T, *wide)
     by_us = g.decode(who.z, edit)
 plots.strips([before.cpu(), by_you.cpu()], ["no edit", f"{whose}, by\nthis function"], [])

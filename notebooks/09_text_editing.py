@@ -237,7 +237,7 @@ edited = [
     step.x_to for _, step in lockstep(source, z, target, p.seed, posterior, cond, target_cond)
 ]
 first_edit = model.codec.decode(edited[-1])
-apart = torch.stack([metrics.rms(a, b) for a, b in zip(edited, chain[1:], strict=True)])
+apart = torch.stack([metrics.rms(a, b).cpu() for a, b in zip(edited, chain[1:], strict=True)])
 
 # %%
 means = lambda x_t, i: source.mean(x_t, i, cond), lambda x_t, i: target.mean(x_t, i, target_cond)
@@ -973,8 +973,8 @@ for whose, edit in (("theirs", partial(theirs, pipe)), ("ours", ours)):
 to_the_image = cycle_pipeline(model, AnswersNoise(), "epsilon", set_alpha_to_one=True)
 lost = theirs(to_the_image, few[:1], texts[0][:1], texts[0][:1], 1.5)
 found_back = ours(few[:1], texts[0][:1], texts[0][:1], 1.5, last=1.0)
-lesson.record("bug 5, share of values that are NaN, theirs", lost.isnan().double().mean())
-lesson.record("bug 5, share of values that are NaN, ours", found_back.isnan().double().mean())
+lesson.record("bug 5, share of values that are NaN, theirs", lost.isnan().float().mean())
+lesson.record("bug 5, share of values that are NaN, ours", found_back.isnan().float().mean())
 lesson.record("bug 5, error of the reconstruction, ours", (found_back - few[:1]).abs().max());
 
 # %% [markdown]

@@ -67,11 +67,13 @@ OWN = {
 
 
 class Outcome(NamedTuple):
-    """kind: 'runs', 'says' (a sentence), or 'crashes'. text: the sentence or the error; seconds: it took."""
+    """kind: 'runs', 'says' (a sentence), or 'crashes'. text: the sentence or the error; seconds: it took;
+    memory: bytes of a real cuda device, at most."""
 
     kind: str
     text: str
     seconds: float
+    memory: int = 0
 
 
 CRASH = Outcome("crashes", "", 0.0)
@@ -97,14 +99,28 @@ def cells_of(number: str) -> tuple[str, list[str]]:
     return tagged, [c.source for c in cells if c.source != tagged]
 
 
-def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
-    """Run a lesson in this process, cell by cell; on a pretend device, if one is named."""
+def as_shipped(number: str, own: dict) -> dict:
+    """The tiny settings of a lesson on the networks that it comes with, whose words are its own."""
+    given = {k: v for k, v in (SETTINGS | OWN.get(number, {})).items() if "text" not in k}
+    return {name: value for name, value in given.items() if name in own}
+
+
+def run(
+    number: str, checkpoint: Path | str, family: str, device: str = "cpu", real: bool = False
+) -> Outcome:
+    """Run a lesson in this process, cell by cell; on a pretend device, if one is named.
+
+    checkpoint: '' is what the lesson comes with. real: on the device itself, at the lesson's own settings.
+    """
     tagged, cells = cells_of(number)
     space, start = {"__name__": "__main__", "display": lambda *_, **__: None}, time.perf_counter()
     exec(tagged, space)
     own = {k: v for k, v in space.items() if not k.startswith("_") and k != "display"}
-    space |= parameters(number, checkpoint, family, own) | {"device": device}
-    there = contextlib.nullcontext() if device == "cpu" else Pretend(device)
+    given = parameters(number, checkpoint, family, own) if checkpoint else as_shipped(number, own)
+    if real:
+        given = {"checkpoint": str(checkpoint)} if checkpoint else {}
+    space |= given | {"device": device}
+    there = contextlib.nullcontext() if device == "cpu" or real else Pretend(device)
     space.pop("display")
     try:
         for source in cells:
@@ -113,7 +129,8 @@ def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -
             plt.close("all")
     except Exception as error:
         return Outcome(*judged(error, source), time.perf_counter() - start)
-    return Outcome("runs", "", time.perf_counter() - start)
+    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0
+    return Outcome("runs", "", time.perf_counter() - start, memory)
 
 
 def judged(error: Exception, source: str) -> tuple[str, str]:
@@ -125,7 +142,7 @@ def judged(error: Exception, source: str) -> tuple[str, str]:
     where = [
         f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("lesson ")
     ]
-    line = source.splitlines()[where[-1].lineno - 1].strip() if where else ""
+    line = source.splitlines()[where[0].lineno - 1].strip() if where else ""  # of this cell
     first = text.splitlines()[0] if text else ""
     return (
         "crashes",
@@ -133,7 +150,9 @@ def judged(error: Exception, source: str) -> tuple[str, str]:
     )
 
 
-def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -> Outcome:
+def apart(
+    number: str, checkpoint: Path | str, family: str, device: str = "cpu", real: bool = False
+) -> Outcome:
     """`run` in a process of its own, which may die or hang without harm."""
     read, write = os.pipe()
     child = os.fork()
@@ -141,7 +160,7 @@ def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu")
         signal.alarm(LIMIT)
         torch.set_num_threads(1)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            outcome = run(number, checkpoint, family, device)
+            outcome = run(number, checkpoint, family, device, real)
         os.write(write, json.dumps(outcome).encode())
         os._exit(0)
     os.close(write)

@@ -45,8 +45,8 @@ def tiny_net(seed=0, **config):
 
 def tiny_unet(seed=0, prediction="v_prediction", unshuffle=1, dtype=torch.float64, **config):
     """The same behind the ε contract; of labels, 0 is none."""
-    net = tiny_net(seed, **config).to(dtype)
-    return UNet(net, ALPHA_BAR, prediction, unshuffle, zero_is_none=True)
+    net = tiny_net(seed, **config)
+    return UNet(net, ALPHA_BAR, prediction, unshuffle, zero_is_none=True).to(dtype)
 
 
 def mixture(d=3, k=4, seed=0, full=False, labels=None):
@@ -114,7 +114,9 @@ def tiny_pipeline(folder, seed=0, half=True, tokens=8, **scheduler):
         vae, text_encoder, tokenizer, unet, DDIMScheduler(**defaults | scheduler),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
-    (pipe.to(torch.float16) if half else pipe).save_pretrained(folder)
+    for part in (unet, vae, text_encoder) if half else ():
+        part.half()
+    pipe.save_pretrained(folder)
 
 
 def tiny_latent(folder, seed=0):

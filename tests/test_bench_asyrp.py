@@ -44,3 +44,11 @@ def test_a_network_is_held_against_it(capsys):
     bench.rate_share(tiny_unet(dtype=torch.float32), 1, 1, "product", product)
     line = capsys.readouterr().out
     assert "network at batch 1 / product, FLOP/s" in line and "% [" in line
+
+
+def test_the_layouts_and_precisions_are_what_they_are_called(monkeypatch):
+    asked = []
+    monkeypatch.setattr(bench, "ratios", lambda a, b, n: asked.append((a(), b())) or [1.0])
+    bench.forms(tiny_unet(dtype=torch.float32), 2, 1)
+    (last, first), (half, whole) = asked
+    assert (last - first).abs().max() < 1e-4 < (half - whole).abs().max() < 0.2

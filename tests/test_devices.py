@@ -1,9 +1,11 @@
 """No mixing of devices, and no float64 where there is none: on a pretend device (`pretend`)."""
 
+import matplotlib
 import pytest
 import torch
 from torch.testing import assert_close
 
+from families_by_lessons import apart
 from lessons_lib import Sampler, load
 from lessons_lib.code import Code, shift
 from lessons_lib.denoisers import Guided
@@ -13,7 +15,7 @@ from lessons_lib.methods import editing, energies, guidance, hspace
 from lessons_lib.methods.asyrp import Asyrp, Conv
 from lessons_lib.models.unet import UNet
 from pretend import Mixed, Pretend
-from published import LAYOUTS
+from published import LAYOUTS, tame
 from small import ALPHA_BAR, PROMPTS, randn, tiny_net, tiny_pipeline
 
 
@@ -128,3 +130,13 @@ def test_rivals_and_guidance(device):
     assert guidance.sample(g, bright, 1.0, 2, 4, burn_in=0).z.x_T.device == device
     assert metrics.psnr(x, x + 0.1).device == device
     assert metrics.rms(x, x).device == device
+
+
+# Those that take least; `python tests/lessons_by_device.py` runs all, on the networks that they come with.
+@pytest.mark.parametrize("number", ["01", "06"])
+def test_a_lesson(tmp_path, number):
+    matplotlib.use("Agg")
+    LAYOUTS["google/ddpm-celebahq-256"](tmp_path / "there")
+    tame(tmp_path / "there")
+    outcome = apart(number, tmp_path / "there", "google/ddpm-celebahq-256", "mps")
+    assert outcome.kind == "runs", outcome

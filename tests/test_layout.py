@@ -12,6 +12,7 @@ PACKAGE = ROOT / "lessons_lib"
 FLOORS = [
     {"paths", "checks", "_torchvision", "worlds", "plots", "lesson", "answers", "guesses", "press"},
     {"widgets", "schedule", "cards", "streams", "pictures"},
+    {"devices"},
     {"denoisers"},
     {"code", "estimate"},
     {"encoder"},

@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..cards import checked, no_load, read_json
-from ..checkpoints import checked_device, find, load_network
+from ..checkpoints import find, load_network
 from ..checks import check_levels
+from ..devices import checked_device
 from ..models.latent import check_words
 from ..weights import network
 from ..worlds import WORLDS, Factor, World

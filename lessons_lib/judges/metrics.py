@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checks import check_levels, precise
+from ..checks import check_levels
+from ..devices import precise
 from .evaluators import legible
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def step_correlation(codes: Tensor) -> Tensor:
 
 def _correlation(x: Tensor, y: Tensor) -> Tensor:
     x, y = (precise(v) - precise(v).mean(1, True) for v in (x, y))
-    return (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp_min(1e-30)
+    return ((x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp_min(1e-30)).cpu()
 
 
 # ---------------------------------------------------------------- two images
@@ -375,8 +376,7 @@ def _per_image(network: nn.Module) -> Distance:
 
 def _embedded(text: str | list[str], n: int, clip: Clip) -> Tensor:
     """Sentences as unit vectors (n, E); one sentence stands for all."""
-    texts = [text] if isinstance(text, str) else list(text)
-    if len(texts) not in (1, n):
+    if len(texts := [text] if isinstance(text, str) else list(text)) not in (1, n):
         raise ValueError(f"There are {len(texts)} texts for {n} images: give one, or one for each.")
     return clip.text(texts).expand(n, -1)
 

@@ -238,7 +238,7 @@ class Asyrp:
         Raises ValueError for an edit of another model's h, or scales for another number of images.
         """
         moves = [
-            _per_image(scale, len(b.h)) * _fitting(d.form, b.h)(b.h, t, b.temb)
+            _per_image(scale, len(b.h)) * _answer(d.form, b, t)
             for scale, d in self.terms
             if d.acts(t) and not (isinstance(scale, Real) and scale == 0)
         ]
@@ -291,15 +291,16 @@ def _per_image(scale: Scale, n: int) -> Scale:
     return scale.view(-1, 1, 1, 1)
 
 
-def _fitting(form: nn.Module, h: Tensor) -> nn.Module:
-    """The form of an edit. Raises ValueError for one that reads an h of other channels."""
-    channels = getattr(form, "config", {}).get("channels", h.shape[1])
-    if channels != h.shape[1]:
+def _answer(form: nn.Module, b: Bottleneck | Halves, t: int) -> Tensor:
+    """A form's Δh, in its own precision. Raises ValueError for one that reads an h of other channels."""
+    channels = getattr(form, "config", {}).get("channels", b.h.shape[1])
+    if channels != b.h.shape[1]:
         raise ValueError(
-            f"The edit reads an h of {channels} channels, but this model's has {h.shape[1]}: take one that "
+            f"The edit reads an h of {channels} channels, but this model's has {b.h.shape[1]}: take one that "
             "was trained for this model."
         )
-    return form
+    own = next((p.dtype for p in form.parameters()), b.h.dtype)
+    return form(b.h.to(own), t, b.temb.to(own))
 
 
 def _rescaling(d: Direction, schedule: Schedule) -> float:

@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..checks import repeated, whole
 from ..denoisers import Denoiser
+from ..devices import check_slopes
 from ..models.mixture import GaussianMixture
 from ..sampler import Sampler
 from ..schedule import Schedule, mean_coefficients
@@ -147,7 +148,7 @@ def estimated_on_segments(
     rounds: int = 4,
     seed: Seed = 0,
 ) -> Tensor:
-    """Largest `estimated_K` over points of each step's segments from x_t to x̂_t, (S, B).
+    """Largest `estimated_K` over points of each step's segments from x_t to x̂_t, (S, B), on the CPU.
 
     x, other: two paths (S+1, B, *shape). Each step's power iteration starts where the last one's
     ended, so a few rounds do. Raises ValueError for rounds below 1.
@@ -157,7 +158,7 @@ def estimated_on_segments(
     cond = repeated(cond, x.shape[1], points)
     for i in range(len(x) - 1):
         norm, v = _stretch(sampler, along(x[i], other[i], points), i, cond, rounds, v)
-        out.append(norm.view(points, -1).amax(0))
+        out.append(norm.view(points, -1).amax(0).cpu())
     return torch.stack(out)
 
 
@@ -175,6 +176,7 @@ def _stretch(
     """How much step i's Jacobian at x stretches v after `rounds` of power iteration, and that v."""
     if not whole(rounds, 1):
         raise ValueError(f"rounds is {rounds!r}: give a whole number, at least 1.")
+    check_slopes(sampler.denoiser, "An estimate of K")
     push, pull = products(sampler, x, i, cond)
     v = v.to(x.device, torch.float32)
     for _ in range(rounds):

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
-from ..checks import checked_seed, precise, whole
+from ..checks import checked_seed, whole
 from ..code import Code, plain
+from ..devices import precise
 from ..plots import preview
 from ..sampler import Sampler, final
 from ..streams import Streams, seeds

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..checks import precise, repeated, whole
+from ..checks import repeated, whole
 from ..code import Code
 from ..denoisers import Denoiser
+from ..devices import check_slopes, precise
 from ..judges.metrics import Interval
 from ..sampler import Sampler
 from .asyrp import Asyrp, PerTime, asymmetric
@@ -88,6 +89,7 @@ def singular(
         b = denoiser.encode(x.float().repeat(k, *rest), t, cond)
     if not whole(k, 1, b.h[0].numel()):
         raise ValueError(f"k is {k!r}: h has {b.h[0].numel()} directions, give 1 to as many.")
+    check_slopes(denoiser, "A direction by the Jacobian of h")
     push, pull = push_and_pull(lambda delta_h: denoiser.decode(b, delta_h), torch.zeros_like(b.h))
     shape = b.h.shape[1:]
     v = torch.randn(shape.numel(), k, generator=torch.Generator().manual_seed(seed)).to(b.h)

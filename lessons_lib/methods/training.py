@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..checks import for_each, repeated, whole
 from ..code import Code, Edit, Eps, Step
+from ..devices import check_slopes
 from ..sampler import Sampler
 from ..schedule import Schedule
 from .asyrp import Asyrp, Attention, Conv, PerTime
@@ -207,13 +208,15 @@ def training(
     texts alike it leaves short ones, which change less else. The paper has none.
     edited: the edit that `form` makes at scales (B,), where it is not Asyrp's (see `rivals`).
 
-    Raises ValueError for rounds below 1, a batch that is not from 1 to N, and texts as `text_change`.
+    Raises ValueError for rounds below 1, a batch that is not from 1 to N, texts as `text_change`, and a
+    network in a half precision.
     """
     if not whole(rounds, 1) or not whole(batch, 1, len(sources.x)):
         raise ValueError(
             f"rounds={rounds!r}, batch={batch!r}: give whole numbers, the batch at most the "
             f"{len(sources.x)} images."
         )
+    check_slopes(sources.sampler.denoiser, "Training a direction")
     asyrp = Asyrp.of(form, 10**9)
     edited = edited or (lambda scale: asyrp * scale if through else with_gradient(asyrp * scale))
     towards, alike = text_change(clip, source, target)

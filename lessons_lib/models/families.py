@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
 from ..cards import OWN_WEIGHTS, no_load, read_json
-from ..checks import check_input, precise
+from ..checks import check_input
 from ..denoisers import Bottleneck, Denoiser
+from ..devices import precise
 from ..encoder import invert
 from ..sampler import Sampler, final
 from ..schedule import checked_alpha_bar
@@ -46,6 +47,10 @@ class Told(Denoiser):
     @property
     def device(self) -> torch.device:
         return self.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.unet.dtype
 
     def to(self, *where):
         """Move or convert the networks, in place; returns self."""

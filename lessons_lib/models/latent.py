@@ -15,7 +15,7 @@ import re
 import textwrap
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checks import whole
 
@@ -39,7 +39,7 @@ class Codec:
 
     def to(self, *where) -> Codec:
         """Move or convert the network, in place; returns self."""
-        self.net.to(*where)
+        nn.Module.to(self.net, *where)  # diffusers' own warns of every conversion
         return self
 
     def picture_shape(self, shape: torch.Size) -> torch.Size:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import _torchvision  # noqa: F401
-from ..checks import precision
 from ..denoisers import Bottleneck, Denoiser, Predicted, signal
+from ..devices import precision
 from .unet import UNet
 
 
@@ -81,6 +81,10 @@ class OptimalSigma(Denoiser):
     def device(self) -> torch.device:
         return self.unet.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.unet.dtype
+
     def to(self, *where) -> OptimalSigma:
         """Move or convert the networks, in place; returns self."""
         self.unet.to(*where)
@@ -107,4 +111,5 @@ class OptimalSigma(Denoiser):
 
     def second_moment(self, features: Tensor, b: Bottleneck) -> Tensor:
         """E[(v - v_θ)²], (B, *shape)."""
-        return F.pixel_shuffle(self.head(features, b.temb), self.unet.unshuffle).exp()
+        seen = (v.to(self.head.out.weight) for v in (features, b.temb))
+        return F.pixel_shuffle(self.head(*seen), self.unet.unshuffle).exp()

@@ -40,6 +40,8 @@ def check_runs(model: UNet) -> None:
         raise ValueError(
             f"this network is built in a way that is not supported here ({_first_line(error)})"
         ) from None
+    if not theirs.isfinite().all() and model.dtype == torch.float16:
+        raise ValueError("its network's answer leaves float16's range: give precision='bfloat16'")
     if not theirs.isfinite().all():
         raise ValueError(
             "its network's answer is not finite: its weights are damaged, or do not fit its config.json"
@@ -62,12 +64,12 @@ def _some_cond(model: UNet) -> Tensor | None:
         return torch.tensor([model.labels[-1]])
     if model.text_width is None:
         return None
-    return torch.zeros(1, 8, model.text_width, device=model.device)
+    return torch.zeros(1, 8, model.text_width, device=model.device, dtype=model.dtype)
 
 
 def _as_diffusers(model: UNet, x: Tensor, cond: Tensor | None) -> Tensor:
     given = () if cond is None else (cond.to(model.device),)
-    return model.net(model._folded(x.to(model.net.conv_in.weight.dtype)), 0, *given).sample
+    return model.net(model._folded(x.to(model.dtype)), 0, *given).sample
 
 
 def _first_line(error: Exception) -> str:

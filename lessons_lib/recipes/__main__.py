@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints import checked_device
+from ..devices import checked_device
 from ..paths import BUILD, EMBEDDED
 from .cards import export
 from .clip import Clips

@@ -22,7 +22,8 @@ from .. import plots
 from ..cards import card, carded, kind_of, write_card
 from ..checkpoints import fingerprint, load
 from ..code import Code
-from ..denoisers import Denoiser, Guided, half_is_fast
+from ..denoisers import Denoiser, Guided
+from ..devices import half_is_fast
 from ..judges import metrics
 from ..judges.counterfactual import manifold_distance, nearest_factors, readings
 from ..judges.evaluators import KINDS, Clip, Critic, columns, head_of, load_clip, load_critic

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from .. import _torchvision  # noqa: F401
 from ..cards import card_if_any
 from ..checkpoints import find
-from ..denoisers import half_is_fast
+from ..devices import half_is_fast
 from ..paths import whole
 from ..worlds import WORLDS
 

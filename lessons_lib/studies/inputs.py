@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ..cards import CheckpointError, has_card, kind_of
-from ..checkpoints import EXACT, checked_device, find, load, with_prompt
-from ..checks import check_input, precision
+from ..checkpoints import EXACT, find, load, with_prompt
+from ..checks import check_input
 from ..code import Code
 from ..denoisers import Denoiser
+from ..devices import checked_device, precision
 from ..encoder import invert
 from ..estimate import announce
 from ..models.mixture import GaussianMixture

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..checks import precise
+from ..devices import precise
 from ..judges import metrics
 from ..judges.counterfactual import known_world, manifold_distance, readings
 from ..judges.evaluators import KINDS, Critic
