@@ -52,7 +52,8 @@ from lessons_lib.studies import exact, guided
 from lessons_lib.studies.text import judges
 from lessons_lib.widgets import choice, explore, slider
 
-torch.set_grad_enabled(False);
+torch.set_grad_enabled(False)
+g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)  # shown after the exact ones
 
 
 # %% [markdown]
@@ -474,7 +475,6 @@ lesson.conclude(
 # rounds is burn-in and thrown away: λ grows, then each chain finds its own step.
 
 # %%
-g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)
 by = judges(p.device, p.clip, p.judge)
 before = guided.unguided(g, p.n_images, p.seed)
 how = {"rule": langevin if p.paper_rule else pcn_langevin, "step": p.step}

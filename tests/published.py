@@ -135,13 +135,13 @@ def tame(folder: Path, side: int = 32) -> None:
     """Of a stand-in with random weights: pictures of `side` pixels, and less noise at T.
 
     A random network's P at T is x_T/√ᾱ_T, in the hundreds, where a trained one's is a picture; judges refuse
-    that. With √ᾱ_T = 0.28 it is below 20. Nothing else of the layout changes.
+    that. With √ᾱ_T = 0.6 it is below 20. Nothing else of the layout changes.
     """
     inner = folder / "unet" if (folder / "unet").is_dir() else folder
     schedule = folder / "scheduler" if (folder / "scheduler").is_dir() else folder
     edit_json(inner / "config.json", sample_size=side // 2 if inner != folder else side)
     edit_json(
-        schedule / "scheduler_config.json", beta_schedule="linear", beta_start=1e-4, beta_end=5e-3
+        schedule / "scheduler_config.json", beta_schedule="linear", beta_start=1e-4, beta_end=2e-3
     )
 
 
