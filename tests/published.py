@@ -91,11 +91,14 @@ def text_to_image(folder: Path):
     (folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(said))
 
 
-def clip(folder: Path):
-    """openai/clip-vit-base-patch32: everything at the root, the vocabulary in two files too."""
+def clip(folder: Path, tokens: int = 8):
+    """openai/clip-vit-base-patch32: everything at the root, the vocabulary in two files too.
+
+    tokens: of the longest text; of words that it does not know each letter is one.
+    """
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-    tiny_pipeline(folder / "of-words")
+    tiny_pipeline(folder / "of-words", tokens=tokens)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "of-words" / "tokenizer")
     tower = {
         "hidden_size": 12,
@@ -104,7 +107,7 @@ def clip(folder: Path):
         "num_attention_heads": 2,
     }
     config = CLIPConfig(
-        text_config=tower | {"vocab_size": len(tokenizer), "max_position_embeddings": 8, "eos_token_id": 1},
+        text_config=tower | {"vocab_size": len(tokenizer), "max_position_embeddings": tokens, "eos_token_id": 1},
         vision_config=tower | {"image_size": 16, "patch_size": 8}, projection_dim=6,
     )  # fmt: skip
     CLIPModel(config).save_pretrained(folder)
