@@ -106,8 +106,9 @@ def clip(folder: Path, tokens: int = 8):
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
     }
+    of_texts = {"vocab_size": len(tokenizer), "max_position_embeddings": tokens, "eos_token_id": 1}
     config = CLIPConfig(
-        text_config=tower | {"vocab_size": len(tokenizer), "max_position_embeddings": tokens, "eos_token_id": 1},
+        text_config=tower | of_texts,
         vision_config=tower | {"image_size": 16, "patch_size": 8}, projection_dim=6,
     )  # fmt: skip
     CLIPModel(config).save_pretrained(folder)
