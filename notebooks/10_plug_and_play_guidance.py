@@ -54,6 +54,8 @@ from lessons_lib.widgets import choice, explore, slider
 
 torch.set_grad_enabled(False)
 g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)  # shown after the exact ones
+by = judges(p.device, p.clip, p.judge)
+by.clip.text([p.text]), by.judge.text([p.text])  # refuse words that they were never shown
 
 
 # %% [markdown]
@@ -475,7 +477,6 @@ lesson.conclude(
 # rounds is burn-in and thrown away: λ grows, then each chain finds its own step.
 
 # %%
-by = judges(p.device, p.clip, p.judge)
 before = guided.unguided(g, p.n_images, p.seed)
 how = {"rule": langevin if p.paper_rule else pcn_langevin, "step": p.step}
 live = guided.chain(

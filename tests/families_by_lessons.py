@@ -57,7 +57,7 @@ OWN = {
     "04": {"conditions": [0, 1]},
     "05": {"rounds": 1},
     "08": {"t_es": [400], "clean_ups": [100]},
-    "09": {"starts": [300], "source_text": PROMPT, "target_text": "a blue car"},
+    "09": {"starts": [300], "source_text": PROMPT, "target_text": f"{PROMPT} at night"},
     "11": {"rounds": 1, "attributes": "old, smiling"},
     "13": {"counts": [2, 3]},
 }  # fmt: skip
