@@ -71,7 +71,7 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-CRASH = Outcome("crashes", "", 0.0)
+CRASH, NOT_RUN = Outcome("crashes", "", 0.0), Outcome("–", "", 0.0)
 # Pixels of a stand-in's pictures, where the lesson's judges need more than 16.
 SIDES = {"08": 32, "09": 32, "12": 32}
 
@@ -153,14 +153,14 @@ def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu")
 
 
 def table(found: dict[tuple[str, str], Outcome], families, lessons) -> str:
-    """Markdown: a row for each layout, a column for each lesson, and what is said, numbered."""
+    """Markdown: a row for each layout, a column for each lesson, '–' if not run; and what is said, numbered."""
     notes: dict[str, int] = {}
     lines = ["| layout | " + " | ".join(lessons) + " |", "|---" * (1 + len(lessons)) + "|"]
     for family in families:
         row = []
         for number in lessons:
-            outcome = found[family, number]
-            mark = {"runs": "runs", "says": "no", "crashes": "**crashes**"}[outcome.kind]
+            outcome = found.get((family, number), NOT_RUN)
+            mark = {"says": "no", "crashes": "**crashes**"}.get(outcome.kind, outcome.kind)
             if outcome.text:
                 mark += f" ({notes.setdefault(outcome.text, len(notes) + 1)})"
             row.append(mark)

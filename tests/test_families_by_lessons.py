@@ -3,7 +3,7 @@
 import matplotlib
 import pytest
 
-from families_by_lessons import Outcome, apart, judged, table
+from families_by_lessons import Outcome, apart, judged, keep, kept, table
 from lessons_lib.cards import CheckpointError
 from published import LAYOUTS, tame
 
@@ -53,10 +53,17 @@ def test_what_the_library_did_not_say_is_a_crash():
     assert judged(caught.value, "x = 1") == ("says", str(caught.value))
 
 
+def test_outcomes_are_kept_and_crashes_run_again(tmp_path):
+    path, found = tmp_path / "kept.json", {("a", "00"): Outcome("says", "No.", 1.0)}
+    assert kept(None) == kept(path) == {}
+    keep(None, found), keep(path, found)
+    assert kept(path) == found
+
+
 def test_the_table_numbers_what_is_said():
     found = {("a", "00"): Outcome("runs", "", 1.0), ("a", "01"): Outcome("says", "No.", 1.0)}
-    assert table(found, ["a"], ["00", "01"]).splitlines()[2:] == [
-        "| a | runs | no (1) |",
+    assert table(found, ["a"], ["00", "01", "02"]).splitlines()[2:] == [
+        "| a | runs | no (1) | – |",
         "",
         "1. No.",
     ]
