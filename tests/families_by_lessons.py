@@ -153,7 +153,7 @@ def apart(number: str, checkpoint: Path | str, family: str, device: str = "cpu")
 
 
 def table(found: dict[tuple[str, str], Outcome], families, lessons) -> str:
-    """Markdown: a row for each layout, a column for each lesson ('–': not run), and what is said, numbered."""
+    """Markdown: a row a layout, a column a lesson ('–': not run), and what is said, numbered."""
     notes: dict[str, int] = {}
     lines = ["| layout | " + " | ".join(lessons) + " |", "|---" * (1 + len(lessons)) + "|"]
     for family in families:
