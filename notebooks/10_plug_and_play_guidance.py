@@ -52,7 +52,10 @@ from lessons_lib.studies import exact, guided
 from lessons_lib.studies.text import judges
 from lessons_lib.widgets import choice, explore, slider
 
-torch.set_grad_enabled(False);
+torch.set_grad_enabled(False)
+g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)  # shown after the exact ones
+by = judges(p.device, p.clip, p.judge)
+by.clip.text([p.text]), by.judge.text([p.text])  # refuse words that they were never shown
 
 
 # %% [markdown]
@@ -477,8 +480,6 @@ lesson.conclude(
 # rounds is burn-in and thrown away: λ grows, then each chain finds its own step.
 
 # %%
-g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)
-by = judges(p.device, p.clip, p.judge)
 before = guided.unguided(g, p.n_images, p.seed)
 how = {"rule": langevin if p.paper_rule else pcn_langevin, "step": p.step}
 live = guided.chain(

@@ -60,7 +60,7 @@ OWN = {
     "05b": {"rounds": 1},
     "08": {"t_es": [400]},
     "08b": {"clean_ups": [100]},
-    "09": {"starts": [300], "source_text": PROMPT, "target_text": "a blue car"},
+    "09": {"starts": [300], "source_text": PROMPT, "target_text": f"{PROMPT} at night"},
     "11": {"rounds": 1, "attributes": "old, smiling"},
     "13": {"counts": [2, 3]},
 }  # fmt: skip
@@ -76,7 +76,7 @@ class Outcome(NamedTuple):
     memory: int = 0
 
 
-CRASH = Outcome("crashes", "", 0.0)
+CRASH, NOT_RUN = Outcome("crashes", "", 0.0), Outcome("–", "", 0.0)
 # Pixels of a stand-in's pictures, where the lesson's judges need more than 16.
 SIDES = {"08": 32, "08b": 32, "09": 32, "12": 32}
 
@@ -175,14 +175,14 @@ def apart(
 
 
 def table(found: dict[tuple[str, str], Outcome], families, lessons) -> str:
-    """Markdown: a row for each layout, a column for each lesson, and what is said, numbered."""
+    """Markdown: a row a layout, a column a lesson ('–': not run), and what is said, numbered."""
     notes: dict[str, int] = {}
     lines = ["| layout | " + " | ".join(lessons) + " |", "|---" * (1 + len(lessons)) + "|"]
     for family in families:
         row = []
         for number in lessons:
-            outcome = found[family, number]
-            mark = {"runs": "runs", "says": "no", "crashes": "**crashes**"}[outcome.kind]
+            outcome = found.get((family, number), NOT_RUN)
+            mark = {"says": "no", "crashes": "**crashes**"}.get(outcome.kind, outcome.kind)
             if outcome.text:
                 mark += f" ({notes.setdefault(outcome.text, len(notes) + 1)})"
             row.append(mark)

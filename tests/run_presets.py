@@ -61,7 +61,7 @@ def furnish(home: Path, preset: dict) -> None:
             CHECKPOINTS[value](home / value)
             tame(home / value)
         if value in CLIPS:
-            clip(home / value)
+            clip(home / value, tokens=250)
         if value.startswith("pictures/"):
             (home / value).mkdir(parents=True)
             for i, picture in enumerate(worlds.faces.sample(3, seed=0, size=48).image):
