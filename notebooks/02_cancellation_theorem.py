@@ -514,7 +514,9 @@ def drift(g, n):
     source = torch.stack([step.x_to for step in walk])
     edits = {"ε replayed": replay(walk, delta), "ε of the model": shift(delta)}
     paths = {name: g.path(z, edit)[1:] for name, edit in edits.items()}
-    return {name: (x - source).square().flatten(1).mean(1).sqrt().cpu() for name, x in paths.items()}
+    return {
+        name: (x - source).square().flatten(1).mean(1).sqrt().cpu() for name, x in paths.items()
+    }
 
 
 # %%
