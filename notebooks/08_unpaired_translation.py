@@ -323,8 +323,8 @@ lesson.conclude(f"of {board['images']} images of lesson 12: {said}.") if many el
 # %% [markdown]
 # Green next to black: kept. Green in the band: not more than chance. Where green is far to the right of the grey cross,
 # the *code* has carried the factor, because decoder and critic are the same for both. A point to the left of the band is
-# a factor that came out reversed. Among so many factors one or two points may leave the band by chance. With so few images
-# the intervals are wide, so believe the hundreds of images of the last line.
+# a factor that came out reversed. Among so many factors one or two points may leave the band by chance. Of so few images an
+# interval is wide, and a bootstrap makes it somewhat too narrow still: for the pose, believe the hundreds of the last line.
 #
 # Compare the pose with the rest. The paper's pictures suggest that the dog stands as the cat stood. These numbers say how
 # far that holds here. The pose *can* be kept: look at CUT in lesson 08b, and at its number in lesson 12. Run the lesson

@@ -223,12 +223,12 @@ levels = sorted({at(t) for t in p.clean_ups})
 level = min(levels, key=lambda t: abs(t - 100))  # nearest to the paper's
 cleaned = {0: dog} | {t: sdedit(dog, start_at(fresh, t), p.seed) for t in levels}
 washed = {t: sdedit(truth, start_at(fresh, t), p.seed) for t in levels}
-rows = [
+beside = [
     torch.stack([v[0] for v in row])
     for row in ([x, *cleaned.values()], [truth, truth, *washed.values()])
 ]
 plots.strips(
-    rows, ["CycleDiffusion", "true dog"], ["source", "none", *(f"from {t}" for t in levels)]
+    beside, ["CycleDiffusion", "true dog"], ["source", "none", *(f"from {t}" for t in levels)]
 )
 
 # %%
