@@ -86,8 +86,9 @@ class Pretend(TorchFunctionMode):
         if device is not None and not asked:
             kwargs["device"] = device
         out = func(*args, **kwargs)
-        if func in MAKERS and not asked:  # as_tensor of a tensor stays where that is
-            return self.tag(out) if device is None and any(here) else out
+        if func in MAKERS and not asked:  # as_tensor of a tensor stays where that is, of a list it does not
+            there = device is None and args and self.on(args[0])
+            return self.tag(out) if there else out
         on_cpu = device is not None and not asked
         return self.tag(out) if asked or (any(here) and not on_cpu) else out
 

@@ -45,6 +45,8 @@ def test_the_rules_are_a_devices(device):
         with pytest.raises(Mixed):
             call()
     assert (here * torch.tensor(2.0)).device == device and here.to(there).device.type == "cpu"
+    assert torch.as_tensor(here).device == device
+    assert torch.tensor([here.sum(), 1.0]).device.type == "cpu"  # of a list, as on a real device
     if device.type == "mps":
         with pytest.raises(Mixed, match="float64"):
             here.double()
