@@ -112,13 +112,13 @@ def with_prompt(model: Denoiser, prompt: str | int, guidance: float = 1.0) -> De
     guidance: the scale of classifier-free guidance towards it, as `Guided`; 1 is none, and costs half.
     Raises ValueError for a model that takes neither, and for a text, label or scale that it does not take.
     """
-    if not isinstance(prompt, str) and not whole(prompt, 0):
-        raise ValueError(f"prompt is {prompt!r}: give a text, or a label's number.")
+    if not isinstance(prompt, str) and (model.prompts is not None or not whole(prompt, 0)):
+        raise ValueError(f"prompt is {prompt!r}: give a text, or, of a model of labels, a number.")
     if model.prompts is not None:
         with torch.no_grad():
-            cond, none = model.prompts([str(prompt)]), model.prompts.empty
+            cond, none = model.prompts([prompt]), model.prompts.empty
     elif model.labels:
-        label, none = _label(model, prompt), None if model.needs_label else 0
+        label, none = _label(model, prompt), None if model.needs_label else torch.tensor([0])
         if guidance == 1 and isinstance(model, UNet):
             return fixed_label(model, label)
         cond = torch.tensor([label])
@@ -139,8 +139,8 @@ def _label(model: Denoiser, prompt: str | int) -> int:
     known = {str(label): label for label in model.labels}
     if str(prompt).strip() not in known:
         raise ValueError(
-            f"prompt is {prompt!r}, but this model draws what a label says: give a whole number from "
-            f"{min(model.labels)} to {max(model.labels)}."
+            f"prompt is {prompt!r}, but this model reads no text, and knows labels: give a whole number "
+            f"from {min(model.labels)} to {max(model.labels)}."
         )
     return known[str(prompt).strip()]
 
@@ -252,6 +252,12 @@ def load_network(
     where, folder = checked_device(device), find(name)
     checked(folder, kind)
     return with_weights(build, read_json(folder / "config.json"), folder).to(where)
+
+
+def same(one: str | Path, other: str | Path) -> bool:
+    """Whether two names are of one checkpoint: the same text, or the same folder."""
+    one, other = Path(one), Path(other)
+    return one == other or (one.is_dir() and other.is_dir() and one.samefile(other))
 
 
 def fingerprint(name: str) -> str:

@@ -17,7 +17,17 @@ from .checks import whole
 from .guesses import Guess, compare, predict
 from .paths import MIME
 
-__all__ = ["MIME", "Guess", "compare", "conclude", "exercise", "parameters", "predict", "record"]
+__all__ = [
+    "MIME",
+    "Guess",
+    "compare",
+    "conclude",
+    "exercise",
+    "parameters",
+    "predict",
+    "ratio",
+    "record",
+]
 MAY_BE_EMPTY = {  # of texts: '' is none
     "images", "prompt", "source_prompt", "other_prompt", "stranger", "own_source", "own_target", "keep",
 }  # fmt: skip
@@ -60,6 +70,15 @@ def record(name: str, value: float | Tensor, note: str = "", show: bool = True) 
     text = f"{name}: {value:.4g}{' ' + note if note else ''}"
     _show(text if show else "", {MIME: {"name": name, "value": value, "note": note}})
     return value
+
+
+def ratio(name: str, part: float | Tensor, whole: float | Tensor, note: str = "") -> float | None:
+    """Record part / whole. Of a whole of 0 it is undefined: that is printed, nothing is recorded, and None
+    comes back. Raises ValueError as `record`."""
+    if float(whole) == 0:
+        _show(f"{name}: undefined, because what it divides by is 0", {})
+        return None
+    return record(name, float(part) / float(whole), note)
 
 
 def conclude(text: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from .paths import BUILD, made, write_whole
-from .press.runner import assign, cores, defaults_of, lessons_named, read, run_all
+from .press.runner import CELL_LIMIT, assign, cores, defaults_of, lessons_named, read, run_all
 
 
 def write_index(out: Path, outcomes: list[dict]) -> None:
@@ -62,6 +62,10 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=BUILD, help="default: build/")
     parser.add_argument("--jobs", type=int, default=cores(), help="at a time (default: the cores)")
+    parser.add_argument(
+        "--cell-limit", type=float, default=CELL_LIMIT, metavar="SECONDS",
+        help="of a cell (default: 3600); one that takes longer ends its lesson, and the others go on",
+    )  # fmt: skip
     args = parser.parse_intermixed_args(argv)  # -p before or after the names
     try:
         lessons = {p: defaults_of(read(p)) for p in lessons_named(args.notebooks)}
@@ -69,11 +73,13 @@ def main(argv: list[str] | None = None) -> int:
         check_named(assigned.values())
         if args.jobs < 1:
             raise ValueError(f"--jobs must be at least 1, not {args.jobs}.")
+        if not 0 < args.cell_limit < float("inf"):
+            raise ValueError(f"--cell-limit is {args.cell_limit}: give a number above 0.")
         out = made(args.out.resolve())
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    outcomes = run_all(assigned, out, args.jobs)
+    outcomes = run_all(assigned, out, args.jobs, args.cell_limit)
     write_index(out, outcomes)
     print(f"\n{summary(outcomes)}\n\npages: {out / 'index.html'}")
     return 1 if any(o["error"] for o in outcomes) else 0

@@ -40,11 +40,11 @@ from lessons_lib.studies import attributes as study
 from lessons_lib.studies import inputs
 
 p = lesson.parameters(
-    globals(), checkpoint=str, prompt=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
+    globals(), checkpoint=str, clip=str, judge=str, device=str, seed=(0, 289_999_999), steps=(4, 1000),
     n_images=(1, 64), attributes=str, looks=str, learn=list(study.ATTRIBUTES), n_train=(4, 1000),
     rounds=(1, 1000), batch=(1, 64), first=(1, 999), last=(0, 998), images=str,
     own_source=str, own_target=str, keep=str, clip_weight=(0.0, 10.0), l1_weight=(0.0, 100.0),
-    reach_weight=(0.0, 100.0),
+    reach_weight=(0.0, 100.0), prompt=str,
 )  # fmt: skip
 inputs.check_networks(p)
 

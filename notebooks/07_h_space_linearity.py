@@ -150,6 +150,12 @@ def verdict(claim, value, note="", least=(p.full, p.some), decided=True):
     lesson.record(claim, value, f"{note}→ {word}")
 
 
+def verdict_of_worst(claim, ratios):
+    """By the least of them; there is none where all are undefined, because the edits do nothing."""
+    known = [r for r in ratios if r is not None]
+    verdict(claim, min(known)) if known else print(f"{claim}: undefined")
+
+
 # %% [markdown]
 # A claim's number is 1 if it holds fully. We call it *confirmed* from `full` on, *partly* true from `some`
 # on, and *not* true below that. Lines and random shifts have limits of their own, which the text gives. These
@@ -399,13 +405,13 @@ ratios = {}
 for what in ("mean of strangers", "the first picture's"):
     for k in names:
         # The first picture's own Δh is not counted as another's.
-        ratio = [((seen(v[k]) - before) @ axis[k])[1:].mean() for v in (by[what], own)]
-        ratios[what, k] = (ratio[0] / ratio[1]).item()
-        lesson.record(f"effect / effect of its own, {what}, {k}", ratios[what, k])
-    verdict(f"homogeneity: {what}, the worst attribute", min(ratios[what, k] for k in names))
+        parts = [((seen(v[k]) - before) @ axis[k])[1:].mean() for v in (by[what], own)]
+        ratios[what, k] = lesson.ratio(f"effect / effect of its own, {what}, {k}", *parts)
+    claim = f"homogeneity: {what}, the worst attribute"
+    verdict_of_worst(claim, [ratios[what, k] for k in names])
 
 # %%
-_, worst = min(ratios, key=ratios.get)
+_, worst = min(ratios, key=lambda found: ratios[found] or 0)
 rows = [source, *(found[worst] for found in by.values())]
 plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: whose Δh?")
 
@@ -560,10 +566,9 @@ ratios = []
 for name in names:
     moving = by["mean of strangers"][name]
     along = [((seen(v) - before) @ axis[name]).mean() for v in (still[name], moving)]
-    ratios.append((along[0] / along[1]).item())
-for name, ratio in zip(names, ratios, strict=True):
-    lesson.record(f"effect of one Δh for all t / of the strangers' Δh_t, {name}", ratio)
-verdict("consistency: one Δh for all t, the worst attribute", min(ratios))
+    said = f"effect of one Δh for all t / of the strangers' Δh_t, {name}"
+    ratios.append(lesson.ratio(said, *along))
+verdict_of_worst("consistency: one Δh for all t, the worst attribute", ratios)
 
 
 # %% [markdown]

@@ -83,6 +83,8 @@ torch.set_grad_enabled(False);
 model = load(p.checkpoint, p.device)
 editing.text_samplers(model, p.steps)  # refuses a model without text
 clip, judge = load_clip(p.clip, p.device), load_clip(p.judge, p.device)
+for reads in (clip.text, judge.text, model.prompts):  # refuse words that they were never shown
+    reads([p.source_text, p.target_text])
 critic = load_critic(device=p.device)
 distance = metrics.perceptual_distance(critic)
 size = model.picture_shape[-1]
@@ -1018,7 +1020,6 @@ plots.strips([torch.stack(shown)], [""], ["x", "theirs", "ours"])
 
 # %%
 own_texts = [p.source_text], [p.target_text]
-model.prompts([p.source_text, p.target_text])  # refuses words that the model was never shown
 
 
 def neighbours(text):

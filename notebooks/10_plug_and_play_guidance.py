@@ -52,7 +52,10 @@ from lessons_lib.studies import exact, guided
 from lessons_lib.studies.text import judges
 from lessons_lib.widgets import choice, explore, slider
 
-torch.set_grad_enabled(False);
+torch.set_grad_enabled(False)
+g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)  # shown after the exact ones
+by = judges(p.device, p.clip, p.judge)
+by.clip.text([p.text]), by.judge.text([p.text])  # refuse words that they were never shown
 
 
 # %% [markdown]
@@ -474,8 +477,6 @@ lesson.conclude(
 # rounds is burn-in and thrown away: λ grows, then each chain finds its own step.
 
 # %%
-g = guided.family(p.checkpoint, p.device, p.steps, p.prompt)
-by = judges(p.device, p.clip, p.judge)
 before = guided.unguided(g, p.n_images, p.seed)
 how = {"rule": langevin if p.paper_rule else pcn_langevin, "step": p.step}
 live = guided.chain(
@@ -683,8 +684,9 @@ plots.strips([guided.drawn(brief), decoded], ["6 steps, the chain's G", "25 step
 
 # %%
 energy = by_text(by.clip, p.text)
-lesson.record("E of the chain's codes by the short G", energy(guided.drawn(brief), p.seed).mean())
-lesson.record("E of the same codes by the long G", energy(decoded, p.seed).mean());
+e_short, e_long = (energy(x, p.seed).mean() for x in (guided.drawn(brief), decoded))
+lesson.record("faces-ae: E of the chain's codes by the short G", e_short)
+lesson.record("faces-ae: E of the same codes by the long G", e_long);
 
 # %% [markdown]
 # The longer G draws other pictures from the same codes. They may look better, but they are samples of neither G's

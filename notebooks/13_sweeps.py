@@ -9,6 +9,7 @@
 
 # %% tags=["parameters"]
 checkpoint = "moons"  # an exact or embedded model, a folder, or a hub id
+prompt = ""  # what a model that reads texts or knows labels draws
 device = "cpu"
 seed = 0
 n_images = 500
@@ -32,10 +33,11 @@ from lessons_lib.sweeps import grid
 from lessons_lib.widgets import choice, explore
 
 p = lesson.parameters(
-    globals(), checkpoint=str, device=str, seed=(0, 289_999_999), n_images=(2, 5000),
+    globals(), checkpoint=str, prompt=str, device=str, seed=(0, 289_999_999), n_images=(2, 5000),
     counts=(2, 1000, None), etas=(0.0, 1.0, None),
 )  # fmt: skip
 inputs.check_networks(p)
+inputs.model_for(p.checkpoint, p.device, *p.counts, prompt=p.prompt)
 
 # %% [markdown]
 # ## A notebook with parameters
@@ -47,7 +49,7 @@ inputs.check_networks(p)
 # %%
 CODE = f"""import torch
 from lessons_lib import Sampler, lesson, load
-g = Sampler(load({p.checkpoint!r}, {p.device!r}), steps=steps, eta=eta)
+g = Sampler(load({p.checkpoint!r}, {p.device!r}, {p.prompt!r}), steps=steps, eta=eta)
 z = g.draw({p.n_images}, seed={p.seed})
 x = g.decode(z)
 lesson.record("spread of the samples", x.std())

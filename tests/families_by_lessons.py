@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ import torch
 
 from lessons_lib import worlds  # noqa: F401  imported before the processes part
 from lessons_lib.judges import metrics  # noqa: F401
-from lessons_lib.paths import NOTEBOOKS
+from lessons_lib.paths import NOTEBOOKS, write_whole
 from pretend import Pretend
 from published import LAYOUTS, tame
 
@@ -56,8 +57,9 @@ OWN = {
     "04": {"conditions": [0, 1]},
     "05": {"rounds": 1},
     "08": {"t_es": [400], "clean_ups": [100]},
-    "09": {"starts": [300], "source_text": PROMPT, "target_text": "a blue car"},
+    "09": {"starts": [300], "source_text": PROMPT, "target_text": f"{PROMPT} at night"},
     "11": {"rounds": 1, "attributes": "old, smiling"},
+    "13": {"counts": [2, 3]},
 }  # fmt: skip
 
 
@@ -69,6 +71,11 @@ class Outcome(NamedTuple):
     text: str
     seconds: float
     memory: int = 0
+
+
+CRASH, NOT_RUN = Outcome("crashes", "", 0.0), Outcome("–", "", 0.0)
+# Pixels of a stand-in's pictures, where the lesson's judges need more than 16.
+SIDES = {"08": 32, "09": 32, "12": 32}
 
 
 def parameters(number: str, checkpoint: Path, family: str, own: dict) -> dict:
@@ -165,14 +172,14 @@ def apart(
 
 
 def table(found: dict[tuple[str, str], Outcome], families, lessons) -> str:
-    """Markdown: a row for each layout, a column for each lesson, and what is said, numbered."""
+    """Markdown: a row a layout, a column a lesson ('–': not run), and what is said, numbered."""
     notes: dict[str, int] = {}
     lines = ["| layout | " + " | ".join(lessons) + " |", "|---" * (1 + len(lessons)) + "|"]
     for family in families:
         row = []
         for number in lessons:
-            outcome = found[family, number]
-            mark = {"runs": "runs", "says": "no", "crashes": "**crashes**"}[outcome.kind]
+            outcome = found.get((family, number), NOT_RUN)
+            mark = {"says": "no", "crashes": "**crashes**"}.get(outcome.kind, outcome.kind)
             if outcome.text:
                 mark += f" ({notes.setdefault(outcome.text, len(notes) + 1)})"
             row.append(mark)
@@ -185,6 +192,8 @@ def main() -> int:
     parser.add_argument("--lessons", default="", help="such as 01,05; by default all")
     parser.add_argument("--device", default="cpu", help="cuda or mps: a pretend one (`pretend`)")
     parser.add_argument("--families", default="", help="parts of their names; by default all")
+    parser.add_argument("--keep", type=Path, help="a JSON file of outcomes: what is there is not run again, "
+                        "but for crashes")  # fmt: skip
     args = parser.parse_args()
     matplotlib.use("Agg")
     lessons = (
@@ -194,21 +203,35 @@ def main() -> int:
     )
     parts = args.families.split(",")
     families = [name for name in LAYOUTS if any(part in name for part in parts)]
-    found = {}
+    found = kept(args.keep)
     with tempfile.TemporaryDirectory() as home:
-        for family in families:
-            folder = Path(home) / family.replace("/", "--").replace(" ", "-").replace(",", "")
-            LAYOUTS[family](folder)
-            tame(folder)
-            for number in lessons:
-                outcome = found[family, number] = apart(number, folder, family, args.device)
-                print(f"{family}, {number}: {outcome.kind} in {outcome.seconds:.0f} s. {outcome.text}",
-                      file=sys.stderr, flush=True)  # fmt: skip
-            said = {k: o._replace(text=o.text.replace(str(folder), family)) for k, o in found.items()
-                    if k[0] == family}  # fmt: skip
-            found |= said
+        for number, family in product(lessons, families):
+            if found.get((family, number), CRASH).kind != "crashes":
+                continue
+            folder = Path(home) / f"{list(LAYOUTS).index(family)}-{SIDES.get(number, 16)}"
+            if not folder.exists():
+                LAYOUTS[family](folder)
+                tame(folder, SIDES.get(number, 16))
+            outcome = apart(number, folder, family, args.device)
+            outcome = outcome._replace(text=outcome.text.replace(str(folder), family))
+            found[family, number] = outcome
+            print(f"{family}, {number}: {outcome.kind} in {outcome.seconds:.0f} s. {outcome.text}",
+                  file=sys.stderr, flush=True)  # fmt: skip
+            keep(args.keep, found)
     print(table(found, families, lessons))
     return int(any(o.kind == "crashes" for o in found.values()))
+
+
+def kept(path: Path | None) -> dict[tuple[str, str], Outcome]:
+    """The outcomes in a file, if it is there."""
+    rows = json.loads(path.read_text()) if path and path.exists() else []
+    return {(family, number): Outcome(*outcome) for family, number, *outcome in rows}
+
+
+def keep(path: Path | None, found: dict[tuple[str, str], Outcome]) -> None:
+    """Write the outcomes to a file, if one is named."""
+    if path:
+        write_whole(path, json.dumps([[*cell, *outcome] for cell, outcome in found.items()]))
 
 
 if __name__ == "__main__":

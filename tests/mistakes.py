@@ -495,6 +495,7 @@ COMMANDS = {
     "pages: words for a number": (command(pages.main, "01_eta", "-p", "steps", "many"), ["steps", "many"]),
     "pages: a fraction for a whole number": (command(pages.main, "01_eta", "-p", "steps", "1.5"), ["steps", "1.5"]),
     "pages: no jobs": (command(pages.main, "01_eta", "--jobs", "0"), ["--jobs"]),
+    "pages: a cell's limit of 0": (command(pages.main, "01_eta", "--cell-limit", "0"), ["--cell-limit"]),
     "pages: an option that is none": (command(pages.main, "--quick"), ["--quick"]),
     "recipes: no such network": (command(recipes.main, "facs"), ["facs", "faces"]),
     "recipes: no network": (command(recipes.main), ["name"]),

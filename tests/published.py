@@ -78,7 +78,7 @@ def text_to_image(folder: Path):
     for path in [*(folder / "bert").iterdir(), *(folder / "tokenizer").iterdir()]:
         path.unlink()
     config = LDMBertConfig(
-        vocab_size=len(WORDS), max_position_embeddings=10, encoder_layers=2, encoder_ffn_dim=24,
+        vocab_size=len(WORDS), max_position_embeddings=77, encoder_layers=2, encoder_ffn_dim=24,
         encoder_attention_heads=2, head_dim=6, d_model=12,
     )  # fmt: skip
     LDMBertModel(config).save_pretrained(folder / "bert")
@@ -91,11 +91,14 @@ def text_to_image(folder: Path):
     (folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(said))
 
 
-def clip(folder: Path):
-    """openai/clip-vit-base-patch32: everything at the root, the vocabulary in two files too."""
+def clip(folder: Path, tokens: int = 8):
+    """openai/clip-vit-base-patch32: everything at the root, the vocabulary in two files too.
+
+    tokens: of the longest text; of words that it does not know each letter is one.
+    """
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-    tiny_pipeline(folder / "of-words")
+    tiny_pipeline(folder / "of-words", tokens=tokens)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "of-words" / "tokenizer")
     tower = {
         "hidden_size": 12,
@@ -103,8 +106,9 @@ def clip(folder: Path):
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
     }
+    of_texts = {"vocab_size": len(tokenizer), "max_position_embeddings": tokens, "eos_token_id": 1}
     config = CLIPConfig(
-        text_config=tower | {"vocab_size": len(tokenizer), "max_position_embeddings": 8, "eos_token_id": 1},
+        text_config=tower | of_texts,
         vision_config=tower | {"image_size": 16, "patch_size": 8}, projection_dim=6,
     )  # fmt: skip
     CLIPModel(config).save_pretrained(folder)
@@ -135,13 +139,13 @@ def tame(folder: Path, side: int = 32) -> None:
     """Of a stand-in with random weights: pictures of `side` pixels, and less noise at T.
 
     A random network's P at T is x_T/√ᾱ_T, in the hundreds, where a trained one's is a picture; judges refuse
-    that. With √ᾱ_T = 0.28 it is below 20. Nothing else of the layout changes.
+    that. With √ᾱ_T = 0.6 it is below 20. Nothing else of the layout changes.
     """
     inner = folder / "unet" if (folder / "unet").is_dir() else folder
     schedule = folder / "scheduler" if (folder / "scheduler").is_dir() else folder
     edit_json(inner / "config.json", sample_size=side // 2 if inner != folder else side)
     edit_json(
-        schedule / "scheduler_config.json", beta_schedule="linear", beta_start=1e-4, beta_end=5e-3
+        schedule / "scheduler_config.json", beta_schedule="linear", beta_start=1e-4, beta_end=2e-3
     )
 
 

@@ -8,7 +8,15 @@ from lessons_lib import Sampler, load
 from lessons_lib.methods import bounds
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import Schedule, even, linear_alpha_bar
-from small import etas, mixture, randn, tiny_unet
+from small import (
+    PROMPTS,
+    etas,
+    mixture,
+    randn,
+    says_in_a_sentence,
+    tiny_pipeline,
+    tiny_unet,
+)
 
 LABELS = torch.tensor([0, 0, 1, 1])
 MIX = mixture(labels=LABELS)
@@ -165,3 +173,30 @@ def test_segments_take_the_largest_of_their_points():
     assert (local[3] >= ends - 1e-12).all()
     estimated = bounds.estimated_on_segments(g, a, b, torch.tensor([0]), points=5, rounds=30)
     torch.testing.assert_close(estimated, local.float(), rtol=2e-3, atol=2e-3)
+
+
+def test_two_conditions_are_two_labels_or_two_texts(tmp_path):
+    digits = load("digits")
+    c, other = bounds.two_conditions(digits, [3, 8])
+    assert (c.item(), other.item()) == (3, 8)
+    c, other = bounds.two_conditions(digits, [3, 8], ("5", ""))
+    assert (c.item(), other.item()) == (5, 8)
+    assert bounds.names_of(digits, [3, 8], ("5", "")) == ["label 5", "label 8"]
+    tiny_pipeline(tmp_path)
+    model = load(tmp_path)
+    c, other = bounds.two_conditions(model, [3, 8], (PROMPTS[0], ""))
+    assert torch.equal(c, model.prompts(PROMPTS[:1])) and torch.equal(other, model.prompts.empty)
+    assert bounds.names_of(model, [3, 8], (PROMPTS[0], "")) == [PROMPTS[0], "no text"]
+    assert bounds.embedded(model, c) is c and bounds.embedded(digits, torch.tensor([3])) is None
+
+
+def test_a_model_without_two_conditions_is_refused(tmp_path):
+    net, digits = tiny_unet(), load("digits")
+    says_in_a_sentence(lambda: bounds.two_conditions(net, [0, 1]), ["no two conditions"], 300)
+    for labels, texts in (([3, 3], ("", "")), ([3, 8], ("8", "")), ([3, 8], ("a cat", ""))):
+        refused = lambda labels=labels, texts=texts: bounds.two_conditions(digits, labels, texts)  # noqa: E731
+        says_in_a_sentence(refused, ["two different labels"], 300)
+    tiny_pipeline(tmp_path)
+    says_in_a_sentence(
+        lambda: bounds.two_conditions(load(tmp_path), [0, 1]), ["both ''", "other_prompt"], 300
+    )

@@ -403,3 +403,12 @@ def test_evaluators_are_found_but_not_listed_or_loaded(zoo):
             ) as raised:
                 load(given)
             assert str(given) in str(raised.value) and str(raised.value).endswith(".")
+
+
+def test_one_folder_is_one_checkpoint_however_it_is_called(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert checkpoints.same("mine", str(tmp_path / "mine")) and checkpoints.same("faces", "faces")
+    assert not checkpoints.same("mine", "other") and not checkpoints.same("faces", "t2i")
+    assert not checkpoints.same("", "faces") and not checkpoints.same("mine", "nowhere")

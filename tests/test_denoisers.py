@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from torch.testing import assert_close
 
+import published
 from lessons_lib import Sampler, load
+from lessons_lib.checkpoints import with_prompt
 from lessons_lib.denoisers import Guided, fingerprint, predict
 from lessons_lib.models.mixture import GaussianMixture, digits, two_moons_of_gaussians
 from lessons_lib.models.unet import UNet
@@ -310,6 +312,56 @@ def test_what_cannot_be_fixed_is_one_sentence(tmp_path):
     says_in_a_sentence(lambda: load(tmp_path, guidance=3.0), ["guidance is 3.0", "prompt"], 300)
     says_in_a_sentence(lambda: load(tmp_path, prompt="a", guidance="3"), ["scale is '3'"], 300)
     says_in_a_sentence(lambda: load(tmp_path, prompt="a red " * 9), ["tokens", "shorten"], 300)
+
+
+def labelled(folder, none=False):
+    published.labelled(folder)
+    model = load(folder)
+    model.zero_is_none = none
+    return model
+
+
+@pytest.mark.parametrize("prompt", [3, "3", " 3 "])
+def test_a_label_is_fixed_as_a_text_is(tmp_path, prompt):
+    model, x = labelled(tmp_path), randn(2, 3, 16, 16, dtype=torch.float32)
+    fixed = load(tmp_path, prompt=prompt)
+    assert_close(fixed(x, 300), model(x, 300, torch.tensor([3])))
+    assert not torch.allclose(fixed(x, 300), model(x, 300, torch.tensor([4])))
+    assert fixed.labels == () and not fixed.needs_label and fixed.encode(x, 300).h.shape[0] == 2
+    assert fingerprint(fixed) != fingerprint(load(tmp_path, prompt=4))
+
+
+def test_a_label_under_guidance_stays_a_number_in_every_precision(tmp_path):
+    model, x = labelled(tmp_path, none=True), randn(2, 3, 16, 16, dtype=torch.float32)
+    fixed = with_prompt(model, "3", 2.0)
+    label = torch.tensor([3])
+    assert_close(fixed(x, 300), 2 * model(x, 300, label) - model(x, 300))
+    assert fixed.to(torch.float64).cond.dtype == torch.int64
+    assert fixed(x, 300).isfinite().all()
+
+
+def test_an_exact_models_label_is_fixed_too():
+    digits, x = load("digits"), randn(2, *load("digits").shape)
+    fixed = load("digits", prompt="8")
+    assert torch.equal(fixed(x, 300), digits(x, 300, torch.tensor([8])))
+
+
+def test_what_is_no_label_is_one_sentence(tmp_path):
+    model = labelled(tmp_path)
+    says_in_a_sentence(lambda: with_prompt(model, "a cat"), ["'a cat'", "0 to 9"], 300)
+    says_in_a_sentence(lambda: with_prompt(model, 10), ["prompt is 10", "0 to 9"], 300)
+    says_in_a_sentence(lambda: with_prompt(model, -1), ["prompt is -1", "number"], 300)
+    says_in_a_sentence(lambda: with_prompt(model, 3, 2.0), ["guidance is 2.0", "no label"], 300)
+    says_in_a_sentence(
+        lambda: model_for(tmp_path, "cpu", prompt=""), ["parameter prompt", "0 to 9"], 300
+    )
+    assert model_for(tmp_path, "cpu", 20, prompt="3").labels == ()
+
+
+def test_a_lesson_of_pictures_refuses_latents(tmp_path):
+    texted(tmp_path)
+    refused = lambda: model_for(tmp_path, "cpu", prompt="", latent=False)  # noqa: E731
+    says_in_a_sentence(refused, ["on pictures", "draws latents"], 300)
 
 
 def test_a_lesson_asks_for_the_text(tmp_path):

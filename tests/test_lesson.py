@@ -368,3 +368,21 @@ def test_a_page_leaves_out_what_is_kept_and_not_shown():
     notebook = new_notebook(cells=[new_code_cell("", outputs=[quiet, told])])
     assert without_live_widgets(notebook).cells[0].outputs == [told]
     assert len(notebook.cells[0].outputs) == 2  # the notebook itself keeps both
+
+
+def test_a_ratio_of_nothing_is_said_and_not_recorded(capsys):
+    assert lesson.ratio("share", torch.tensor(1.0), 4) == 0.25
+    assert lesson.ratio("share of nothing", 1.0, torch.tensor(0.0)) is None
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "share: 0.25" and said[1].startswith("share of nothing: undefined")
+
+
+@pytest.mark.parametrize("prompt", ["", "a cat", "3", 3])
+def test_a_prompt_is_a_text_or_a_label(prompt):
+    assert lesson.parameters({"prompt": prompt}, prompt=str).prompt == prompt
+
+
+@pytest.mark.parametrize("prompt", [-1, 1.5, None, True])
+def test_what_is_no_prompt_is_refused(prompt):
+    with pytest.raises(ValueError, match="prompt is"):
+        lesson.parameters({"prompt": prompt}, prompt=str)

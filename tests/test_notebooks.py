@@ -147,6 +147,18 @@ def test_a_run_fails_for_a_broken_callback(tmp_path, monkeypatch):
     assert (out / "09_try.failed.ipynb").exists()
 
 
+def test_a_cell_that_takes_too_long_is_named_and_the_others_go_on(tmp_path, capsys):
+    long = "\n".join(["# too long", "import time", *["x = 1"] * 12, "time.sleep(600)"])
+    slow, quick = tmp_path / "slow", tmp_path / "quick"
+    slow.mkdir(), quick.mkdir()
+    lessons = str(saved(slow, long)), str(saved(quick).rename(quick / "08_quick.ipynb"))
+    assert pages.main([*lessons, "--out", str(tmp_path / "out"), "--cell-limit", "20"]) == 1
+    said = capsys.readouterr().out
+    cell = "the cell that begins with `# too long` took longer than the 20 seconds that a cell may take."
+    assert said.count(f"  09_try: {cell}") == 1 and "  08_quick: ok" in said
+    assert (tmp_path / "out" / "08_quick.ipynb").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -164,6 +164,15 @@ def one_line(error: Exception, notebook: NotebookNode | None) -> str:
     return f"in [{error.exec_count}] `{line.strip()}`: {message}"
 
 
+def slow(error: TimeoutError, cell_limit: float) -> str:
+    """That a cell took longer than it may, and which, by its first line: nbclient's text shows it, the lines
+    of a long cell as a list."""
+    shown = str(error).partition("-----\n")[2].strip().splitlines()
+    lines = ast.literal_eval(shown[0]) if shown and shown[0].startswith("['") else shown
+    which = f"the cell that begins with `{lines[0].strip()}`" if lines else "a cell"
+    return f"{which} took longer than the {cell_limit:g} seconds that a cell may take."
+
+
 def peak_mib() -> float | None:
     """The largest memory of any process this one has waited for: of its kernel."""
     try:
@@ -211,6 +220,8 @@ def execute(
     except Exception as raised:
         in_a_cell = hasattr(raised, "ename") or isinstance(raised, TimeoutError)
         error = DIED if watch.died() and not in_a_cell else one_line(raised, None)
+        if isinstance(raised, TimeoutError):
+            error = slow(raised, cell_limit)
     if watch.over:
         error = f"it took longer than the {limit:g} seconds that a run may take."
     try:
@@ -226,7 +237,7 @@ def execute(
     return notebook, error
 
 
-def run(path: Path, out: Path, given: dict, threads: int) -> dict:
+def run(path: Path, out: Path, given: dict, threads: int, cell_limit: float = CELL_LIMIT) -> dict:
     """Execute one lesson in this (its own) process, and render its page; never raises."""
     from .handout import page, title
     from .site import shown_for, small
@@ -236,7 +247,7 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
     running, start = part_of(done), time.perf_counter()
     for old in (done, failed, out / f"{path.stem}.html", out / f"{path.stem}.png"):
         old.unlink(missing_ok=True)
-    notebook, error = execute(path, running, given)
+    notebook, error = execute(path, running, given, cell_limit)
     seconds = time.perf_counter() - start
     if running.exists():
         os.replace(running, failed if error else done)
@@ -255,9 +266,12 @@ def run(path: Path, out: Path, given: dict, threads: int) -> dict:
     }  # fmt: skip
 
 
-def run_all(assigned: dict[Path, dict], out: Path, jobs: int) -> list[dict]:
+def run_all(
+    assigned: dict[Path, dict], out: Path, jobs: int, cell_limit: float = CELL_LIMIT
+) -> list[dict]:
     """Run the lessons side by side, each in a process of its own; says how each went as it ends.
 
+    cell_limit: seconds that a cell may take; one that takes longer ends its lesson.
     Those processes, and so their kernels, end with this one, however it ends.
     """
     jobs = min(jobs, len(assigned))
@@ -266,7 +280,10 @@ def run_all(assigned: dict[Path, dict], out: Path, jobs: int) -> list[dict]:
     outcomes = []
     new = {"mp_context": get_context("spawn"), "initializer": end_with_parent}
     with ProcessPoolExecutor(jobs, max_tasks_per_child=1, **new) as pool:
-        futures = [pool.submit(run, path, out, given, threads) for path, given in assigned.items()]
+        futures = [
+            pool.submit(run, path, out, given, threads, cell_limit)
+            for path, given in assigned.items()
+        ]
         for future in as_completed(futures):
             outcomes.append(future.result())
             o = outcomes[-1]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ..checkpoints import same
 from ..checks import whole
 from ..code import Code
 from ..judges.counterfactual import Scores, counterfactual_scores
@@ -80,7 +81,8 @@ def subjects(
     embedded, reads = edit_names(), model.prompts is not None
     files = {k: f"{checkpoint}-{k}" if f"{checkpoint}-{k}" in embedded else k for k in known}
     edits = {name: load_edit(file, model.device) for name, file in files.items()}
-    if any(d.card.get("checkpoint") != checkpoint for e in edits.values() for _, d in e.terms):
+    made_for = (d.card.get("checkpoint", "") for e in edits.values() for _, d in e.terms)
+    if not all(same(name, checkpoint) for name in made_for):
         return _without_truth(sampler, checkpoint, known, n, seed, prompt, images)
     edits = {name: edit.over(sampler.schedule) for name, edit in edits.items()}
     drawn = (model.world == WORLD or reads) and not images
