@@ -66,6 +66,8 @@ class Pretend(TorchFunctionMode):
             return self._looked(func, args)
         if func in TO_NUMPY and self.on(args[0]):
             raise Mixed(f"numpy takes no tensor of {self.device}")
+        if func is Tensor.__deepcopy__:  # whose memo holds tensors of both
+            return self.tag(func(*args)) if self.on(args[0]) else func(*args)
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         here = [self.on(x) for x in tensors]
         if func is Tensor.to or name in ("cpu", "cuda", "mps"):
@@ -86,7 +88,9 @@ class Pretend(TorchFunctionMode):
         if device is not None and not asked:
             kwargs["device"] = device
         out = func(*args, **kwargs)
-        if func in MAKERS and not asked:  # as_tensor of a tensor stays where that is, of a list it does not
+        if (
+            func in MAKERS and not asked
+        ):  # as_tensor of a tensor stays where that is, of a list it does not
             there = device is None and args and self.on(args[0])
             return self.tag(out) if there else out
         on_cpu = device is not None and not asked
