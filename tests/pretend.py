@@ -9,6 +9,7 @@ the CPU), numpy takes none of it, and 'mps' has no float64.
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -42,6 +43,22 @@ class Pretend(TorchFunctionMode):
         super().__init__()
         self.device, self.double = torch.device(name), name != "mps"
         self.tagged = WeakTensorKeyDictionary()
+
+    def __enter__(self):
+        self.copied = copied = (
+            Parameter.__deepcopy__
+        )  # which calls no function that could be seen here
+
+        def tagged(one, memo):
+            out = copied(one, memo)
+            return self.tag(out) if self.on(one) else out
+
+        Parameter.__deepcopy__ = tagged
+        return super().__enter__()
+
+    def __exit__(self, *raised):
+        Parameter.__deepcopy__ = self.copied
+        return super().__exit__(*raised)
 
     def on(self, x) -> bool:
         return isinstance(x, Tensor) and x in self.tagged

@@ -1,5 +1,7 @@
 """No mixing of devices, and no float64 where there is none: on a pretend device (`pretend`)."""
 
+import copy
+
 import matplotlib
 import pytest
 import torch
@@ -142,3 +144,9 @@ def test_a_lesson(tmp_path, number):
     tame(tmp_path / "there")
     outcome = apart(number, tmp_path / "there", "google/ddpm-celebahq-256", "mps")
     assert outcome.kind == "runs", outcome
+
+
+def test_a_copied_network_is_where_it_was(device):
+    one = pixel(device)
+    other = copy.deepcopy(one)
+    assert other.device == device and other(images().to(device).float(), 5).device == device
