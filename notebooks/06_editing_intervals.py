@@ -863,8 +863,8 @@ plots.strips(rows, [""] * len(rows), ["no edit", *labels], f"{name}, strength 2,
 
 # %%
 fig, axes = plots.figure(1, 2, width=11, height=3.6)
-size = [metrics.rms(v, source).mean() for v in by_window]
-kind = [coarse(v, source).mean() for v in by_window]
+size = [metrics.rms(v, source).mean().item() for v in by_window]
+kind = [coarse(v, source).mean().item() for v in by_window]
 axes[0].bar(labels, size, color=plots.EDITED), axes[0].set_ylabel("change (rms)")
 axes[1].bar(labels, kind, color=plots.P), axes[1].set_ylabel("coarse share of the change")
 for ax in axes:

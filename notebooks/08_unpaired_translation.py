@@ -543,8 +543,8 @@ for ax, metric in zip(axes.flat, shown, strict=True):
         ax.plot(stops, spread[:, 0], "o-", color=colour[name], label=name)
         ax.fill_between(stops, spread[:, 1], spread[:, 2], color=colour[name], alpha=0.15)
     ax.set(title=metric, xlabel="start")
-axes[0, 1].axhline(metrics.ssim(truth, x).mean(), color="black", ls=":", label="true dogs")
-axes[1, 0].axhline(scores(x)[shown[2]].mean(), color=plots.SOURCE, ls=":", label="no edit")
+axes[0, 1].axhline(metrics.ssim(truth, x).mean().item(), color="black", ls=":", label="true dogs")
+axes[1, 0].axhline(scores(x)[shown[2]].mean().item(), color=plots.SOURCE, ls=":", label="no edit")
 axes[0, 0].legend(), axes[0, 1].legend(), axes[1, 0].legend()
 fig
 

@@ -369,12 +369,13 @@ lesson.exercise(directional, right_directional, directions_checked, hints);
 # %%
 def scores(images):
     """Each image's scores, by name; of the distance less is better, of the others more."""
-    return {
+    found = {
         "S_D-CLIP": metrics.s_dir(x, images.to(x), source_texts, target_texts, judge),
         "SSIM to the source": metrics.ssim(images, x),
         "PSNR to the true edit (dB)": metrics.psnr(images, truth),
         "distance to the true edit": distance(images.float(), truth),
     }
+    return {name: values.cpu() for name, values in found.items()}
 
 
 limits = {"no edit, codec": scores(through), "true edit, codec": scores(ceiling)}

@@ -121,7 +121,6 @@ def run(
         given = {"checkpoint": str(checkpoint)} if checkpoint else {}
     space |= given | {"device": device}
     there = contextlib.nullcontext() if device == "cpu" or real else Pretend(device)
-    space.pop("display")
     try:
         for source in cells:
             with contextlib.redirect_stdout(io.StringIO()), there:

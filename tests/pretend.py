@@ -9,6 +9,7 @@ the CPU), numpy takes none of it, and 'mps' has no float64.
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -43,6 +44,22 @@ class Pretend(TorchFunctionMode):
         self.device, self.double = torch.device(name), name != "mps"
         self.tagged = WeakTensorKeyDictionary()
 
+    def __enter__(self):
+        self.copied = copied = (
+            Parameter.__deepcopy__
+        )  # which calls no function that could be seen here
+
+        def tagged(one, memo):
+            out = copied(one, memo)
+            return self.tag(out) if self.on(one) else out
+
+        Parameter.__deepcopy__ = tagged
+        return super().__enter__()
+
+    def __exit__(self, *raised):
+        Parameter.__deepcopy__ = self.copied
+        return super().__exit__(*raised)
+
     def on(self, x) -> bool:
         return isinstance(x, Tensor) and x in self.tagged
 
@@ -66,6 +83,8 @@ class Pretend(TorchFunctionMode):
             return self._looked(func, args)
         if func in TO_NUMPY and self.on(args[0]):
             raise Mixed(f"numpy takes no tensor of {self.device}")
+        if func is Tensor.__deepcopy__:  # whose memo holds tensors of both
+            return self.tag(func(*args)) if self.on(args[0]) else func(*args)
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         here = [self.on(x) for x in tensors]
         if func is Tensor.to or name in ("cpu", "cuda", "mps"):
@@ -86,8 +105,11 @@ class Pretend(TorchFunctionMode):
         if device is not None and not asked:
             kwargs["device"] = device
         out = func(*args, **kwargs)
-        if func in MAKERS and not asked:  # as_tensor of a tensor stays where that is
-            return self.tag(out) if device is None and any(here) else out
+        if (
+            func in MAKERS and not asked
+        ):  # as_tensor of a tensor stays where that is, of a list it does not
+            there = device is None and args and self.on(args[0])
+            return self.tag(out) if there else out
         on_cpu = device is not None and not asked
         return self.tag(out) if asked or (any(here) and not on_cpu) else out
 

@@ -47,7 +47,7 @@ def propagate(K: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
 def two_paths(sampler: Sampler, z, cond: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """One code under two conditions: x_t and x̂_t (S+1, B, *shape), and S_t (S, B).
 
-    S_t = ‖μ(x̂_t, t | cond) - μ(x̂_t, t | other)‖, at the visited x̂_t.
+    S_t = ‖μ(x̂_t, t | cond) - μ(x̂_t, t | other)‖, at the visited x̂_t; on the CPU.
     """
     paths, gaps = ([], []), []
     for a, b in zip(
@@ -57,7 +57,7 @@ def two_paths(sampler: Sampler, z, cond: Tensor, other: Tensor) -> tuple[Tensor,
             paths[0].append(a.x), paths[1].append(b.x)
         paths[0].append(a.x_to), paths[1].append(b.x_to)
         gaps.append((sampler.mean(b.x, b.i, cond) - (b.x_to - b.noise)).flatten(1).norm(dim=1))
-    return torch.stack(paths[0]), torch.stack(paths[1]), torch.stack(gaps)
+    return torch.stack(paths[0]), torch.stack(paths[1]), torch.stack(gaps).cpu()
 
 
 def diameter(points: Tensor, others: Tensor | None = None) -> float:

@@ -145,7 +145,7 @@ def new_f_t(
     """An untrained f_t of the size of this model's h."""
     b = _bottleneck(sampler, z, cond)
     torch.manual_seed(seed)
-    return form(b.h.shape[1], b.temb.shape[1]).to(b.h)
+    return form(b.h.shape[1], b.temb.shape[1]).to(b.h.device, b.h.dtype)
 
 
 def new_delta_h(sampler: Sampler, z: Code, times: Sequence[int], cond=None) -> PerTime:
