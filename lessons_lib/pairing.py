@@ -31,7 +31,7 @@ METADATA = {  # the same in every lesson
     },
     "language_info": {"name": "python"},
 }
-KEPT = ("tags", "sentence", "jupyter", "slideshow")  # of a cell's metadata
+KEPT = ("tags", "nbmake", "sentence", "jupyter", "slideshow")  # of a cell's metadata
 
 
 def strip(notebook: NotebookNode) -> NotebookNode:
@@ -76,7 +76,7 @@ def text_of(notebook: NotebookNode) -> str:
 def cells(notebook: NotebookNode) -> list[tuple]:
     """What has to agree between a notebook and its text: kind, source and what is said of every cell."""
     return [
-        (c.cell_type, c.source, tuple(c.metadata.get("tags", ())), c.metadata.get("sentence", ""))
+        (c.cell_type, c.source, *(c.metadata.get(said) for said in ("tags", "nbmake", "sentence")))
         for c in notebook.cells
     ]
 

@@ -7,7 +7,7 @@
 #
 # 45 minutes. There is only one equation yet: x = G(z).
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "steps": 6}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
@@ -482,10 +482,14 @@ columns = [kind for kind in ("data", "noisy", "sample") for _ in range(len(pictu
 plots.strips([pictures, drawn], [name, "drawn as read"], columns)
 
 # %%
+dB = {
+    name: [manifold_distance(v, name, critic).mean().item() for v in images]
+    for name, images in groups.items()
+}
 fig, ax = plots.figure(width=9)
 looks = {"data": plots.SOURCE, "data, noise of 0.1": plots.NOISE, "samples": plots.EDITED}
 for i, (label, colour) in enumerate(looks.items()):
-    heights = [manifold_distance(v[i], name, critic).mean().item() for name, v in groups.items()]
+    heights = [values[i] for values in dB.values()]
     ax.bar(torch.arange(len(groups)) + 0.27 * (i - 1), heights, 0.25, color=colour, label=label)
 ax.set_xticks(range(len(groups)), list(groups))
 ax.set_ylabel("manifold distance in dB, more is nearer")
@@ -493,16 +497,21 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 fig
 
 # %%
-for name, images in groups.items():
-    for label, v in zip(looks, images, strict=True):
-        lesson.record(f"dB, {name}: {label}", manifold_distance(v, name, critic).mean())
+for name, values in dB.items():
+    for label, value in zip(looks, values, strict=True):
+        lesson.record(f"dB, {name}: {label}", value)
+nearer = [name for name, (_, noisy, sample) in dB.items() if sample > noisy]
+lesson.conclude(
+    f"samples are nearer than noisy data in {len(nearer)} of {len(dB)} models"
+    f"{': ' + ', '.join(nearer) if nearer else ''}."
+)
 
 # %% [markdown]
 # The data come first. Only the critic's own error keeps them from a perfect score, so this is the best that a sample
 # can hope for. Faint noise of 0.1 costs several dB, although the eye hardly minds it: the measure is strict. The
-# samples of a network come out about as far away as noisy data; which of the two is nearer depends on the model. The
-# gap between samples and data shows what the network has not learnt. The lower row of the strip shows where: it has
-# the clean eyes and whiskers that the sample should have had.
+# samples of a network come out about as far away as noisy data. The gap between samples and data shows what the
+# network has not learnt. The lower row of the strip shows where: it has the clean eyes and whiskers that the sample
+# should have had.
 #
 # But is the whole gap the sample's fault? The critic may misread it as well. The world can answer this. Begin at the
 # reading, and change the factors by gradient descent until their drawing is as near to the picture as it gets

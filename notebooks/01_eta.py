@@ -8,7 +8,7 @@
 # 55 minutes. Equations: DDIM (Song et al., ICLR 2021) eqs. 7, 12 and 16; the names P_t and D_t are those
 # of Kwon et al. (ICLR 2023).
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"etas": [0.0, 0.5, 1.0], "n_images": 2, "steps": 10}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"

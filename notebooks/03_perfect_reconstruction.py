@@ -8,7 +8,7 @@
 # 60 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) eqs. 4 and 5, Algorithm 1, Appendix A;
 # the independent path is that of edit-friendly inversion (Huberman-Spiegelglas et al., CVPR 2024).
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 2, "steps": 10, "sweep_steps": 4}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"

@@ -9,7 +9,7 @@
 # 60 minutes. Equations: Asyrp (Kwon et al., ICLR 2023), §4 and eq. 6 (the step); LPIPS is that of Zhang et
 # al. (CVPR 2018). Lesson 05 makes the edits that are timed here.
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "steps": 8}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
@@ -36,6 +36,7 @@ inputs.check_networks(p)
 
 # %%
 import torch
+from IPython.display import Markdown
 from numpy import interp
 
 from lessons_lib import Sampler, plots
@@ -43,6 +44,7 @@ from lessons_lib.code import plain
 from lessons_lib.judges import metrics
 from lessons_lib.judges.counterfactual import manifold_distance, readings
 from lessons_lib.judges.evaluators import load_clip, load_critic
+from lessons_lib.judges.tables import markdown
 from lessons_lib.methods import intervals
 from lessons_lib.methods.intervals import Boosted, at_each_end
 from lessons_lib.methods.training import from_first
@@ -215,9 +217,10 @@ fig
 
 
 # %%
-def by_the_rule(rule, curve, level, what):
+def by_the_rule(rule, curve, level, what, show=True):
+    """The time that a rule gives, recorded; None where it gives none."""
     try:
-        lesson.record(what, rule(curve, level))
+        return lesson.record(what, rule(curve, level), show=show)
     except ValueError as error:
         print(f"{what}: none. {error}")
 
@@ -237,18 +240,27 @@ for name, curve in measured.items():
 # **Predict.** From which source is δ larger: the neutral one, or the opposite?
 
 # %%
-deltas = {}
+deltas, lines = {}, {}
 for name in truths:
     ((_, d),) = who.edits[name].terms
     for kind, said in (("neutral", "a person"), ("opposite", d.card["source"][0])):
         delta = intervals.texts_apart(clip, said, d.card["target"][0])
-        deltas[kind, name] = lesson.record(f"δ by our encoder, {kind} source, {name}", delta)
+        deltas[kind, name] = lesson.record(
+            f"δ by our encoder, {kind} source, {name}", delta, show=False
+        )
 
 # %%
 for (kind, name), delta in deltas.items():
-    by_the_rule(
-        intervals.t_edit, c, intervals.EDIT - delta, f"t_edit at 0.33 - δ, {kind} source, {name}"
-    )
+    level, what = intervals.EDIT - delta, f"t_edit at 0.33 - δ, {kind} source, {name}"
+    time = by_the_rule(intervals.t_edit, c, level, what, show=False)
+    lines[f"{kind} → {name}"] = [
+        f"{delta:.3f}",
+        f"{level:.3f}",
+        "none" if time is None else f"{time:.0f}",
+    ]
+Markdown(markdown(["δ", "0.33 - δ", "t_edit"], lines)) if lines else None
+
+# %%
 if deltas:
     mean = {k: sum(v for (kind, _), v in deltas.items() if kind == k) / len(truths)
             for k in ("neutral", "opposite")}  # fmt: skip
@@ -259,7 +271,7 @@ if deltas:
 # %% [markdown]
 # From an opposite source δ can be larger than 0.33. Then the threshold is below 0, and the rule asks for an edit in every
 # step (t_edit 0). From neutral sources something is left, and the rule gives a time. So use the rule with sources like the
-# paper's, and note these times. Next we measure on the edits themselves where an interval may end.
+# paper's. Next we measure on the edits themselves where an interval may end.
 
 # %% [markdown]
 # ## Thresholds for our distance, by what an edit achieves
@@ -344,7 +356,7 @@ for name in truths:
 
 
 # %% [markdown]
-# Compare these times with those of the rule 0.33 - δ, which you noted.
+# Compare these times with those of the rule 0.33 - δ, in the table above.
 #
 # **Predict.** The paper uses one number for all attributes (except for δ). If we take the threshold from the *other*
 # attributes, is the interval long enough for this one?

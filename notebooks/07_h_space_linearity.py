@@ -9,7 +9,7 @@
 # robustness, consistency across t. Unsupervised directions: Haas et al. (FG 2024) and Park et al. (NeurIPS
 # 2023). The edits are made in lesson 05 and timed in lesson 06.
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "steps": 8}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
@@ -382,8 +382,8 @@ for n in range(2, len(names) + 1):
 #
 # > The Δh of one image, or the mean over images, edits any other image as well as its own does.
 #
-# f_t looks at each image's h. Is that needed? We take Δh_t of the first picture, and the mean over other
-# people, and give them to everyone.
+# f_t looks at each image's h. Is that needed? We take Δh_t of the first of the chosen pictures, and the mean over
+# other people, and give them to anyone.
 #
 # **Predict.** Which is better, the Δh of one, or the mean of several?
 
@@ -394,25 +394,24 @@ middle = min(walk, key=lambda s: abs(s.t - (first + last) / 2))
 z_others = Code(walk[0].x[:8])
 mean = {k: hspace.global_edit(g, z_others, e) for k, e in who.edits.items()}
 single = {k: hspace.global_edit(g, z[:1], e) for k, e in who.edits.items()}
-own = {k: together[k,] for k in names}
+own = {k: at_any[k][scales == 1][0] for k in names}
 by = {"its own": own} | {
-    what: {k: decode(e) for k, e in edits.items()}
+    what: {k: decode(e, z_any) for k, e in edits.items()}
     for what, edits in (("mean of strangers", mean), ("the first picture's", single))
 }
 
 # %%
-ratios = {}
+ratios, before_any = {}, seen(source_any)
 for what in ("mean of strangers", "the first picture's"):
     for k in names:
-        # The first picture's own Δh is not counted as another's.
-        parts = [((seen(v[k]) - before) @ axis[k])[1:].mean() for v in (by[what], own)]
+        parts = [((seen(v[k]) - before_any) @ axis[k]).mean() for v in (by[what], own)]
         ratios[what, k] = lesson.ratio(f"effect / effect of its own, {what}, {k}", *parts)
     claim = f"homogeneity: {what}, the worst attribute"
     verdict_of_worst(claim, [ratios[what, k] for k in names])
 
 # %%
 _, worst = min(ratios, key=lambda found: ratios[found] or 0)
-rows = [source, *(found[worst] for found in by.values())]
+rows = [source_any, *(found[worst] for found in by.values())]
 plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: whose Δh?")
 
 # %% [markdown]
@@ -785,16 +784,23 @@ lesson.exercise(share_within, projected, cases, hints);
 trained = [mean[k].terms[0][1].form.delta.mean(0).flatten().cpu().double() for k in names]
 frames = {what: torch.nn.functional.normalize(v.flatten(1).cpu().double(), dim=1)
           for what, v in (("principal", pcs), ("singular", svs))}  # fmt: skip
+chance, shares = p.components / middle.h[0].numel(), {}
 for what, axes in frames.items():
     for name, v in zip(names, trained, strict=True):
-        note = f"({len(axes)} directions)"
-        lesson.record(f"share of Δh in the {what} directions, {name}", projected(v, axes), note)
-lesson.record("a random direction's share, expected", p.components / middle.h[0].numel());
+        note, shares[what, name] = f"({len(axes)} directions)", projected(v, axes).item()
+        lesson.record(f"share of Δh in the {what} directions, {name}", shares[what, name], note)
+lesson.record("a random direction's share, expected", chance)
+found = max(shares, key=shares.get)
+lesson.conclude(
+    f"at most {shares[found]:.1%} of a trained Δh lies in them ({found[1]}, {found[0]} directions): "
+    f"{shares[found] / chance:.0f} times a random direction's share, and "
+    f"{'most of it lies elsewhere' if shares[found] < 0.5 else 'that is most of it'}."
+)
 
 # %% [markdown]
-# Compare each share with the random direction's. Near it, the trained direction has nothing to do with how h varies by
-# itself, or with what moves ε most. Many times above it, the two have something in common, though a share far below 1
-# means that most of the trained direction still lies elsewhere.
+# A share near the random direction's would mean that the trained direction has nothing to do with how h varies by
+# itself, or with what moves ε most. A share many times above it shows that they have something in common. The rest, up
+# to 1, lies in directions that neither of the two finds.
 #
 # <details><summary>Hint 1</summary>Orthonormal: ‖projection‖² is the sum of (axis · v)² over the axes.</details>
 # <details><summary>Solution</summary>

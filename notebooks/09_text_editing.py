@@ -10,7 +10,7 @@
 # al., ICLR 2022), DDIB (Su et al., ICLR 2023), Prompt-to-Prompt (Hertz et al., ICLR 2023), S_D-CLIP (Gal et
 # al., SIGGRAPH 2022, eq. 2). Lesson 08 comes before this one.
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 4, "steps": 5}}
 checkpoint = (
     "t2i"  # reads text: an embedded model, a folder in Stable Diffusion's layout, or a hub id
 )
@@ -535,7 +535,8 @@ for name, colour in LOOKS.items():
             (fidelity[:, 1:].T - fidelity[:, 0]).abs(), marker="o", ls=line, color=colour,
             elinewidth=0.7, label=label,
         )  # fmt: skip
-        for t, point in zip(stops, zip(fidelity[:, 0], realism[:, 0], strict=True), strict=True):
+        first, last = (tuple(v[i, 0].item() for v in (fidelity, realism)) for i in (0, -1))
+        for t, point in ((stops[0], first), (stops[-1], last)) if w == compared[0] else ():
             axes[0].annotate(str(t), point, (4, 4), textcoords="offset points", fontsize=9)
         for ax, metric in zip(axes[1:], ROWS, strict=True):
             ax.plot(stops, spread(name, w, metric)[:, 0], "o", ls=line, color=colour)

@@ -9,7 +9,7 @@
 # eq. 4.12); MALA (Roberts & Tweedie 1996); TFG (Ye et al. 2024, Algorithm 1). Lessons 01 and 03 come before
 # this one.
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 2, "rounds": 4}}
 checkpoint = "faces-gan"  # of the live chain: an embedded model of faces, a folder or a hub id
 prompt = ""  # what it draws before it is guided, if a text or a label must say it; '' is "a person"
 clip = "clip"  # guides
@@ -306,6 +306,7 @@ for ax, (name, x) in zip(axes, shown.items(), strict=True):
     ax.plot(*free[:800].T, ".", color=plots.SOURCE, ms=2, alpha=0.4)
     ax.plot(*x[:100].T, ".", color=plots.P if name == "posterior" else plots.EDITED, ms=5)
     ax.set_title(name), ax.set_xlabel("x₁")
+axes[0].set_ylabel("x₂")
 fig
 
 # %%
@@ -456,7 +457,9 @@ draws = torch.as_tensor(run_chains(z_start, two_wells, 0.7, omegas, log_u))[100:
 at = torch.linspace(-2, 2, 200, dtype=torch.float64)
 density = (-at.square() / 2 - two_wells(at)).exp()
 fig, ax = plots.figure(width=8, height=3.4)
-ax.hist(draws.flatten(), 60, range=(-2, 2), density=True, color=plots.EDITED, alpha=0.5, label="chains")
+ax.hist(
+    draws.flatten(), 60, range=(-2, 2), density=True, color=plots.EDITED, alpha=0.5, label="chains"
+)
 ax.plot(at, density / (density.sum() * (at[1] - at[0])), color="black", label="∝ e^(-z²/2 - E)")
 ax.set_xlabel("z"), ax.legend()
 fig
@@ -630,11 +633,16 @@ for wish, value in worst.items():
     lesson.record(
         f"{wish}: largest R̂ of energy and factors", value, f"({draws} rounds of 8 chains)"
     )
+apart = [f"{wish} ({value:.2f})" for wish, value in worst.items() if value > 1.05]
+lesson.conclude(
+    f"the chains still remember their starts for {' and '.join(apart)}: they need more rounds."
+    if apart
+    else f"every R̂ is at most {max(worst.values()):.2f}: the chains agree."
+)
 
 # %% [markdown]
-# Each entry is R̂, and in brackets the number of independent draws of all chains together. Where R̂ is above 1.05, the
-# chains still remember their starts. Then they need more rounds before we can say, for example, which share of the
-# posterior has a beard.
+# Each entry is R̂, and in brackets the number of independent draws of all chains together. By custom chains agree up to
+# an R̂ of 1.05. Before they do, we cannot say, for example, which share of the posterior has a beard.
 
 # %% [markdown]
 # ## With and without augmentation: what an energy can be fooled by

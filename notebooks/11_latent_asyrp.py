@@ -10,7 +10,7 @@
 # guidance: Ho & Salimans (2022) eq. 6. The question comes from a student blog (Gerbscheid, Ivășchescu, Sträter,
 # Zila), which left its tables empty. Lessons 05 and 07 come before this one.
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 2, "n_train": 4, "rounds": 2, "steps": 5}}
 checkpoint = "t2i"  # a latent model: embedded, a folder in Stable Diffusion's layout, or a hub id
 clip = "clip"  # reads the two texts and trains
 judge = "clip-judge"  # judges, and trains nothing
@@ -561,6 +561,10 @@ for what in ("ID", "SC", "KID, people", "KID, goal", "drift", "to truth"):
     won = wins(what, smaller=what not in ("ID", "SC"))
     if won:
         print(f"{what}: doing nothing is as good or better in {sum(won)} of {len(won)}.")
+    if won and what == "to truth":
+        lesson.conclude(
+            f"doing nothing ends nearer to the true picture than Asyrp in {sum(won)} of {len(won)} edits."
+        )
 for attribute_name, rows_of in own.items():
     found = {row: v["S_dir"] for row, v in rows_of.items()}
     clear = found["Asyrp"][1] > found["random Δh"][2]
@@ -629,7 +633,9 @@ if both_ways:
     display(plots.strips(rows, ["no edit", "Δh", "another text", "true edit"], [], k))
 for k in both_ways:
     moved = {row: metrics.rms(made[k][row], before).mean() for row in ("Asyrp", "another text")}
-    lesson.ratio(f"{k}: change of the picture by the text / by Δh", moved["another text"], moved["Asyrp"])
+    lesson.ratio(
+        f"{k}: change of the picture by the text / by Δh", moved["another text"], moved["Asyrp"]
+    )
 if who.captions:
     try:
         model.prompts(["a zombie"])

@@ -8,7 +8,7 @@
 # 55 minutes. Tables 1 and 2 of CycleDiffusion (Wu & De la Torre, ICCV 2023); FID (Heusel et al. 2017), KID
 # (Bińkowski et al. 2018). Lessons 08 and 09 come before this one: they explain the methods.
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 4, "steps": 5}}
 checkpoint = "dogs"  # the target of Table 1: an embedded model, a folder, or a hub id
 source = "cats"
 prompt = ""  # what Table 1's target draws, if a label must say it, such as "3"

@@ -7,7 +7,7 @@
 # 15 minutes. No new equations: the runs sample one model by G at several numbers of steps and several η (Song et al., ICLR
 # 2021, eqs. 12 and 16). Lesson 01 explains η.
 
-# %% tags=["parameters"]
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 100}}
 checkpoint = "moons"  # an exact or embedded model, a folder, or a hub id
 prompt = ""  # what a model that reads texts or knows labels draws
 device = "cpu"

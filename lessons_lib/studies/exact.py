@@ -96,11 +96,12 @@ def walked(
 ) -> Iterator[At]:
     """A rule's chains from z (B, d), with their accept/reject, after each round."""
     streams, at = Streams(seed, len(z)), target(z, seed)
-    for _ in range(rounds):
-        noise, uniform = streams.normal(z), streams.uniform().to(z)
-        there, log_accept = rule(at, target, step, noise, seed)
+    noise = streams.normal(z[:, None].expand(-1, rounds, -1))  # (B, rounds, d)
+    uniform = streams.uniform(rounds).to(z)
+    for i in range(rounds):
+        there, log_accept = rule(at, target, step, noise[:, i], seed)
         if log_accept is not None:
-            took = (uniform.log() < log_accept)[:, None]
+            took = (uniform[:, i].log() < log_accept)[:, None]
             pairs = zip(there[:3], at[:3], strict=True)
             there = At(*(torch.where(took[:, 0] if a.ndim == 1 else took, a, b) for a, b in pairs))
         at = there
