@@ -91,14 +91,14 @@ def text_to_image(folder: Path):
     (folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(said))
 
 
-def clip(folder: Path, tokens: int = 8):
+def clip(folder: Path, tokens: int = 8, letters: str = ""):
     """openai/clip-vit-base-patch32: everything at the root, the vocabulary in two files too.
 
-    tokens: of the longest text; of words that it does not know each letter is one.
+    tokens: of the longest text; of words that it does not know each letter is one, all alike but for letters.
     """
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-    tiny_pipeline(folder / "of-words", tokens=tokens)
+    tiny_pipeline(folder / "of-words", tokens=tokens, letters=letters)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "of-words" / "tokenizer")
     tower = {
         "hidden_size": 12,
