@@ -102,7 +102,6 @@ def run(number: str, checkpoint: Path | str, family: str, device: str = "cpu") -
     own = {k: v for k, v in space.items() if not k.startswith("_") and k != "display"}
     space |= parameters(number, checkpoint, family, own) | {"device": device}
     there = contextlib.nullcontext() if device == "cpu" else Pretend(device)
-    space.pop("display")
     try:
         for source in cells:
             with contextlib.redirect_stdout(io.StringIO()), there:

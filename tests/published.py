@@ -94,8 +94,8 @@ def text_to_image(folder: Path):
 def clip(folder: Path, tokens: int = 8, letters: str = ""):
     """openai/clip-vit-base-patch32: everything at the root, the vocabulary in two files too.
 
-    tokens: of the longest text; of words that it does not know each letter is one. letters: that it knows; any
-    other is the text's end to it.
+    tokens: of the longest text; of words that it does not know each letter is one. letters: that it knows;
+    any other is the text's end to it.
     """
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
