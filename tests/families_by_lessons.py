@@ -39,7 +39,7 @@ TOLD = {
     "CompVis/stable-diffusion-v1-4": (PROMPT, "a blue car"),
     "CompVis/ldm-text2im-large-256": (PROMPT, "a blue car"),
 }
-CHECKPOINTS = "checkpoint", "source", "second_source", "stranger"
+CHECKPOINTS = "checkpoint", "source", "second_source"
 # Of every lesson that has them; then of some lessons alone.
 SETTINGS = {
     "steps": 4,
@@ -58,7 +58,7 @@ OWN = {
     "04b": {"conditions": [0, 1]},
     "05": {"rounds": 1},
     "05b": {"rounds": 1},
-    "08": {"t_es": [400]},
+    "08": {"t_es": [400], "stranger": ""},
     "08b": {"clean_ups": [100]},
     "09": {"starts": [300], "source_text": PROMPT, "target_text": f"{PROMPT} at night"},
     "11": {"rounds": 1, "attributes": "old, smiling"},

@@ -4,6 +4,8 @@ import json
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from small import tiny_latent, tiny_net, tiny_pipeline
 
 DDPM = {
@@ -91,14 +93,15 @@ def text_to_image(folder: Path):
     (folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(said))
 
 
-def clip(folder: Path, tokens: int = 8):
+def clip(folder: Path, tokens: int = 8, letters: str = "", seed: int = 0):
     """openai/clip-vit-base-patch32: everything at the root, the vocabulary in two files too.
 
-    tokens: of the longest text; of words that it does not know each letter is one.
+    tokens: of the longest text; of words that it does not know each letter is one. letters: that it knows;
+    any other is the text's end to it.
     """
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-    tiny_pipeline(folder / "of-words", tokens=tokens)
+    tiny_pipeline(folder / "of-words", tokens=tokens, letters=letters)
     tokenizer = CLIPTokenizer.from_pretrained(folder / "of-words" / "tokenizer")
     tower = {
         "hidden_size": 12,
@@ -111,6 +114,7 @@ def clip(folder: Path, tokens: int = 8):
         text_config=tower | of_texts,
         vision_config=tower | {"image_size": 16, "patch_size": 8}, projection_dim=6,
     )  # fmt: skip
+    torch.manual_seed(seed)
     CLIPModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     said = {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}

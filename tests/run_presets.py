@@ -13,6 +13,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from string import ascii_lowercase
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -61,7 +62,8 @@ def furnish(home: Path, preset: dict) -> None:
             CHECKPOINTS[value](home / value)
             tame(home / value)
         if value in CLIPS:
-            clip(home / value, tokens=250)
+            letters = ascii_lowercase + ",'-"
+            clip(home / value, tokens=250, letters=letters, seed=CLIPS.index(value))
         if value.startswith("pictures/"):
             (home / value).mkdir(parents=True)
             for i, picture in enumerate(worlds.faces.sample(3, seed=0, size=48).image):

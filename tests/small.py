@@ -67,10 +67,10 @@ def randn(*shape, seed=0, dtype=torch.float64):
 PROMPTS = ["a red house", "a blue car at night"]  # in the words of `tiny_pipeline`'s tokenizer
 
 
-def tiny_pipeline(folder, seed=0, half=True, tokens=8, **scheduler):
+def tiny_pipeline(folder, seed=0, half=True, tokens=8, letters="", **scheduler):
     """Save a random text-to-image pipeline in Stable Diffusion's layout: 4x8x8 latents, 3x16x16 images.
 
-    tokens: of the longest prompt.
+    tokens: of the longest prompt. letters: that its tokenizer knows beside those of PROMPTS.
     """
     import lessons_lib._torchvision  # noqa: F401
 
@@ -93,6 +93,7 @@ def tiny_pipeline(folder, seed=0, half=True, tokens=8, **scheduler):
         block_out_channels=(8, 8), norm_num_groups=4, scaling_factor=0.7,
     )  # fmt: skip
     vocabulary, merges = ["<|startoftext|>", "<|endoftext|>", "<pad>"], []
+    vocabulary += [*letters, *(f"{letter}</w>" for letter in letters)]
     for word in sorted({word for text in PROMPTS for word in text.split()}):
         left, *rest = [*word[:-1], f"{word[-1]}</w>"]
         vocabulary += [left, *rest]
