@@ -416,6 +416,11 @@ PARAMETERS = {
     "a source that is not there": (checked("08", source="catz"), ["catz", "cats"]),
     "latents in lesson 05": (lambda: inputs.with_bottleneck("t2i", "cpu"), ["'t2i'", "faces"]),
     "pictures in lesson 11": (lambda: inputs.with_bottleneck("faces", "cpu", latent=True), ["'faces'", "t2i"]),
+    "a text for a model of labels": (lambda: load("digits", prompt="a cat"), ["'a cat'", "0 to 9"]),
+    "a label that there is not": (lambda: load("moons", prompt=7), ["prompt is 7", "0 to 1"]),
+    "a prompt for a model of neither": (lambda: load("dogs", prompt="a cat"), ["no text", "no labels"]),
+    "latents in a lesson of pictures": (lambda: inputs.model_for("t2i", "cpu", latent=False), ["'t2i'", "dogs"]),
+    "two conditions of a model without": (lambda: bounds.two_conditions(load("dogs"), [0, 1]), ["no two conditions"]),
     "no bottleneck": (lambda: inputs.with_bottleneck("digits", "cpu"), ["'digits'", "bottleneck"]),
 } | {
     f"lesson {lesson}: {name} = {value!r}": (checked(lesson, **{name: value}), [name, *words])
