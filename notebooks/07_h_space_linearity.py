@@ -541,7 +541,7 @@ def constant_in_time(name):
 
 
 # %%
-still = {k: decode(constant_in_time(k)) for k in names}
+still = {k: decode(constant_in_time(k), z_any) for k in names}
 fig, axes = plots.figure(1, len(names), width=4 * len(names), height=3.8, squeeze=False)
 least = min(cosines(name).min().item() for name in names)
 for ax, name in zip(axes[0], names, strict=True):
@@ -564,7 +564,7 @@ for name in names:
 ratios = []
 for name in names:
     moving = by["mean of strangers"][name]
-    along = [((seen(v) - before) @ axis[name]).mean() for v in (still[name], moving)]
+    along = [((seen(v) - before_any) @ axis[name]).mean() for v in (still[name], moving)]
     said = f"effect of one Δh for all t / of the strangers' Δh_t, {name}"
     ratios.append(lesson.ratio(said, *along))
 verdict_of_worst("consistency: one Δh for all t, the worst attribute", ratios)

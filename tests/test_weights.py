@@ -189,8 +189,8 @@ def test_the_text_model_of_ldm_400m(tmp_path):
     text_to_image(tmp_path)
     prompts = load(tmp_path).prompts
     ids = prompts.tokenizer(
-        ["a red house"], padding="max_length", max_length=10, return_tensors="pt"
+        ["a red house"], padding="max_length", max_length=77, return_tensors="pt"
     )
     theirs = prompts.net(ids.input_ids)[0]
-    assert torch.equal(prompts(["a red house"]), theirs) and theirs.shape == (1, 10, 12)
-    says_in_a_sentence(lambda: prompts(["a red house " * 5]), ["tokens", "10", "shorten"], 500)
+    assert torch.equal(prompts(["a red house"]), theirs) and theirs.shape == (1, 77, 12)
+    says_in_a_sentence(lambda: prompts(["a red house " * 30]), ["tokens", "77", "shorten"], 500)
