@@ -586,7 +586,7 @@ found = encoder(*needed_for(g, own))
 is_last = torch.arange(p.steps) == p.steps - 1
 back = g.decode(Code(found[0], found[1:], is_last.to(own.device)))
 kept = [1, p.steps // 2, p.steps - 1]
-shades = [v / v.abs().amax((1, 2, 3), True) for v in found[kept]]
+shades = [v[:, :3] / v[:, :3].abs().amax((1, 2, 3), True) for v in found[kept]]
 rows = [model.pictures(own), *shades, model.pictures(back)]
 plots.strips(rows, ["x", *(f"code of step {i}" for i in kept), "decoded"], [])
 

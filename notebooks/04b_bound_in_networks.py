@@ -475,10 +475,8 @@ fig
 def show(code, w):
     at = weights.index(w)
     fig, axes = plots.figure(1, 3, width=10, height=3.6)
-    for ax, k, title in zip(
-        axes, (0, at, -1), ("first label", f"w = {w:.2f}", "second label"), strict=True
-    ):
-        plots.picture(ax, between[k][code].cpu(), title)
+    for ax, k, title in zip(axes, (0, at, -1), ("first", f"w = {w:.2f}", "second"), strict=True):
+        plots.picture(ax, model.pictures(between[k][code : code + 1])[0].cpu(), title)
     return fig
 
 

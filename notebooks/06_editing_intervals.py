@@ -728,7 +728,8 @@ boosts_well
 
 # %%
 name, n_many = names[0], max(16, p.n_images)
-many = subjects(g, p.checkpoint, name, n_many, p.seed, images=p.images)
+asked = name if name in p.attributes else p.attributes  # of another network, what takes their place
+many = subjects(g, p.checkpoint, asked, n_many, p.seed, images=p.images)
 ((_, d),) = many.edits[name].terms
 begun, z_many = from_first(g, many.z, d.first)
 n_many, visited = len(z_many), begun.schedule.t.tolist()
