@@ -152,7 +152,7 @@ def browse(name: str, browser, home: Path, start, run, full: bool) -> dict:
     nbformat.write(watched(name, file, full), home / f"{name}.ipynb")
     outside, wrong, took, begun = [], [], [], time.perf_counter()
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(60_000)
     page.on("request", lambda r: None if LOCAL.match(r.url) else outside.append(r.url))
     try:
         with start(home, free_port()) as url:
@@ -177,8 +177,9 @@ def moves(page, count: int, file: Path):
     waited(lambda: pictures.count() >= count, 120, f"{count} pictures are not shown")
     for i in range(count):
         root = page.locator(".widget-vbox", has=pictures.nth(i)).last
-        for k in range(root.locator(CONTROLS).count()):
-            control = root.locator(CONTROLS).nth(k)
+        k = 0
+        while k < root.locator(CONTROLS).count():  # a move may bring other controls
+            control, k = root.locator(CONTROLS).nth(k), k + 1
             control.scroll_into_view_if_needed()
             yield try_control(page, i, root, control, file)
 
