@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from .. import _torchvision  # noqa: F401
@@ -55,10 +57,12 @@ def cycle_pipeline(model: UNet, unet=None, prediction: str | None = None, **sche
     from diffusers import CycleDiffusionPipeline, DDIMScheduler
 
     options = {"set_alpha_to_one": False, "prediction_type": prediction or model.prediction}
+    tokenizer = copy.copy(model.prompts.tokenizer)
+    tokenizer.model_max_length = model.prompts.length  # which the pipeline pads to
     pipeline = CycleDiffusionPipeline(
         model.codec.net,
         model.prompts.net,
-        model.prompts.tokenizer,
+        tokenizer,
         model.net,
         DDIMScheduler(
             len(model.alpha_bar),
