@@ -176,7 +176,7 @@ def moves(page, count: int, file: Path):
     pictures = page.locator("img.widget-image")
     waited(lambda: pictures.count() >= count, 120, f"{count} pictures are not shown")
     for i in range(count):
-        root = page.locator(".widget-vbox", has=pictures.nth(i)).last
+        root = page.locator(".widget-vbox", has=page.locator("img.widget-image")).nth(i)
         k = 0
         while k < root.locator(CONTROLS).count():  # a move may bring other controls
             control, k = root.locator(CONTROLS).nth(k), k + 1
