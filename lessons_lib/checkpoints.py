@@ -148,14 +148,14 @@ def _label(model: Denoiser, prompt: str | int) -> int:
 def _loaded(
     name: str | Path, device: str, variant: str | None, precision: str, compiled: bool
 ) -> Denoiser:
-    where, dtype = checked_device(device), weights_in(precision, device)
+    where = checked_device(device)
+    dtype = weights_in(precision, where)
     if str(name) in EXACT:
         if dtype != torch.float32 or compiled:
             raise ValueError(
                 f"{name!r} is exact, with no network: leave precision and compiled out."
             )
         return EXACT[str(name)]()  # on the CPU, in float64, wherever the rest is
-    checked_device(device, dtype)
     folder = find(name, variant)
     if kind_of(folder) in LOADERS:
         raise CheckpointError(

@@ -33,9 +33,8 @@ def precise(x: Tensor) -> Tensor:
     return x.to(precision(x.device))
 
 
-def checked_device(device: str, dtype: torch.dtype | None = None) -> torch.device:
-    """The torch device. Raises CheckpointError, with what there is instead, for one that is not here, and
-    for one that has no such dtype; by default that of a state on it."""
+def checked_device(device: str) -> torch.device:
+    """The torch device. Raises CheckpointError, with what there is instead, for one that is not here."""
     try:
         wanted = torch.device(device)
         torch.ones(1, dtype=precision(wanted)).to(wanted).item()  # meta has no values
@@ -48,27 +47,29 @@ def checked_device(device: str, dtype: torch.dtype | None = None) -> torch.devic
         raise CheckpointError(
             f"There is no device {device!r} here: use {' or '.join(have)}."
         ) from None
-    try:
-        torch.ones(1, dtype=dtype or precision(wanted)).to(wanted)
-    except (RuntimeError, TypeError):
-        raise CheckpointError(
-            f"The device {device!r} has no {_name(dtype)}: leave precision out."
-        ) from None
     return wanted
 
 
-def weights_in(precision: str, device: str) -> torch.dtype:
+def weights_in(precision: str, device: torch.device) -> torch.dtype:
     """What a network's weights and passes are in on a device: float32, or on request bfloat16 or float16.
 
-    Raises ValueError for any other, and for float16 on a CPU, whose convolutions in it are many times slower.
+    Raises ValueError for any other, and for float16 on a CPU, whose convolutions in it are many times slower;
+    CheckpointError where the device has no such dtype.
     """
     if precision not in WEIGHTS:
         raise ValueError(f"precision is {precision!r}: it must be one of {', '.join(WEIGHTS)}.")
-    if precision == "float16" and torch.device(device).type == "cpu":
+    if precision == "float16" and device.type == "cpu":
         raise ValueError(
             "precision is 'float16', which is for a GPU: on a CPU give 'bfloat16', or leave it out."
         )
-    return WEIGHTS[precision]
+    dtype = WEIGHTS[precision]
+    try:
+        torch.ones(1, dtype=dtype).to(device)
+    except (RuntimeError, TypeError):
+        raise CheckpointError(
+            f"The device {str(device)!r} has no {precision}: leave precision out."
+        ) from None
+    return dtype
 
 
 def is_half(denoiser: Denoiser) -> bool:

@@ -24,10 +24,9 @@ from nbformat.v4 import new_code_cell
 from playwright.sync_api import TimeoutError, sync_playwright
 
 from lessons_lib.paths import NOTEBOOKS
-from test_browser import CHROMIUM, demo, free_port, lab
+from test_browser import BYTES, CHROMIUM, LOCAL, demo, free_port, lab
 
 LIMIT = 1200  # seconds until a lesson has run
-LOCAL = re.compile(r"(https?|ws)://(127\.0\.0\.1|localhost)[:/]|data:|blob:|file:")
 # The last cell of the copy that is served: a line for each picture shown, beside one drawn anew.
 WATCH = """
 import hashlib, json
@@ -52,11 +51,6 @@ for _i, _explorer in enumerate(widgets.OPEN):
     _watch(_i, _explorer)
 _written(len(widgets.OPEN))
 """
-SHOWN = """async (image) => {
-  const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
-  let s = ''; for (const b of bytes) s += String.fromCharCode(b);
-  return btoa(s);
-}"""
 CONTROLS = ".noUi-handle, .widget-toggle-buttons, select"
 
 
@@ -127,7 +121,7 @@ def try_control(page, i: int, root, control, file: Path) -> tuple[float, str]:
         line = waited(lambda: told(file)[before:], 60, "nothing is drawn")[-1]
         took = time.perf_counter() - start  # the library's own drawing included
         wrong = f"another picture than the library's at {line[2]}"
-        seen = lambda: hashlib.sha256(base64.b64decode(image.evaluate(SHOWN))).hexdigest()  # noqa: E731
+        seen = lambda: hashlib.sha256(base64.b64decode(image.evaluate(BYTES))).hexdigest()  # noqa: E731
         waited(lambda: line[0] == i and {seen()} == set(line[1]), 20, wrong)
         return took, ""
     except RuntimeError as error:

@@ -16,7 +16,7 @@ import matplotlib
 
 from families_by_lessons import Outcome, apart, table
 from lessons_lib.estimate import size
-from lessons_lib.paths import NOTEBOOKS
+from lessons_lib.paths import NOTEBOOKS, number_of
 
 
 def pretended(devices: list[str], lessons: list[str]) -> Iterator[Outcome]:
@@ -52,7 +52,7 @@ def main() -> int:
     )
     args = parser.parse_args()
     matplotlib.use("Agg")
-    known = sorted(p.name.split("_")[0] for p in NOTEBOOKS.glob("[0-9]*.py"))
+    known = sorted(number_of(p.name) for p in NOTEBOOKS.glob("[0-9]*.py"))
     known.remove("13")  # which starts runs in processes of their own
     lessons = args.lessons.split(",") if args.lessons else known
     if args.real:

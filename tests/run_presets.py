@@ -24,9 +24,9 @@ from PIL import Image
 from torch import nn
 
 from lessons_lib import direction, worlds
-from lessons_lib.lesson import MIME
 from lessons_lib.paths import DATA, NOTEBOOKS
 from lessons_lib.press.kernels import KernelManager
+from lessons_lib.press.site import records
 from published import clip, ddpm, learned, stable_diffusion, tame
 
 PRESETS = {path.stem: path for path in sorted((DATA / "presets").glob("*.yaml"))}
@@ -98,7 +98,7 @@ def run(name: str, home: Path) -> str:
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
     if any("take their place" in o.get("text", "") for o in outputs):
         raise ValueError("the direction that it names was not used")
-    return f"{sum(MIME in o.get('data', {}) for o in outputs)} numbers"
+    return f"{len(list(records(notebook)))} numbers"
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
+LOCAL = re.compile(r"(https?|ws)://(127\.0\.0\.1|localhost)[:/]|data:|blob:|file:")
 MOVED = """import time
 from lessons_lib import plots
 from lessons_lib.widgets import explore, slider
@@ -116,25 +117,29 @@ def browser():
 def page(browser):
     """A new page, which fails the test if it asked for anything outside this machine."""
     found, outside = browser.new_page(viewport={"width": 1280, "height": 900}), []
-    local = re.compile(r"(https?|ws)://(127\.0\.0\.1|localhost)[:/]|data:|blob:|file:")
-    found.on("request", lambda r: None if local.match(r.url) else outside.append(r.url))
+    found.on("request", lambda r: None if LOCAL.match(r.url) else outside.append(r.url))
     found.set_default_timeout(120_000)
     yield found
     found.close()
     assert outside == []
 
 
-PICTURE = """async () => {
-  const shown = [...document.querySelectorAll('.widget-image')].pop();
-  const bytes = new Uint8Array(await (await fetch(shown.src)).arrayBuffer());
-  return btoa(String.fromCharCode(...bytes));
+BYTES = """async (image) => {
+  const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+  let text = ''; for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
 }"""
+
+
+def picture_on(page):
+    """The bytes, in base64, of the picture that the page shows last."""
+    return page.locator(".widget-image").last.evaluate(BYTES)
 
 
 def shows(page, i, seconds=60):
     """Wait until the page shows what the library draws for i."""
     wanted, end = base64.b64encode(drawn(i)).decode(), time.monotonic() + seconds
-    while page.evaluate(PICTURE) != wanted:
+    while picture_on(page) != wanted:
         assert time.monotonic() < end, f"the picture of {i} is not shown"
         time.sleep(0.05)
 
@@ -228,9 +233,9 @@ def seconds_a_move(page, moved=20, fresh=True):
     page.locator(".noUi-handle").first.focus()
     took = []
     for k in range(moved):
-        before, start = page.evaluate(PICTURE), time.perf_counter()
+        before, start = picture_on(page), time.perf_counter()
         page.keyboard.press("ArrowRight" if fresh or k % 4 < 2 else "ArrowLeft")
-        while page.evaluate(PICTURE) == before:
+        while picture_on(page) == before:
             assert time.perf_counter() - start < 20
         took.append(time.perf_counter() - start)
     return statistics.median(took), took

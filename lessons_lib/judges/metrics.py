@@ -72,17 +72,18 @@ def normality(codes: Tensor) -> tuple[Tensor, Tensor]:
 
 def neighbour_correlation(codes: Tensor) -> Tensor:
     """Correlation of horizontally adjacent pixels of codes (S, B, C, H, W), per step (S,)."""
-    return _correlation(codes[..., :-1].flatten(1), codes[..., 1:].flatten(1))
+    return correlations(codes[..., :-1].flatten(1), codes[..., 1:].flatten(1))
 
 
 def step_correlation(codes: Tensor) -> Tensor:
     """Correlation of each step's codes with the next step's, (S-1,)."""
-    return _correlation(codes[:-1].flatten(1), codes[1:].flatten(1))
+    return correlations(codes[:-1].flatten(1), codes[1:].flatten(1))
 
 
-def _correlation(x: Tensor, y: Tensor) -> Tensor:
+def correlations(x: Tensor, y: Tensor) -> Tensor:
+    """Of each row of x (R, N) with that of y, (R,) in [-1, 1], on the CPU; 0 where one is constant."""
     x, y = (precise(v) - precise(v).mean(1, True) for v in (x, y))
-    return ((x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp_min(1e-30)).cpu()
+    return ((x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp_min(1e-12)).cpu()
 
 
 # ---------------------------------------------------------------- two images
@@ -252,12 +253,7 @@ def fid_floor(x: Tensor, critic: Critic) -> float:
 
 
 def kid(
-    x: Tensor,
-    y: Tensor,
-    critic: Critic,
-    subsets: int = 100,
-    subset_size: int = 100,
-    seed: int = 0,
+    x: Tensor, y: Tensor, critic: Critic, subsets: int = 100, subset_size: int = 100, seed: int = 0
 ) -> tuple[float, float]:
     """Kernel distance of two sets, on the critic's features: mean and spread over random subsets.
 
@@ -376,7 +372,8 @@ def _per_image(network: nn.Module) -> Distance:
 
 def _embedded(text: str | list[str], n: int, clip: Clip) -> Tensor:
     """Sentences as unit vectors (n, E); one sentence stands for all."""
-    if len(texts := [text] if isinstance(text, str) else list(text)) not in (1, n):
+    texts = [text] if isinstance(text, str) else list(text)
+    if len(texts) not in (1, n):
         raise ValueError(f"There are {len(texts)} texts for {n} images: give one, or one for each.")
     return clip.text(texts).expand(n, -1)
 

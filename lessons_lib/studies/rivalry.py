@@ -129,7 +129,7 @@ def levels(edits: Mapping[str, Asyrp], measures: tuple[str, ...]) -> Rows:
 
 
 def as_much(curve: Mapping | None, row: Mapping[str, float]) -> dict[str, float]:
-    """{"drift of f_t by texts, as successful": …} beside a row, by the curve of a card; {} if it never is."""
+    """{AS_MUCH: …} beside a row, by a card's curve over scales; {} where the edit never achieves as much."""
     if not curve or "achieved, mean" not in row:
         return {}
     drift = at_success(row["achieved, mean"], curve["achieved, mean"], curve["drift"])

@@ -63,8 +63,7 @@ def judged_as(images: Tensor, world: str, critic: Critic) -> Tensor:
 
 def correlation(a: Tensor, b: Tensor) -> float:
     """Of two lists of numbers (N,), in [-1, 1]; 0 where one is constant."""
-    a, b = (precise(v) - precise(v).mean() for v in (a, b))
-    return ((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)).item()
+    return metrics.correlations(a[None], b[None]).item()
 
 
 def kept(images: Tensor, factors: Mapping[str, Tensor], world: str, critic: Critic) -> dict:
@@ -88,9 +87,7 @@ def kept_by_group(
     rows = torch.randint(len(images), (1000, len(images)), generator=gen)
     draws = {}
     for name in (m for members in GROUPS.values() for m in members):
-        a, b = (precise(v[name]).cpu()[rows] for v in (read, factors))
-        a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-        draws[name] = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp_min(1e-12)
+        draws[name] = metrics.correlations(*(v[name].cpu()[rows] for v in (read, factors)))
     means = by_group({k: correlation(read[k], factors[k]) for k in draws})
     ends = {
         k: v.quantile(v.new_tensor([0.025, 0.975])).tolist() for k, v in by_group(draws).items()
