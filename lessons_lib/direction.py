@@ -37,9 +37,8 @@ from .studies.attributes import (
     Attribute,
     Settings,
     codes,
-    cond_of,
 )
-from .studies.inputs import own_pictures, with_bottleneck
+from .studies.inputs import editable, own_pictures
 from .studies.learning import learn
 
 SHOWN = 4  # images in the strip
@@ -58,7 +57,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--checkpoint", default="faces", help="an embedded model, a folder, or a hub id")
     add("--clip", default="clip", help="the encoder that reads both texts")
     add("--images", default="", help="pictures to learn on: a folder or a glob (default: samples)")
-    add("--prompt", default="a person", help="what a model that reads texts is told")
+    add(
+        "--prompt",
+        default="",
+        help="the text (default: 'a person') or label that a model must be told",
+    )
     add("--first", type=int, default=500, help="the interval begins, in times of 1,000")
     add("--last", type=int, default=200, help="and ends")
     add("--form", choices=FORMS_OF, default="conv")
@@ -110,23 +113,21 @@ def trained_on_texts(model: Denoiser, args: argparse.Namespace) -> tuple[Asyrp, 
     attribute, clip = Attribute(*texts, **chosen), load_clip(args.clip, args.device)
     g = Sampler(model, s.steps)
     z, n = learnt_on(g, args, s.images)
-    cond = cond_of(model, [args.prompt] * n)
-    few, some = z[:SHOWN], None if cond is None else cond[:SHOWN]
-    sources = source_paths(g, z, clip, first, last, cond)
+    sources = source_paths(g, z, clip, first, last)
     made(args.out)
     settings = replace(s, batch=min(s.batch, n))
     edit, seconds = learn(
         attribute,
         sources,
-        few,
+        z[:SHOWN],
         clip,
         settings,
         args.out / "strip.png",
         args.seed,
         FORMS_OF[args.form][0],
-        some,
     )
     said = {"source": texts[0], "target": texts[1], "clip": args.clip, "seconds": round(seconds)}
+    said |= {"prompt": args.prompt}
     said |= {
         "settings": asdict(settings) | chosen | {"images": n},
         "pictures": args.images or "samples",
@@ -140,8 +141,7 @@ def learnt_on(g: Sampler, args: argparse.Namespace, n: int) -> tuple[Code, int]:
     if not args.images:
         return g.draw(n, args.seed), n
     x = own_pictures(args.images, g.denoiser, n)
-    cond = cond_of(g.denoiser, [args.prompt] * len(x))
-    return codes(g, x, refine=1, cond=cond), len(x)
+    return codes(g, x, refine=1), len(x)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -149,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     try:
         checked_device(args.device)
-        model = with_bottleneck(args.checkpoint, args.device, latent=None)
+        model = editable(args.checkpoint, args.device, args.prompt)
         said = {"name": args.out.name, "checkpoint": absolute(args.checkpoint)}
         said["network"] = fingerprint(args.checkpoint)
         if args.public:

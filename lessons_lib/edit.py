@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,8 +35,8 @@ from .paths import BUILD, made, write_whole
 from .pictures import Pictures, read_pictures
 from .sampler import Sampler
 from .schedule import of_thousand
-from .studies.attributes import codes, cond_of, shown
-from .studies.inputs import with_bottleneck
+from .studies.attributes import codes, shown
+from .studies.inputs import editable
 
 AT_ONCE = 8  # pictures in one batch
 
@@ -49,22 +48,20 @@ class Edited(NamedTuple):
     settings: dict
 
 
-def by_direction(
-    model: Denoiser, x: Tensor, names: str, scale: float, steps: int, prompt: str = ""
-) -> Edited:
+def by_direction(model: Denoiser, x: Tensor, names: str, scale: float, steps: int) -> Edited:
     """Pictures x (N, 3, H, W), what their codes give back, and the edit at half and whole `scale`.
 
-    names: directions or folders, with commas between; their sum. Raises CheckpointError for one that is
-    missing, and ValueError for one of another model.
+    model: one that draws by itself, as of `with_prompt`.
+    names: directions or folders, with commas between; their sum.
+    Raises CheckpointError for one that is missing, and ValueError for one of another model.
     """
     g = Sampler(model, steps)
     edits = [load_edit(name.strip(), model.device).over(g.schedule) for name in names.split(",")]
     whole = sum(edits[1:], edits[0]) * scale
-    cond = cond_of(model, [prompt] * len(x))
-    z = codes(g, x, refine=1, cond=cond)
+    z = codes(g, x, refine=1)
     forms = {"code alone": plain, f"{scale / 2:g}": whole * 0.5, f"{scale:g}": whole}
-    made = {k: shown(g, g.decode(z, cond=cond, edit=edit)) for k, edit in forms.items()}
-    return Edited({"picture": x} | made, {"direction": names, "scale": scale, "prompt": prompt})
+    made = {k: shown(g, g.decode(z, edit=edit)) for k, edit in forms.items()}
+    return Edited({"picture": x} | made, {"direction": names, "scale": scale})
 
 
 def by_texts(
@@ -127,8 +124,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--guidance", type=float, default=2.0, help="of the decoder, between two texts")
     add(
         "--prompt",
-        default="a person",
-        help="with --direction: what a model that reads texts is told",
+        default="",
+        help="with --direction: the text or label that the model must be told",
     )
     add("--steps", type=int, default=50)
     add("--seed", type=int, default=0)
@@ -153,8 +150,8 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     try:
         checked_device(args.device)
-        loaded = partial(with_bottleneck, latent=None) if args.direction else load
-        model = loaded(args.checkpoint, args.device)
+        name = args.checkpoint, args.device
+        model = editable(*name, args.prompt) if args.direction else load(*name)
         pictures = read_pictures(args.images, model.picture_shape, crop=not args.fit)
         for sentence in pictures.refused:
             print(f"Left out: {sentence}", file=sys.stderr)
@@ -162,6 +159,7 @@ def main(argv: list[str] | None = None) -> int:
             "checkpoint": args.checkpoint,
             "weights": fingerprint(args.checkpoint),
             "steps": args.steps,
+            "prompt": args.prompt,
         }
         for i in range(0, len(pictures.names), AT_ONCE):
             part = Pictures(pictures.x[i : i + AT_ONCE], pictures.names[i : i + AT_ONCE], [])
@@ -177,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _edited(model: Denoiser, x: Tensor, args: argparse.Namespace) -> Edited:
     if args.direction:
-        return by_direction(model, x, args.direction, args.scale, args.steps, args.prompt)
+        return by_direction(model, x, args.direction, args.scale, args.steps)
     texts = args.source, args.target
     return by_texts(model, x, *texts, args.t_es, args.guidance, args.steps, args.seed)
 

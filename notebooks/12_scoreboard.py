@@ -110,6 +110,8 @@ models = [
     inputs.model_for(name, p.device, p.steps, prompt=label, latent=False) for name, label in told
 ]
 first, target = (Sampler(model, p.steps, unpaired.ETA) for model in models)
+reader = load(p.text_checkpoint, p.device)  # of Table 2, which is further below
+text_settings = by_text.text_edits(reader, p.steps)
 usual = "cats", "dogs"  # for checkpoints that do not say what they have learnt
 worlds = [model.world for model in models]
 worlds = [w if w in ("cats", "dogs", "wild") else u for w, u in zip(worlds, usual, strict=True)]
@@ -641,10 +643,8 @@ for name, board in of_table_1().items():
 # the model was never shown are left out, and counted.
 
 # %%
-model = load(p.text_checkpoint, p.device)
-settings = by_text.text_edits(model, p.steps)
-known = by_text.readable_cases(model, triplets())
-size = model.picture_shape[-1]
+known = by_text.readable_cases(reader, triplets())
+size = reader.picture_shape[-1]
 cases = by_text.pictured(by_text.taken_in_turn(known, p.n_images), size, p.device)
 lesson.record(
     "cases of the benchmark that this model can read", len(known), f"of {len(triplets())}"
@@ -658,14 +658,14 @@ chosen = sb.chosen_edits(text)
 def taken_setting(method):
     """The setting of the full table, or the last one where it has none."""
     found = text["rows"].get(chosen.get(method), {}).get("setting")
-    return found if found in settings[method] else list(settings[method])[-1]
+    return found if found in text_settings[method] else list(text_settings[method])[-1]
 
 
-codec = on_images(model, lambda z: z)
+codec = on_images(reader, lambda z: z)
 edited = {"no edit, codec": codec(cases.x)}
 edited |= {
     method: sb.in_batches(ways[taken_setting(method)], cases.x, *cases.texts, seed=p.seed).images
-    for method, ways in settings.items()
+    for method, ways in text_settings.items()
 }
 edited["true edit, codec"] = codec(cases.truth)
 

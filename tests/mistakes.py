@@ -62,6 +62,7 @@ from lessons_lib.recipes import directions, figures
 from lessons_lib.schedule import of_thousand
 from lessons_lib.streams import Streams
 from lessons_lib.studies import exact, inputs, subjects, unpaired
+from published import labelled
 from small import mixture, randn, tiny_net, tiny_pipeline, tiny_unet, write_card
 
 NAN, INF = math.nan, math.inf
@@ -414,6 +415,9 @@ PARAMETERS = {
     "a checkpoint that is a clip": (checked("07", checkpoint="clip"), ["checkpoint is 'clip'", "generator"]),
     "a device that is not there": (checked("04", device="tpu"), ["'tpu'"]),
     "a source that is not there": (checked("08", source="catz"), ["catz", "cats"]),
+    "a stranger that is the target": (checked("08", stranger="dogs"), ["stranger is 'dogs'", "dogs-alone"]),
+    "an edit that no label is told": (in_folder(labelled, lambda f: inputs.editable(str(f), "cpu")), ["prompt", "0 to 9"]),
+    "an edit told a text for a label": (in_folder(labelled, lambda f: inputs.editable(str(f), "cpu", "a cat")), ["'a cat'", "0 to 9"]),
     "latents in lesson 05": (lambda: inputs.with_bottleneck("t2i", "cpu"), ["'t2i'", "faces"]),
     "pictures in lesson 11": (lambda: inputs.with_bottleneck("faces", "cpu", latent=True), ["'faces'", "t2i"]),
     "a text for a model of labels": (lambda: load("digits", prompt="a cat"), ["'a cat'", "0 to 9"]),

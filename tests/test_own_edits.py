@@ -14,6 +14,7 @@ from lessons_lib.methods.public_edits import read_public_edit
 from lessons_lib.pictures import read_pictures
 from lessons_lib.studies.attributes import codes, shown
 from lessons_lib.studies.subjects import subjects
+from published import labelled, tame
 from small import randn
 
 
@@ -188,6 +189,17 @@ def test_a_direction_of_ones_own_is_loaded_by_the_lessons(people, tmp_path):
     assert (mine / "strip.png").is_file()
     with pytest.raises(SystemExit):
         direction.main([*TEXTS, *QUICK, "--out", str(mine)])
+
+
+def test_a_model_of_labels_is_told_one(people, tmp_path):
+    labelled(tmp_path / "net")
+    tame(tmp_path / "net", 16)
+    network = ["--checkpoint", str(tmp_path / "net"), "--prompt", "3"]
+    mine = tmp_path / "mine"
+    assert direction.main([*TEXTS, *QUICK, *network, "--out", str(mine)]) == 0
+    arguments = [str(people), "--direction", str(mine), "--steps", "4", *network]
+    assert edit.main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out/0.json").read_text())["prompt"] == "3"
 
 
 def test_a_published_file_becomes_a_folder(published, tmp_path):

@@ -20,7 +20,7 @@ from ..models.families import Autoencoder
 from ..paths import held_out_seed
 from ..sampler import Sampler, usual
 from ..worlds import WORLDS
-from .inputs import told
+from .inputs import SAID, told
 
 
 class Wish(NamedTuple):
@@ -42,7 +42,6 @@ WISHES = {
 }
 # Steps of G: a few are enough for a chain.
 FAMILIES = {"t2i": 6, "faces-ae": 6, "faces-gan": 4, "faces-sn": 6}
-SAID = "a person"  # to a family that must be told something
 
 
 class Family(NamedTuple):

@@ -27,6 +27,7 @@ from ..worlds import WORLDS
 # The parameters of lessons that name networks, and what kind each must be.
 GENERATORS = ("checkpoint", "source", "second_source", "stranger", "text_checkpoint")
 NAMED = {name: "generator" for name in GENERATORS} | {"clip": "clip", "judge": "clip"}
+SAID = "a person"  # to a model that reads texts and is told none
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "camera")
 
 
@@ -92,15 +93,29 @@ def with_bottleneck(
     return model
 
 
+def editable(checkpoint: str, device: str, prompt: str = "") -> Denoiser:
+    """A model of pictures or of latents that has an h and draws by itself, for a command.
+
+    prompt: a text or a label; where a model reads texts, '' is `SAID`. Raises as `with_bottleneck`.
+    """
+    model = with_bottleneck(checkpoint, device, latent=None)
+    return told(model, checkpoint, prompt or (SAID if model.prompts is not None else ""))
+
+
 def check_networks(p: SimpleNamespace) -> None:
     """That the device, the networks and the pictures that a lesson's parameters name are there.
 
     p: a lesson's parameters, or some of them. Its `n_images` becomes the number of pictures that open, where
     `images` has fewer: what does not open is printed.
-    Raises CheckpointError for a network that is missing, cannot be reached, or is of another kind, and
-    PictureError where no picture is found or none opens.
+    Raises CheckpointError for a network that is missing, cannot be reached, or is of another kind,
+    PictureError where no picture is found or none opens, and ValueError for a stranger that is none.
     """
     checked_device(getattr(p, "device", "cpu"))
+    if getattr(p, "stranger", "") and p.stranger in (p.checkpoint, p.source):
+        raise ValueError(
+            f"stranger is {p.stranger!r}, a network that is compared already: give one of the target's world "
+            "that was trained apart from both, such as 'dogs-alone', or '' for none."
+        )
     if getattr(p, "images", ""):
         _count_pictures(p)
     for parameter, kind in NAMED.items():
