@@ -490,7 +490,6 @@ axes[0].set_ylabel("mean correlation")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 fig
 
-
 # %%
 for name in list(swaps)[1:]:
     said = "; ".join(
