@@ -236,8 +236,8 @@ if truth:
     lesson.conclude(
         f"least drift: {least} ({rows[least]['drift']:.3f}), which achieves {rows[least][measure]:.2f}."
     )
-    lesson.conclude(f"S_dir above the truth's: {', '.join(pleasing) or 'none'}.")
-    lesson.conclude(f"PSNR below that of no edit: {', '.join(farther) or 'none'}.")
+    lesson.conclude(f"S_dir above the truth's: {'; '.join(pleasing) or 'none'}.")
+    lesson.conclude(f"PSNR below that of no edit: {'; '.join(farther) or 'none'}.")
 
 
 # %% [markdown]
@@ -627,7 +627,7 @@ for look in unseen:
     both = [k for k in says if k in near]
     called = f"mostly called a {look}", "nearer to the truth than no edit", "both"
     for what, which in zip(called, (says, near, both), strict=True):
-        lesson.conclude(f"{what}: {', '.join(which) or 'none'}.")
+        lesson.conclude(f"{what}: {'; '.join(k.partition(': ')[2] for k in which) or 'none'}.")
 
 
 # %% [markdown]
