@@ -258,7 +258,8 @@ if truth:
 # ### Exercise 2 · see the grain <small>(medium · 6 minutes)</small>
 #
 # Write the root of the mean square of the Laplacian, one number for each of B grey corners. Leave out the pixels of the rim,
-# because they lack a neighbour. The column *texture* of the table is this number.
+# because they lack a neighbour. The column *texture* of the table is this number, over the three
+# colours of both upper corners.
 
 # %% tags=["exercise"]
 def grain(corner):
@@ -460,8 +461,8 @@ for (called, theirs), (_, ours) in zip(named[::2], named[1::2], strict=True):
 
 # %% [markdown]
 # Less drift is better, and so is more identity. (For comparison: the truth's identity in the first table is not quite 1.) Where
-# DiffusionCLIP has less drift and more identity, it is the better editor of this one attribute. What you pay is something
-# else. It has far more numbers to learn, and to store, for each attribute (*learnt, thousands* in the first table). And to
+# DiffusionCLIP has less drift and more identity, it is the better editor of this one attribute. Its price lies
+# elsewhere. It has far more numbers to learn, and to store, for each attribute (*learnt, thousands* in the first table). And to
 # combine two of its edits one mixes the ε of several networks at each step (Kim et al. call it noise combination). Two Δh are
 # simply added before one pass of the decoder (lesson 07).
 
@@ -577,10 +578,10 @@ for label, row in rows.items():
         )
 
 # %% [markdown]
-# For *smiling* read the last two columns of drift together:
+# For *smiling* compare the drift of each row with the last column:
 #
-# - *Its own Δh, told the truth*: less drift than f_t at equal success, and by far the highest PSNR. So there is an h that
-#   draws the edit. **h is not the limit.**
+# - *Its own Δh, told the truth*: less drift than f_t at equal success, and by far the highest PSNR. So for these few
+#   pictures there is an h that draws the edit. **h is not the limit.**
 # - A better *teacher* alone (*f_t, told the truth* or *told through all steps*): the drift is lower than that of the shipped edit,
 #   but so is what is achieved. At equal success it is higher. So the truth, told in pixels, does not teach an f_t better than
 #   two texts do.

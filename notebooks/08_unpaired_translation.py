@@ -142,12 +142,12 @@ lesson.conclude(
 
 
 # %% [markdown]
-# PSNR compares pixels, and is a hard judge. If a dog turns its head to another side than the true dog, most pixels
+# PSNR compares pixels, and is a hard judge. If a dog turns its head to another side than the true dog, many pixels
 # are wrong, even if all its colours are right. So we will ask factor by factor.
 #
 # ### Exercise 1 · translate <small>(easy · 3 minutes)</small>
 #
-# In one line, by `encode` and `decode`:
+# Write the translation in one line, with `encode` and `decode`.
 
 # %% tags=["exercise"]
 def translate(x, source, target, seed):
@@ -589,8 +589,8 @@ lesson.conclude(f"by PSNR to the true dog, CycleDiffusion against SDEdit is {sai
 # compares image by image, and is 'undecided' where the interval of the differences contains 0.)
 #
 # Compare the pictures with the Gaussians. There the share grows smoothly from T_es = 0 on. Here hardly anything moves
-# at low starts, not even a whisker, and then, a little higher, the cat turns into a dog. SDEdit does the same
-# without the cat's code, so the code is not the reason. A likely reason is that cats and dogs do not overlap as the
+# at low starts, not even a whisker, and then, a little higher, the cat turns into a dog. SDEdit, too, leaves a
+# cat at low starts, although it has none of the cat's ε_t. So the code is not the reason. A likely reason is that cats and dogs do not overlap as the
 # Gaussians do. At a low t, x_t still shows a cat. A model of dogs has never seen such an x_t, and only takes the noise
 # away.
 #

@@ -86,8 +86,8 @@ critic, fresh, low = (
 # - **EGSDE**: SDEdit pulled by energies: towards the source's low frequencies, and, with a classifier of
 #   noisy images, away from what makes it a cat.
 # - **CUT** (Park et al., ECCV 2020): no diffusion, but a generator G, trained for this one pair of worlds against
-#   a discriminator. A second loss asks that each place of its output can be told from the others by the same place
-#   of the input. Ours also has CycleGAN's identity loss, |G(y) - y| for a dog y: without it all backgrounds came
+#   a discriminator. A second loss asks that each place of its output is more like the same place of the
+#   input than like any other. Ours also has CycleGAN's identity loss, |G(y) - y| for a dog y: without it all backgrounds came
 #   out in one colour.
 #
 # **Predict.** Whose dogs are nearest to the true dogs? And whose keep the most of the cat?
@@ -122,7 +122,7 @@ plots.strips([v[:6] for v in shown.values()], list(shown), [])
 
 # %% [markdown]
 # A row is a method, a column a cat. The last row is what a perfect method would have to guess. Look at each row
-# twice: are these good dogs? And do they have the colours and the pose of their cats? The two answers differ.
+# twice: are these good dogs? And do they have the colours and the pose of their cats? The two answers need not agree.
 #
 # ## How far from the true dog? And who could get there?
 #
@@ -269,8 +269,8 @@ lesson.conclude(f"{said}.")
 
 # %% [markdown]
 # Where *like a drawing* is higher than in the first line, the clean-up has moved the images towards what the target
-# draws. The two next columns say what that cost. The last column answers the question: a clean-up knows of no dog that
-# it is perfect, and changes it, too. The lower the PSNR, the larger the change. A clean-up cannot be better than its
+# draws. The next two columns say what that cost. The last column answers the question: a clean-up cannot know
+# that a dog is perfect, and changes it, too. The lower the PSNR, the larger the change. A clean-up cannot be better than its
 # model. A noisy model adds noise.
 #
 # ## Who is better? By pairs
@@ -371,7 +371,7 @@ lesson.conclude(
 # %% [markdown]
 # ### Exercise 2 · how much of x is in x_t? <small>(medium · 5 minutes)</small>
 #
-# The encoder draws x_t = √ᾱ_t x + √(1-ᾱ_t) n. The noise n has variance 1, and knows nothing of x. The pixels of x have
+# The encoder draws x_t = √ᾱ_t x + √(1-ᾱ_t) n. The noise n has variance 1, and is independent of x. The pixels of x have
 # variance v. What is the correlation of x_t and x over the pixels?
 
 # %% tags=["exercise"]
@@ -407,8 +407,8 @@ lesson.exercise(in_the_noise, right_correlation, cases, hints);
 # </details>
 
 # %% [markdown]
-# You have seen this root before. In lesson 08 an early stop moved an image by 1 less this root. So the share that stays is
-# the correlation of x_t and x: what x_t still knows of x is what the dog keeps of the cat.
+# You have seen this root before. In lesson 08 an early stop moved an image by 1 less this root. So for Gaussians the share
+# that stays is the correlation of x_t and x: the dog keeps what x_t still knows of the cat.
 #
 # ### Exercise 3 · capstone: another's low frequencies <small>(medium · 8 minutes)</small>
 #
