@@ -2,8 +2,8 @@
 # # 05b · Asyrp and its rivals, at equal success
 #
 # **Afterwards you can say** in which seven other ways two texts can become an edit, what each of them learns and costs,
-# what a score of factors does not see, why edits are compared at equal success, which forms f_t can have, and what it is
-# that an edit in h falls short by: the texts, the training, f_t or h.
+# what a score of factors does not see, why edits are compared at equal success, which forms f_t can have, and what limits
+# an edit in h: the texts, the training, f_t or h itself.
 #
 # 60 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960) Figure 2 and Appendix; Dhariwal & Nichol 2021, Algorithm
 # 2; Kim et al. 2022. Lesson 05 comes before this one: it explains the step, the loss and the scores.
@@ -82,18 +82,18 @@ print(who.said or "Every edit here has a true counterfactual.")
 # ## Eight ways to the same edit
 #
 # The same faces as in lesson 05, the same two texts, and the same pictures to learn from. Whatever is trained gets the same
-# short training:
+# short training (*Asyrp, here*). Beside it you will see lesson 05's longer training (*Asyrp, shipped*).
 #
 # | | what is moved | learnt for |
 # |---|---|---|
 # | Asyrp, here | h in P alone, by an f_t | all images |
 # | Δε in both | ε in P and D: a free Δε_t at each step | all images |
-# | Δε in P | ε in P alone | all images |
-# | Δh in both | h, but the edited ε in D as well | nothing new: the shipped f_t |
-# | random Δh | h, as far as the shipped f_t moves it, in a random direction | nothing |
-# | x_T moved | the code, down the gradient of the loss of the final picture (the paper's Figure 2) | one image |
+# | Δε in P | ε in P alone: a free Δε_t at each step | all images |
+# | Δh in both | h, but the edited ε in D as well | nothing new is learnt: the shipped f_t |
+# | random Δh | h, as far as the shipped f_t moves it, in a random direction | nothing is learnt |
+# | x_T moved | the code, down the gradient of the final picture's loss (the paper's Figure 2) | one image |
 # | DiffusionCLIP | the whole network (Kim et al. 2022) | all images, at one scale |
-# | classifier guidance | ε in both, by ∇ log p(target given x_t) (Dhariwal & Nichol 2021) | nothing |
+# | classifier guidance | ε in both, by ∇ log p(target given x_t) (Dhariwal & Nichol 2021) | nothing is learnt |
 #
 # **Predict.** Which will achieve most? And which will drift least?
 
@@ -117,14 +117,15 @@ shifts = {
 
 
 # %% [markdown]
-# Classifier guidance needs a classifier of noisy images. We train none: CLIP reads P_t, and chooses between the two texts. The
-# gradient for x_T goes through every step, which is slow. So we compute it with a third of the steps, and then draw the
-# picture with all of them. A part of its errors may come from this change of sampler.
+# Two of the rows are not the published methods to the letter. Classifier guidance needs a classifier of noisy images. We
+# train none: CLIP reads P_t, and chooses between the two texts. And moving x_T needs a gradient through every step, which is
+# slow. So we search for x_T with a third of the steps, and then draw the picture with all of them. Some of its errors may
+# come from this change of sampler.
 #
 # ### Exercise 1 · guided noise <small>(easy · 4 minutes)</small>
 #
-# Classifier guidance replaces ε by ε - s √(1-ᾱ_t) ∇ log p(target given x_t), in P and in D. What does that do to P alone? Write
-# the move of P, from the gradient.
+# Classifier guidance replaces ε by ε - s √(1-ᾱ_t) ∇ log p(target given x_t), in P and in D. By how much does P move? Write it
+# as a function of the gradient, ᾱ_t and s. (P_t = (x_t - √(1-ᾱ_t) ε)/√ᾱ_t.)
 
 # %% tags=["exercise"]
 def move_of_P(gradient, a, scale):
@@ -140,14 +141,14 @@ def by_guidance(gradient, a, scale):
 toy = torch.tensor([[1.0, -0.5], [0.3, 0.2]], dtype=torch.float64)
 cases = [(toy, level, 2.0) for level in torch.tensor([0.2, 0.9], dtype=torch.float64)]
 hints = [
-    "P = (x_t - √(1-ᾱ) ε) / √ᾱ: put both ε into it, and subtract",
+    "put both ε into P = (x_t - √(1-ᾱ) ε) / √ᾱ, and subtract: x_t cancels",
     "two factors √(1-ᾱ) meet, one √ᾱ stays below, and two minus signs make a plus",
 ]
 lesson.exercise(move_of_P, by_guidance, cases, hints);
 
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>x_t is the same in both, so it cancels.</details>
+# <details><summary>Hint 1</summary>Subtract the two P. x_t is the same in both, so it cancels.</details>
 # <details><summary>Hint 2</summary>-√(1-ᾱ)/√ᾱ times the change of ε, which is -s √(1-ᾱ) gradient.</details>
 # <details><summary>Solution</summary>
 #
@@ -210,18 +211,15 @@ for label, row in rows.items():
 table(rows)
 
 # %% [markdown]
-# The columns are those of lesson 05. Compare every row with two others. *No edit* shows what inversion and the critic's noise do
-# by themselves. *Truth* shows what this critic gives to the true counterfactual. Which rows have a higher S_dir than the truth?
-# They please CLIP more than a real smile does. Which rows have a lower PSNR than *no edit*? Pixel by pixel they are farther from
-# the truth than if nothing had been done. *Δh in both* is the theorem at work: the same Δh, in D as well, cancels a good part of
-# what it does in P.
+# The scores are those of lesson 05. Compare every row with two others. *No edit* shows what inversion and the critic's noise do
+# by themselves. *Truth* shows what this critic gives to the true counterfactual. Then ask of each row:
 #
-# What each costs does not depend on the few images:
+# - Does it achieve much, or drift little? One alone is no success.
+# - Is its S_dir above the truth's? Then it pleases CLIP more than a true counterfactual does.
+# - Is its PSNR below that of *no edit*? Then, pixel by pixel, it is farther from the truth than if nothing had been done.
 #
-# - DiffusionCLIP learns the whole network anew for each attribute, and must store it.
-# - Moving x_T is a new search for each picture. It also begins at T, where the others begin with the interval (*edits, s*).
-# - Guidance needs a backward pass at each step of its interval.
-# - f_t is small, and works for every picture and scale.
+# Also compare *Δh in both* with the edit that it comes from. This is the theorem at work: in D as well, the same Δh cancels a
+# good part of what it does in P.
 
 # %%
 for label, row in rows.items():
@@ -231,16 +229,37 @@ edited = {k: r for k, r in rows.items() if k not in ("no edit", "truth")}
 measure = "achieved" if truth else "S_dir"
 most = max(edited, key=lambda k: edited[k][measure])
 lesson.conclude(f"most {measure}: {most} ({edited[most][measure]:.2f}).")
+if truth:
+    least = min(edited, key=lambda k: edited[k]["drift"])
+    pleasing = [k for k in edited if rows[k]["S_dir"] > rows["truth"]["S_dir"]]
+    farther = [k for k in edited if rows[k]["PSNR to truth"] < rows["no edit"]["PSNR to truth"]]
+    lesson.conclude(
+        f"least drift: {least} ({rows[least]['drift']:.3f}), which achieves {rows[least][measure]:.2f}."
+    )
+    lesson.conclude(f"S_dir above the truth's: {'; '.join(pleasing) or 'none'}.")
+    lesson.conclude(f"PSNR below that of no edit: {'; '.join(farther) or 'none'}.")
 
 
 # %% [markdown]
+# These scores are of a few images. What a method costs does not depend on them:
+#
+# - DiffusionCLIP learns the whole network anew for each attribute, and must store it.
+# - Moving x_T is a new search for each picture. It also begins at T, where the others begin with the interval (*edits, s*).
+# - Guidance needs a backward pass at each step of its interval.
+# - f_t is small, and works for every picture and scale.
+#
 # ## What a score of factors does not see
 #
 # Look at the pictures of *Δε in P*: they are covered with grain and stripes. Drift does not show it, because a critic that reads
 # factors pays no attention to grain. So we need a number that does. The upper corners of these pictures are plain background,
-# which an edit of a face should not touch. There a smooth picture has no second differences.
+# which an edit of a face should not touch. The *Laplacian* of a pixel is the sum of its four neighbours less four times the pixel
+# itself. In a smooth area it is nearly 0. Grain makes it large.
 #
 # ### Exercise 2 · see the grain <small>(medium · 6 minutes)</small>
+#
+# Write the root of the mean square of the Laplacian, one number for each of B grey corners. Leave out the pixels of the rim,
+# because they lack a neighbour. The column *texture* of the table is this number, over the three
+# colours of both upper corners.
 
 # %% tags=["exercise"]
 def grain(corner):
@@ -300,22 +319,29 @@ fig
 grainier = rivalry.grainier({k: x for k, x in images.items() if k != "no edit"}, before)
 said = ", ".join(f"{label} (×{times:.1f})" for label, times in grainier.items()) or "none"
 lesson.conclude(
-    f"more grain than no edit has, in every one of the pictures, a tenth or more on average: {said}."
+    f"more grain than without an edit, in every picture, and by a tenth or more on average: {said}."
 )
 
 # %% [markdown]
-# A point is a picture, the dotted line the mean without an edit. This speaks for h and against ε: a decoder draws what it has learnt
-# to draw, and a shift of ε can draw anything. A fine-tuned network, too, can learn to leave traces everywhere.
+# A point is a picture, and the dotted line is the mean without an edit. (Even without one there is some grain. The *texture* of
+# the truth, which is drawn and not sampled, is far lower.)
+#
+# This speaks for h, and against a free shift of ε. The decoder turns a shifted h into what it has learnt to draw. A free Δε
+# can add anything to the picture. Classifier guidance moves ε, too, but by a gradient that has gone through the network. And
+# a fine-tuned network can learn to leave traces everywhere.
 #
 # ## At equal success
 #
 # An edit can achieve much and change everything else, too. No edit at all changes nothing. So rows are compared **at equal
-# success**: an edit that has a scale is scaled until it achieves as much as its rival, and then the two drifts are compared.
+# success**: Asyrp is scaled until it achieves as much as its rival, and then the two drifts are compared. This can be done with
+# every rival that achieves no more than Asyrp does at some scale.
 #
-# **Predict.** Of those that achieve no more than Asyrp can, how many drift less than it does then?
+# **Predict.** How many of these rivals drift less than Asyrp, where both achieve as much?
 
 # %%
-cleaner = lesson.predict("Methods that drift less than Asyrp, here.", "none", "1 or 2", "3 or more")
+cleaner = lesson.predict(
+    "How many methods drift less than 'Asyrp, here'?", "none", "1 or 2", "3 or more"
+)
 cleaner
 
 # %%
@@ -328,9 +354,10 @@ for label, e in edits.items() if truth else ():
 # %% [markdown]
 # ### Exercise 3 · capstone: drift at equal success <small>(hard · 10 minutes)</small>
 #
-# A curve has points (achieved, drift), at growing scales; the first is no edit. Between neighbours draw a straight line. A scale that is
-# too strong may achieve *less* again, so several places of the curve may achieve as much as is asked: the one with the least drift
-# counts. The figure after it uses your function.
+# We have measured Asyrp at a few scales. Each gives a point (achieved, drift), and the first point is no edit. Neighbours are
+# joined by straight lines. Find the drift where this curve has `achieved` what is asked. A scale that is too strong may achieve
+# *less* again, so there may be several such places. Then the one with the least drift counts. You may assume that there is at
+# least one. The next figure uses your function.
 
 # %% tags=["exercise"]
 def drift_there(achieved, reached, drift):
@@ -376,11 +403,12 @@ for label, (reached, drift) in curves.items():
 # %%
 fig = None
 if truth:
-    fig, axes = plots.figure(1, len(beside), width=13, height=4.6, squeeze=False)
+    fig, axes = plots.figure(1, len(beside), width=12, height=4.8, squeeze=False)
     for ax, (label, found) in zip(axes[0], beside.items(), strict=True):
         pairs = {k: (ours, rows[k]["drift"]) for k, ours in found.items()}
         plots.dumbbells(ax, pairs, (label, "the other method"))
         ax.set(xlabel="drift, where both achieve as much", xlim=(0, None))
+        ax.set_ylim(-0.6, len(pairs) + 1)  # room for the legend
 fig
 
 # %%
@@ -391,7 +419,7 @@ verdicts = {
 for label, found in verdicts.items():
     said = ", ".join(found) or "none"
     lesson.conclude(
-        f"of {len(beside[label])} methods, less drift than {label}, scaled to achieve as much: {said}."
+        f"{len(beside[label])} methods can be compared with '{label}'. Less drift than it: {said}."
     )
 
 # %%
@@ -402,16 +430,18 @@ if truth:
     lesson.compare(cleaner, cleaner.choices[(count >= 1) + (count >= 3)])
 
 # %% [markdown]
-# A square left of its dot drifts less than Asyrp at the same success. Methods that achieve more than Asyrp at any scale, or less than
-# a tenth of the way, have no dot. With so few images and rounds a row may change places with its neighbour. Set `n_images`, `rounds` and `n_train`
-# higher for a verdict.
+# A square left of its dot drifts less than Asyrp at the same success. Left out are methods that achieve more than Asyrp does at
+# any scale, and those that achieve less than a tenth. Drift is not all: a row that is near Asyrp here may be full of grain. With
+# so few images and rounds a row may change places with its neighbour. Set `n_images`, `rounds` and `n_train` higher for a
+# verdict.
 #
 # ## With minutes of training in place of seconds
 #
 # Which of the two keeps more of a person at equal success: a whole network, fine-tuned for this one edit, or Δh? This was measured
-# before, on 64 faces that neither saw, by `python -m lessons_lib.recipes.directions NAME --measure --rival`, and is read from the
-# cards. DiffusionCLIP learnt from the same texts and the same pictures, each step by itself. Asyrp is taken at the scale at which
-# it achieves as much. (*Smiling* and *old* had the second training besides.)
+# before, on 64 faces that neither had seen (`python -m lessons_lib.recipes.directions NAME --measure --rival`). The numbers are
+# read from the cards of those directions for which it was done. Both learnt from the same texts and the same pictures, each
+# step by itself. *Smiling* and *old* then had lesson 05's second training, which DiffusionCLIP had not. The table's second row is
+# the shipped Asyrp, scaled to achieve as much.
 #
 # **Predict.** Which drifts less, and whose identity is nearer to 1?
 
@@ -420,19 +450,21 @@ equal = rivalry.beside_diffusion_clip(who.edits)
 table(equal) if equal else None
 
 # %%
-pairs_of = [list(equal.values())[i : i + 2] for i in range(0, len(equal), 2)]
-won = sum(ours["drift"] < theirs["drift"] for theirs, ours in pairs_of)
-if equal:
+named = list(equal.items())
+for (called, theirs), (_, ours) in zip(named[::2], named[1::2], strict=True):
+    less = "less" if ours["drift"] < theirs["drift"] else "more"
+    nearer = "nearer to" if ours["identity"] > theirs["identity"] else "farther from"
     lesson.conclude(
-        f"Asyrp drifts less than DiffusionCLIP for {won} of {len(pairs_of)} attributes."
+        f"*{called.partition(':')[0]}*: Asyrp drifts {less} than DiffusionCLIP, "
+        f"and its identity is {nearer} 1."
     )
 
 # %% [markdown]
-# Less drift is better, and so is more identity. (The truth itself does not score 1 in identity: see its row above.) Where
-# DiffusionCLIP has less drift and more identity, it is the better editor of this one attribute, although the whole network had
-# the first training only. Its price is another one. It has far more numbers to learn, and to store, for each attribute (see
-# *learnt, thousands* above). And two of its edits are combined by mixing the ε of several networks at each step (Kim et al. call
-# it noise combination). Two Δh are simply added before one pass of the decoder (lesson 07).
+# Less drift is better, and so is more identity. (For comparison: the truth's identity in the first table is not quite 1.) Where
+# DiffusionCLIP has less drift and more identity, it is the better editor of this one attribute. Its price lies
+# elsewhere. It has far more numbers to learn, and to store, for each attribute (*learnt, thousands* in the first table). And to
+# combine two of its edits one mixes the ε of several networks at each step (Kim et al. call it noise combination). Two Δh are
+# simply added before one pass of the decoder (lesson 07).
 
 # %% [markdown]
 # ## Other f_t
@@ -481,14 +513,15 @@ lesson.conclude("; ".join(f"highest {what}: {k}" for what, k in best.items()) + 
 
 # %% [markdown]
 # Each form has its own learning rate (a free number is not a network's weight), found by a few tries only. So this table compares
-# how each form *starts*, and not what it can reach. The form that points best need not be the one that achieves most. (The
-# last cosine is of one batch, and varies by about a tenth.)
+# how each form *starts*, and not what it can reach. The form with the highest cosine need not achieve most, because a cosine
+# says nothing of size. And a high *last cosine* need not mean a high S_dir. The first is what the training CLIP says of one batch of
+# training pictures, and varies by about a tenth. The second is what the judge says of the edited faces.
 #
 # ## Appendix: what falls short?
 #
 # **What limits an edit in h: the texts, the training, f_t, or h?** The texts can be tested at once. Here the true change of the
 # picture is known, and CLIP gives it a ΔI. The cosine of this ΔI with ΔT says how well the two texts *point*, before
-# anything is trained.
+# anything is trained. Near 1 the texts are not what falls short.
 
 # %%
 unseen = subjects(g, name, p.looks, 1, p.seed).edits if truth else {}
@@ -505,19 +538,27 @@ for k, row in pointing.items():
     lesson.record(f"{k}: cos(ΔT, ΔI of the true change)", *row.values(), show=False)
 table(pointing) if pointing else None
 
+# %%
+cosines = {k: next(iter(row.values())) for k, row in pointing.items()}
+if cosines:
+    best, worst = (f(cosines, key=cosines.get) for f in (max, min))
+    lesson.conclude(f"the texts point best for {best} and worst for {worst}.")
+
 # %% [markdown]
 # For the other three, change one thing at a time: **who teaches**, two texts or the truth, and **who learns**, one f_t for
-# everybody or a free Δh_t for each picture ('its own Δh' in the table). These are four cases:
+# everybody or a free Δh_t for each picture ('its own Δh' in the table). These are the cases:
 #
-# - *f_t, by two texts*: the shipped edit. (It also had the longer second training, so this is not quite one change.)
+# - *f_t, by two texts*: the shipped edit, with both of its trainings (lesson 05).
 # - *f_t, told the truth*: trained on the same pictures, but towards their *true* counterfactuals (`rivals.taught_f_t`), each
-#   step by itself; *told through all steps*: the same, and then trained further with `through=True`.
+#   step by itself.
+# - *f_t, told through all steps*: the same, and then trained further through all steps of the interval.
 # - *its own Δh, by two texts* and *its own Δh, told the truth*: fitted through all steps at once (`rivals.best_delta_h`).
 #
-# These measurements take minutes, so they were made before, by `python -m lessons_lib.recipes.directions NAME --measure
-# --ceiling 16`, and are read from the directions' cards. The rows of 'its own Δh' are of fewer pictures than the others (the
-# card says how many). The last column compares at equal success: it is the drift of *f_t, by two texts* at the scale at which it
-# achieves as much as the row.
+# These measurements take minutes, so they were made before (`python -m lessons_lib.recipes.directions NAME --measure
+# --ceiling 16`), and are read from the directions' cards. A direction for which only the shipped edit was measured has two
+# rows. The rows of 'its own Δh' are of far fewer pictures than the others (the card says how many). *Share with 60 % or more* is
+# the share of the pictures that achieve .6. The last column compares at equal success: it is the drift of *f_t, by two texts*
+# at the scale at which it achieves as much as the row.
 #
 # **Predict.** Who drifts less at equal success: the f_t that learnt from two texts, or the one that was told the truth?
 
@@ -537,22 +578,22 @@ for label, row in rows.items():
         )
 
 # %% [markdown]
-# Drift does not begin at 0, because *the truth itself* already shows the critic's noise.
+# For *smiling* compare the drift of each row with the last column:
 #
-# - A Δh of each picture's own, *told the truth*, drifts less than f_t where that achieves as much, and is far ahead in PSNR. So h
-#   can do it, and h is not the limit.
-# - With a better *teacher* alone (f_t, told the truth, in either way) the drift in the table is lower, and at equal success it is
-#   higher. So the truth, told in pixels, does not teach an f_t better than two texts do.
-# - With a better *learner* alone (its own Δh, by two texts) it drifts more at equal success. Such a Δh is free to please CLIP on
-#   one picture, and finds changes that CLIP rewards and that are not those of a face. An f_t that must fit many faces finds fewer
-#   of them.
+# - *Its own Δh, told the truth*: less drift than f_t at equal success, and by far the highest PSNR. So for these few
+#   pictures there is an h that draws the edit. **h is not the limit.**
+# - A better *teacher* alone (*f_t, told the truth* or *told through all steps*): the drift is lower than that of the shipped edit,
+#   but so is what is achieved. At equal success it is higher. So the truth, told in pixels, does not teach an f_t better than
+#   two texts do.
+# - A better *learner* alone (*its own Δh, by two texts*): more drift at equal success. Such a Δh is free to please CLIP on one
+#   picture, and finds changes that CLIP rewards and that are not those of a smile. An f_t must fit many faces, and finds fewer of
+#   them.
 #
 # It takes both together: a teacher that knows the truth, and a learner for each picture.
 #
-#
-# Two cautions. 'Told the truth' means a loss of squared errors of *pixels*. In these a mouth counts little beside the skin, so
-# an f_t that learnt from texts can achieve more. And f_t trained each step by itself drifts more than f_t trained through all
-# steps; a part of its drift comes from the way of training.
+# Two cautions. 'Told the truth' means squared errors of *pixels*. In these a mouth counts little beside the skin, which may be
+# why an f_t that learnt from texts achieves more. And the shipped f_t had another training than the others, with a strong
+# penalty on change. A part of the difference may come from that.
 
 # %% [markdown]
 # ## Appendix: what the network has never seen
@@ -560,7 +601,8 @@ for label, row in rows.items():
 # CLIP knows robots, zombies and clowns from texts and pictures. The network that draws has seen none. Kwon et al. (Figure 5)
 # edit faces into such unseen looks. Here the true picture is known: the same face, drawn as a zombie.
 #
-# **Predict.** A zombie is green, and no face ever was. If f_t is told the true pictures, will the critic call its edits zombies?
+# **Predict.** A zombie is green, and this network has never drawn a green face. If f_t is told the true pictures, will the critic
+# call its edits zombies?
 
 # %%
 strange, called = [before], ["no edit"]
@@ -581,27 +623,25 @@ table(rows) if rows else None
 for look in unseen:
     plainly = rows[f"{look}: no edit"]["PSNR to truth"]
     sure = {k: r for k, r in rows.items() if k.startswith(look) and "PSNR to truth" in r}
-    both = [
-        k for k, r in sure.items() if r["PSNR to truth"] > plainly and r["critic calls it so"] > 0.5
-    ]
-    lesson.conclude(
-        f"nearer to the true {look} than no edit, and mostly called one: {', '.join(both) or 'none'}."
-    )
+    says = [k for k, r in sure.items() if r["critic calls it so"] > 0.5]
+    near = [k for k, r in sure.items() if r["PSNR to truth"] > plainly]
+    both = [k for k in says if k in near]
+    called = f"mostly called a {look}", "nearer to the truth than no edit", "both"
+    for what, which in zip(called, (says, near, both), strict=True):
+        lesson.conclude(f"{what}: {'; '.join(k.partition(': ')[2] for k in which) or 'none'}.")
 
 
 # %% [markdown]
 # The rows are as in the table before: *by two texts* is the shipped edit, which the strip shows. (The rows of 'its own Δh' are
-# again of fewer pictures.) Look at the first column: the f_t that was told the truth step by step is called a zombie far more
-# often than the shipped one. So a shift of h can make the critic *say* zombie, and the texts alone did not find it. But compare
-# the second column with *no edit*: this f_t is farther from the true picture than no edit at all.
+# again of far fewer pictures.) The two columns need not agree. Squared errors reward the large, plain parts, such as skin and
+# hair. The critic also looks for wounds and eyes.
 #
-# The Δh that is nearest in pixels need not be the one that the critic calls a zombie. Squared errors reward the large, plain
-# parts, such as skin and hair. The critic looks for wounds and eyes. The f_t that is trained a step at a time changes too much: it
-# is farther from the truth than the one trained through all steps, and is called a zombie more often.
+# - A row that is mostly called a zombie shows that a shift of h can make the critic *say* so.
+# - Only a row that is *also* nearer to the truth than no edit would show that a shift of this network's h can draw one. Is there
+#   any? The last line says it.
 #
-# **In short:** no row is good in both columns, nearer to the truth than no edit *and* mostly called a zombie. So these numbers
-# do not show that a shift of this network's h can draw a zombie. In the strip, too, nobody would call the edit one. This
-# decoder has learnt from one renderer, and draws what that renderer draws.
+# And look at the eyes in the strip. The true zombie has dark rings around them, and the shipped edit has drawn glasses. This
+# decoder has never seen such rings, but it knows glasses. It has learnt from one renderer, and draws what that renderer draws.
 
 # %% [markdown]
 # ## Try it
@@ -628,8 +668,8 @@ explore(
 # %% [markdown]
 # ## What this does not say
 #
-# - The rivals were trained as shortly as f_t, not as their authors would train them. The tables compare equal effort and equal
-#   success. They do not say what each could reach with more time.
+# - The rivals were trained as shortly as f_t, and not as their authors would train them. So the tables do not say what each could
+#   reach with more time. Only DiffusionCLIP was given minutes.
 # - 'Achieved' is what a critic reads in a few faces of a drawn world: the row of the truth shows its errors.
-# - 'Told the truth' is no method: nobody has true pictures of an edit. It says what is possible in h.
+# - 'Told the truth' is no method, because nobody has true pictures of an edit. It only shows what is possible in h.
 # - One decoder, trained on one renderer. Lesson 11 asks the same of a latent model that reads texts.

@@ -40,10 +40,9 @@ import torch
 from IPython.display import Markdown
 
 from lessons_lib import Sampler, plots, scoreboard
-from lessons_lib.judges import metrics
+from lessons_lib.judges import metrics, tables
 from lessons_lib.judges.counterfactual import readings
 from lessons_lib.judges.evaluators import load_critic
-from lessons_lib.judges.tables import numbers
 from lessons_lib.methods.editing import cycle_diffusion, sdedit, start_at
 from lessons_lib.models.mixture import GaussianMixture
 from lessons_lib.schedule import of_thousand
@@ -86,7 +85,11 @@ pair, wild_pair = (
 
 # %% [markdown]
 # **Predict.** Of a cat's picture, what will the dog have: the background? the colours? the way the head is
-# turned? the whiskers?
+# turned? the whiskers? Most factors belong to one of three groups:
+#
+# - *pose*: yaw and tilt (how the head is turned) and zoom (how near it is)
+# - *colours*: the fur, its second colour, and the eyes
+# - *scene*: the light and the background
 
 # %%
 kept_best = lesson.predict("Which group of factors does the code keep best?", *unpaired.GROUPS)
@@ -114,10 +117,12 @@ lesson.conclude(
 # model. The third row shows the same codes, decoded by the model of dogs. Did background, colours and pose
 # come along? Nobody told the code what to keep. We measure it soon.
 #
-# These dogs are grainier than drawn ones. Most of the grain is the network's own: its dogs of random codes have
-# it, too. *Like a drawing*, in lesson 08b, is the number for it.
+# Look at the places where the cat had whiskers: faint traces of them are left. The code holds every edge of the
+# cat, and the model of dogs does not know what to do with whiskers. Lesson 08b removes such traces, and has a
+# number for them (*like a drawing*).
 #
-# Now the other source. Its animals have the same factors as the cats, so their true dogs are the same dogs.
+# The second source has wild animals, which our world draws as foxes. They have the same factors as the cats, so their
+# true dogs are the same dogs.
 
 # %%
 dog_of_wild = cycle_diffusion(x_wild, second, dogs, p.seed)
@@ -127,19 +132,22 @@ plots.strips(rows, [f"x, of {wild_world}", "decoded by\nthe other", "true dog"],
 # %%
 second_dogs = judged_dog(dog_of_wild).mean()
 lesson.record("judged dogs, from the second source", second_dogs, show=False)
-near = [metrics.psnr(images, truth).mean() for images in (dog, dog_of_wild)]
-for which, value in zip(("first", "second"), near, strict=True):
+near = [metrics.psnr(images, truth).mean() for images in (dog, dog_of_wild, x)]
+for which, value in zip(("first", "second"), near, strict=False):
     lesson.record(f"PSNR to the true dogs (dB), from the {which} source", value, show=False)
 lesson.conclude(
-    f"from the second source {second_dogs:.0%} are judged dogs; PSNR to the true dogs is {near[0]:.1f} "
-    f"and {near[1]:.1f} dB."
+    f"from the second source {second_dogs:.0%} are judged dogs. PSNR to the true dogs is {near[0]:.1f} dB "
+    f"from the first source, {near[1]:.1f} dB from the second, and {near[2]:.1f} dB for the cats themselves."
 )
 
 
 # %% [markdown]
+# PSNR compares pixels, and is a hard judge. If a dog turns its head to another side than the true dog, many pixels
+# are wrong, even if all its colours are right. So we will ask factor by factor.
+#
 # ### Exercise 1 · translate <small>(easy · 3 minutes)</small>
 #
-# In one line, by `encode` and `decode`:
+# Write the translation in one line, with `encode` and `decode`.
 
 # %% tags=["exercise"]
 def translate(x, source, target, seed):
@@ -176,14 +184,14 @@ lesson.exercise(translate, cycle_diffusion, cases, hints);
 # %% [markdown]
 # ## A stranger: the noise, or the weights?
 #
-# How strong a finding is that here? In the paper the two models were trained apart from each other. Still
-# one code means similar things to both. All that they share is the space of their noise. Our models share
-# more: `cats`, `dogs` and `wild` are one network, `animals`, which is told the species. So what you saw may be
-# the case of lesson 04b (one network, two conditions). It need not hold for two networks.
+# In the paper the two models were trained apart from each other. All that they share is the space of their noise,
+# and still one code means similar things to both. Our models share more: `cats`, `dogs` and `wild` are one
+# network, `animals`, which is told the species. So what you saw may be a case of lesson 04b: one network, two
+# conditions. Would it also work with two networks?
 #
 # `dogs-alone` is the test, and we call it the *stranger*. It was trained from scratch with another seed, on
-# dogs only, apart from the network that draws the cats. The first two numbers below compare the weights of two
-# networks by their correlation: 1 if they are the same, near 0 if they are unrelated.
+# dogs only. The first two numbers below compare the weights of two networks by their correlation: 1 if they are
+# the same, near 0 if they are unrelated.
 #
 # **Predict.** The same codes of the same cats, decoded by the stranger. Are they dogs? Are they the same dogs?
 
@@ -231,24 +239,21 @@ if p.stranger:
     )
 
 # %% [markdown]
-# Are they dogs? The first number is the share. Whether they are *the same* dogs is another question. We say yes if the
-# two networks' dogs are at least 6 dB nearer to each other than dogs of unrelated codes are. Dogs of unrelated codes show
-# what two networks have in common that have learnt the same world. What goes beyond that comes from the code, because the
-# stranger shares no weights with the others. The next section measures this factor by factor.
+# The share says whether they are dogs. Are they *the same* dogs? We say yes if the two networks' dogs are at least 6 dB
+# nearer to each other than dogs of unrelated codes are. Even these are alike to some degree, because both networks have
+# learnt the same world. What goes beyond that comes from the code, because the stranger shares no weights with the
+# others. The next section measures this factor by factor.
 
 # %% [markdown]
 # ## What does z keep? Factor by factor
 #
-# 'It looks similar' is no measurement. The critic is a network that reads the factors from a picture. If z
-# keeps a factor, then over the images the critic's reading of the dogs correlates with the factor that drew
-# the cats. We compare this correlation with three others:
+# 'It looks similar' is no measurement. The critic is a network that reads the factors from a picture. Each factor
+# has a value that drew the cat, and a value that the critic reads from the dog. If z keeps the factor, the two
+# correlate over the images. We compare this correlation with three others:
 #
-# - of a **random code**, decoded by the same model: it can keep nothing.
-# - of the **true dogs**: they keep everything, so what they lack to 1 is the critic's error.
-# - of unrelated pairs: 95 % of their correlations lie in the grey band. It is wide for few images.
-#
-# The factors form groups: *pose* (yaw, tilt, zoom), *colours* (fur, second colour of the fur, eye colour) and
-# *scene* (light, background).
+# - of dogs of a **random code**, which can keep nothing of the cat
+# - of the **true dogs**, which keep everything: they are below 1 only by the critic's errors
+# - of unrelated pairs: 95 % of their correlations lie in the grey band, which is wide for few images
 #
 # **Predict.** Order them from best to worst kept: background, fur, pose, size of the eyes.
 
@@ -276,7 +281,7 @@ looks = {
     "true dogs": ("|", "black"),
 }  # fmt: skip
 band = 1.96 / p.n_images**0.5
-fig, axes = plots.figure(1, len(found), width=15, height=5, sharey=True)
+fig, axes = plots.figure(1, len(found), width=12, height=5.2, sharey=True)
 for ax, (name, curves) in zip(axes, found.items(), strict=True):
     ax.axvspan(-band, band, color=plots.SOURCE, alpha=0.15)
     for label, values in curves.items():
@@ -284,7 +289,7 @@ for ax, (name, curves) in zip(axes, found.items(), strict=True):
         ax.plot(
             values.values(), values.keys(), marker, ms=11, mew=2.5, color=colour, label=label, ls=""
         )
-    ax.set(title=name, xlabel="correlation with the source's factor", xlim=(-1.05, 1.05))
+    ax.set(title=name, xticks=(-1, 0, 1), xlabel="correlation", xlim=(-1.1, 1.1))
 axes[0].invert_yaxis()
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 fig
@@ -301,7 +306,7 @@ for which, curves in zip(told, found.values(), strict=False):
     lesson.record(
         f"{which}: factors kept at 0.8 or more", strong, f"(of {len(unpaired.SHARED)})", show=False
     )
-Markdown(numbers(means))
+Markdown(tables.numbers(means))
 
 # %%
 sure = unpaired.kept_by_group(dog, factors, dogs_world, critic, p.seed)  # means and intervals
@@ -321,14 +326,20 @@ said = ", ".join(f"{group} {mean:.2f}" for group, mean in many.items())
 lesson.conclude(f"of {board['images']} images of lesson 12: {said}.") if many else None
 
 # %% [markdown]
-# Green next to black: kept. Green in the band: not more than chance. Where green is far to the right of the grey cross,
-# the *code* has carried the factor, because decoder and critic are the same for both. A point to the left of the band is
-# a factor that came out reversed. Among so many factors one or two points may leave the band by chance. Of so few images an
-# interval is wide, and a bootstrap makes it somewhat too narrow still: for the pose, believe the hundreds of the last line.
+# How to read the figure:
+#
+# - Green next to black: the factor is kept.
+# - Green in the band: no more than chance.
+# - Green right of the band, the grey cross in it: the *code* has carried the factor, because decoder and critic are the
+#   same for both.
+# - Left of the band: the factor came out reversed. But one point in twenty leaves the band by chance, crosses too.
+#
+# With so few images the interval is wide, and a bootstrap makes it a little too narrow. So for the pose trust the last
+# line, which has hundreds of images.
 #
 # Compare the pose with the rest. The paper's pictures suggest that the dog stands as the cat stood. These numbers say how
-# far that holds here. The pose *can* be kept: look at CUT in lesson 08b, and at its number in lesson 12. Run the lesson
-# with `-p eta 1.0` to see what more noise does.
+# far that holds here. The pose *can* be kept: CUT does it (lessons 08b and 12). Set `eta` to 1.0 in the parameters cell to
+# see what more noise does.
 #
 # Look at any factor image by image:
 
@@ -359,13 +370,13 @@ explore(scatter, factor=choice(unpaired.SHARED, "background"))
 # and η → 0.
 #
 # 1. At t the domains are N(0, s²) and N(√ᾱ Δ, s²), with s² = ᾱ v + 1 - ᾱ.
-# 2. The flow to noise and back keeps how many standard deviations a point is from its domain's mean. So x
-#    is encoded to x_t = s·x/√v.
+# 2. A point stays as many standard deviations away from its domain's mean, on the way to noise and on the way
+#    back. So x is encoded to x_t = s·x/√v.
 # 3. The other model sees x_t at u = (x_t - √ᾱ Δ)/s deviations, and decodes to x̂ = Δ + √v u.
 # 4. Put 2 and 3 together: x̂ = x + Δ·(1 - √(ᾱ v)/s).
 #
 # The image is moved by a **share** of what separates the domains, and everything else about x stays as it
-# is: this is 'what z keeps' in the smallest example there is.
+# is. This is the smallest example of 'what z keeps'.
 #
 # **Predict.** The share is 1 at T and 0 at 0. At which t is it one half, for v = 0.1? Does more noise (η =
 # 1) move further?
@@ -433,19 +444,19 @@ lesson.conclude(
 
 
 # %% [markdown]
-# With η = 1 the same stop moves the point further. Each noisy step forgets a
-# little of where the point came from.
+# Compare the two measured numbers. With more noise the same stop moves the point further, because each noisy step
+# forgets a little of where the point came from.
 #
-# In one dimension a stop chooses only *how much* to keep. In more than one it also chooses *what*: the share depends on v,
-# so wide directions of the data (large v: colours of large areas) and narrow ones (small v: fine detail) move by different
-# shares at one stop. An early stop keeps the wide, coarse directions, and changes the narrow ones first.
+# In one dimension a stop chooses only *how much* to keep. In more than one it also chooses *what*, because the share
+# depends on v. Colours of large areas are wide directions of the data (large v). Fine details are narrow ones (small v).
+# At one stop the narrow directions have moved further. So an early stop keeps the wide, coarse directions.
 
 # %% [markdown]
 # ### Exercise 3 · capstone: a stop that keeps the colour <small>(hard · 10 minutes)</small>
 #
-# Choose T_es so that a direction of variance `v` moves by at most `most` of its way: the highest such t. `alpha_bar` is
-# ᾱ for t = 0, 1, …, and the share grows with t. The figure after it shows your stop for a wide direction, and what a narrow
-# one has done by then.
+# Colours of large areas should stay, and details may change. So find the highest t at which a direction of variance `v`
+# has moved by at most the share `most`. `alpha_bar` is a tensor with ᾱ for t = 0, 1, …, and the share grows with t. The
+# next figure shows your stop for a wide direction, and how far a narrow one has moved by then.
 
 # %% tags=["exercise"]
 def latest_stop(alpha_bar, v, most):
@@ -497,10 +508,16 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# Cats and dogs are no Gaussians. Now measure the trade-off on them, with SDEdit from the same starts: it also begins at a
-# noised x, but draws fresh noise where CycleDiffusion decodes the cat's own code.
+# Cats and dogs are no Gaussians. So measure it on them, beside SDEdit from the same starts. SDEdit also begins at a noised
+# x, but then draws fresh noise, where CycleDiffusion decodes the cat's own code. Four scores are measured:
 #
-# **Predict.** As T_es falls: which of the four curves rise, and which of the two methods is better where?
+# - *judged a dog*, by the critic
+# - *SSIM to the source*: how much of the cat's structure is left. The true dogs have the best value (dotted): what is
+#   above it has kept too much of the cat.
+# - *PSNR to the true dog*: the dotted line is the cat itself
+# - *like a drawing*: the PSNR between a picture and the drawing of the factors that are read from it
+#
+# **Predict.** As T_es falls, which of the four rise? Is CycleDiffusion or SDEdit nearer to the true dog?
 
 # %%
 fresh = Sampler(models[2], p.steps, 1.0)
@@ -542,7 +559,7 @@ for ax, metric in zip(axes.flat, shown, strict=True):
         spread = torch.tensor([metrics.bootstrap(r[metric], p.seed) for r in results])
         ax.plot(stops, spread[:, 0], "o-", color=colour[name], label=name)
         ax.fill_between(stops, spread[:, 1], spread[:, 2], color=colour[name], alpha=0.15)
-    ax.set(title=metric, xlabel="start")
+    ax.set(title=metric, xlabel="start (T_es)")
 axes[0, 1].axhline(metrics.ssim(truth, x).mean().item(), color="black", ls=":", label="true dogs")
 axes[1, 0].axhline(scores(x)[shown[2]].mean().item(), color=plots.SOURCE, ls=":", label="no edit")
 axes[0, 0].legend(), axes[0, 1].legend(), axes[1, 0].legend()
@@ -552,24 +569,34 @@ fig
 for name, results in found.items():
     near = torch.tensor([r["PSNR to the true dog (dB)"].mean() for r in results])
     sure = torch.tensor([r["judged a dog"].mean() for r in results])
-    best = stops[near.argmax()]
+    best, most = stops[near.argmax()], [t for t, share in zip(stops, sure, strict=True) if share > 0.5]
     lesson.record(f"{name}: start with the highest PSNR to the true dog", best, show=False)
     lesson.record(f"{name}: that PSNR (dB)", near.max(), show=False)
     lesson.record(f"{name}: judged dogs there", sure[near.argmax()], show=False)
     lesson.conclude(
         f"{name} is nearest to the true dogs from {best}: {near.max():.1f} dB, and "
-        f"{sure[near.argmax()]:.0%} are judged dogs."
+        f"{sure[near.argmax()]:.0%} are judged dogs. The first start from which most are judged dogs is "
+        f"{most[0] if most else 'none'}."
     )
+against = {t: tables.verdict(shown[2], *(v[i] for v in found.values())) for i, t in enumerate(stops)}
+said = ", ".join(f"{verdict} at start {t}" for t, verdict in against.items())
+lesson.conclude(f"by PSNR to the true dog, CycleDiffusion against SDEdit is {said}.")
 
 # %% [markdown]
 # *Judged a dog* and *SSIM to the source* pull against each other. A low start leaves the cat as it is. A high one makes a dog,
 # and forgets more of the cat. The PSNR to the true dog weighs the two against each other. It can be high for an image that is half
-# cat and half dog, so read it beside *judged a dog*. (*Like a drawing* is the PSNR between an image and the drawing of the factors
-# read from it; lesson 08b says what each score means.) Bands are 95 % bootstrap intervals over the images.
+# cat and half dog, so read it beside *judged a dog*. (Bands are 95 % bootstrap intervals over the images. The last line
+# compares image by image, and is 'undecided' where the interval of the differences contains 0.)
+#
+# Compare the pictures with the Gaussians. There the share grows smoothly from T_es = 0 on. Here hardly anything moves
+# at low starts, not even a whisker, and then, a little higher, the cat turns into a dog. SDEdit, too, leaves a
+# cat at low starts, although it has none of the cat's ε_t. So the code is not the reason. A likely reason is that cats and dogs do not overlap as the
+# Gaussians do. At a low t, x_t still shows a cat. A model of dogs has never seen such an x_t, and only takes the noise
+# away.
 #
 # ## Try it
 #
-# Start and method, all computed ahead. Find the setting that you would show. Then say which of the numbers above speak against it.
+# Choose a method and a start. Find the setting that you would show to others. Which of the numbers above speak against it?
 
 # %%
 some = slice(0, min(6, p.n_images))
@@ -588,8 +615,8 @@ explore(show, method=choice(list(curves), "CycleDiffusion"), start=choice(stops,
 # %% [markdown]
 # ## Your own pictures
 #
-# With `images`, the same on your pictures of the source's kind. Nobody has drawn their true answers, so you judge,
-# beside two numbers.
+# Set `images` in the parameters cell to translate pictures of your own, of the source's kind. They have no true answer, so
+# judge for yourself, with two numbers to help.
 
 # %%
 if p.images:
@@ -616,6 +643,6 @@ if p.images:
 # - The critic that judges was trained on clean drawings. On noisy or dotted images its readings are worse.
 #   So a low correlation may be the fault of the code, the decoder or the critic. The true dogs only show that
 #   clean images are read well.
-# - `n_images` is small, so that the lesson runs in a minute: the intervals are the figure to quote. With
+# - `n_images` is small, so that the lesson runs in a minute. So quote the intervals, and not the means alone. With
 #   `python -m lessons_lib.pages 08_unpaired_translation -p n_images 300` they are narrow.
 # - Whether other methods make better dogs of these cats is lesson 08b.

@@ -2,7 +2,7 @@
 # # 08b · Cats to dogs: the rivals, and where in the code
 #
 # **Afterwards you can say** what a perfect translation can score, what a clean-up does, how CycleDiffusion compares with
-# SDEdit, DDIB, ILVR, EGSDE and CUT over the same images, and in which part of the code what is stored.
+# SDEdit, DDIB, ILVR, EGSDE and CUT over the same images, and which part of the code stores what.
 #
 # 55 minutes. Equations: CycleDiffusion (Wu & De la Torre, ICCV 2023) §4.1; SDEdit (Meng et al., ICLR 2022), DDIB (Su et
 # al., ICLR 2023), ILVR (Choi et al., ICCV 2021), EGSDE (Zhao et al., NeurIPS 2022). Lesson 08 comes before this one.
@@ -75,8 +75,8 @@ critic, fresh, low = (
 # %% [markdown]
 # ## Six ways to a dog
 #
-# All with the same models, the same number of steps and the same images, each at the setting that served it
-# best on other images (lesson 12 chooses it):
+# All diffusion methods have the same models and the same number of steps, and all six translate the same images.
+# Each has the setting that was best for it on other images (lesson 12 chooses it):
 #
 # - **CycleDiffusion** (lesson 08): encode by the model of cats, decode by that of dogs.
 # - **SDEdit**: noise x to a middle level, decode by the target.
@@ -85,9 +85,10 @@ critic, fresh, low = (
 # - **ILVR**: decode a random code by the target, and after each step put in the source's low frequencies.
 # - **EGSDE**: SDEdit pulled by energies: towards the source's low frequencies, and, with a classifier of
 #   noisy images, away from what makes it a cat.
-# - **CUT**: no diffusion, but a generator that was trained for this one pair of worlds, and against a
-#   discriminator. Each place of its output must be recognized as that of the input (Park et al., ECCV 2020).
-#   Ours also has CycleGAN's identity loss, |G(y) - y|: without it all backgrounds came out in one colour.
+# - **CUT** (Park et al., ECCV 2020): no diffusion, but a generator G, trained for this one pair of worlds against
+#   a discriminator. A second loss asks that each place of its output is more like the same place of the
+#   input than like any other. Ours also has CycleGAN's identity loss, |G(y) - y| for a dog y: without it all backgrounds came
+#   out in one colour.
 #
 # **Predict.** Whose dogs are nearest to the true dogs? And whose keep the most of the cat?
 
@@ -120,7 +121,8 @@ shown = {"x": x} | edits | {"true dog": truth}
 plots.strips([v[:6] for v in shown.values()], list(shown), [])
 
 # %% [markdown]
-# A row is a method, a column a cat. The last row is what a perfect method would have to guess.
+# A row is a method, a column a cat. The last row is what a perfect method would have to guess. Look at each row
+# twice: are these good dogs? And do they have the colours and the pose of their cats? The two answers need not agree.
 #
 # ## How far from the true dog? And who could get there?
 #
@@ -128,8 +130,12 @@ plots.strips([v[:6] for v in shown.values()], list(shown), [])
 # some factors, and its dog differs from the one true dog that we drew. `another true dog` below has all
 # shared factors right, and the factors that only dogs have are drawn anew. A method that sees only the cat
 # and draws one sharp dog cannot be expected to do better. (A blurred mean of all possible dogs could have a
-# higher PSNR, because PSNR rewards blur.)
+# higher PSNR, because PSNR rewards blur.) `no edit` is the cat itself. `random code` is a dog that knows nothing of
+# the cat. A good method lies between these two and `another true dog`.
 #
+# The scores:
+#
+# - *Judged a dog* and the *PSNR to the true dog* are those of lesson 08.
 # - *Like a drawing* asks whether an image looks as if our renderer had drawn it. The critic reads the image's
 #   factors, the renderer draws them, and the score is the PSNR between image and drawing. Noise lowers it, and
 #   so do shapes that no animal has. It does not look at the source.
@@ -168,14 +174,14 @@ lesson.conclude(
 
 
 # %% [markdown]
-# So the best SSIM to the source is the true dogs' own. Doing nothing gets 1. A result *above* the true dogs'
-# has kept something of the cat that a dog would not have. Papers have no true dog. So they read 'higher is
-# better', beside an FID that punishes what is not a dog.
+# So the best SSIM to the source is the true dogs' own. A result *above* it has kept something of the cat that a
+# dog would not have. Papers have no true dog. So they read 'higher is better', beside an FID that punishes what is
+# not a dog.
 #
 # ### Exercise 1 · an SSIM with a best value <small>(easy · 4 minutes)</small>
 #
-# Write a score that is 0 for the true dogs, and larger the farther a result's SSIM is from theirs, on either side, image by image.
-# Average over the images.
+# Write a score that is 0 for the true dogs. It grows with the distance of each image's SSIM from that of its own true dog,
+# above it or below. Average it over the images. The comparison of the methods below ends with this score.
 
 # %% tags=["exercise"]
 def off_the_best(ssim, true_ssim):
@@ -212,9 +218,9 @@ lesson.exercise(off_the_best, right_off, cases, hints);
 # ## Clean-up: a step apart
 #
 # The decoder was given a cat's code. To the model of dogs this is not quite noise, so dots and edges of the
-# cat may survive. The public code ends with a short SDEdit by the *target* model: add noise up to a small t,
-# and decode again with η = 1. Here this clean-up is an edit of its own. Hidden inside `generate`, it would
-# break the promise of exact reconstruction.
+# cat may survive. The paper's public code ends with a short SDEdit by the *target* model: it adds noise up to a
+# small t, and decodes again with η = 1. We do this clean-up as a separate step. Inside `decode` it would break the
+# exact reconstruction: a cat's code would no longer give the cat.
 #
 # **Predict.** What does the clean-up do to a perfect dog?
 
@@ -225,10 +231,10 @@ cleaned = {0: dog} | {t: sdedit(dog, start_at(fresh, t), p.seed) for t in levels
 washed = {t: sdedit(truth, start_at(fresh, t), p.seed) for t in levels}
 beside = [
     torch.stack([v[0] for v in row])
-    for row in ([x, *cleaned.values()], [truth, truth, *washed.values()])
+    for row in ([x, *cleaned.values()], [x, truth, *washed.values()])
 ]
 plots.strips(
-    beside, ["CycleDiffusion", "true dog"], ["source", "none", *(f"from {t}" for t in levels)]
+    beside, ["CycleDiffusion", "true dog"], ["the cat", "no clean-up", *(f"from {t}" for t in levels)]
 )
 
 # %%
@@ -253,22 +259,28 @@ Markdown(tables.numbers(cleaned_rows))
 # %%
 drawn = {k: row["like a drawing (dB)"] for k, row in cleaned_rows.items()}
 best = max(drawn, key=drawn.get)
-lesson.conclude(
-    f"most like a drawing: clean-up {best}, {drawn[best]:.1f} dB against {drawn['none']:.1f} without one."
-)
+said = f"most like a drawing: clean-up {best}, {drawn[best]:.1f} dB against {drawn['none']:.1f} without one"
+if best != "none":
+    to_cat = [cleaned_rows[k]["SSIM to the source"] for k in (best, "none")]
+    harmed = cleaned_rows[best]["a true dog's PSNR to itself (dB)"]
+    said += f"; SSIM to the source is then {to_cat[0]:.2f} against {to_cat[1]:.2f}"
+    said += f", and a true dog has come down to {harmed:.1f} dB of itself"
+lesson.conclude(f"{said}.")
 
 # %% [markdown]
-# Compare *like a drawing* of each clean-up with the first line, which is without one. Where it is higher, the
-# clean-up has moved the images towards what the target draws. The two other numbers say what that cost. The
-# last column is for true dogs, which needed no clean-up: the lower their PSNR, the more it has changed them.
-# A clean-up cannot be better than its model: a noisy model adds noise.
+# Where *like a drawing* is higher than in the first line, the clean-up has moved the images towards what the target
+# draws. The next two columns say what that cost. The last column answers the question: a clean-up cannot know
+# that a dog is perfect, and changes it, too. The lower the PSNR, the larger the change. A clean-up cannot be better than its
+# model. A noisy model adds noise.
 #
 # ## Who is better? By pairs
 #
-# The paper's ordering (AFHQ, 256 pixels): CycleDiffusion has the best FID of the diffusion methods and, of
-# these, the highest SSIM. FID needs hundreds of images a method; *like a drawing* stands in for it here.
+# In the paper (AFHQ, 256 pixels) CycleDiffusion has the best FID of the diffusion methods and, of these, the
+# highest SSIM to the source. FID needs hundreds of images a method, so here *like a drawing* takes its place.
 # The images are the same for all methods, so compare **pairs**: take the difference for each image, and
 # bootstrap its mean. If the interval contains 0, these images are too few to decide.
+#
+# **Predict.** Is the order the same here?
 
 # %%
 rows |= {name: scores(v) for name, v in edits.items()} | {
@@ -278,20 +290,26 @@ tables.report({k: rows[k] for k in rows if k not in limits}, p.seed, show=False)
 tables.coloured(rows, "CycleDiffusion", p.seed)
 
 # %% [markdown]
-# A cell is a mean over the images. Green, ▼: worse than CycleDiffusion; orange, ▲: better; grey: undecided. For the distance
-# lower is better, for the others higher is.
+# A cell is a mean over the images. Green is CycleDiffusion's colour: green with ▼ says that CycleDiffusion is better than this
+# row. Orange with ▲ says that this row is better than CycleDiffusion, and grey is undecided. For the distance lower is
+# better, for the others higher is.
 
 # %%
 rivals = [name for name in edits if name != "CycleDiffusion"]
 ours = rows["CycleDiffusion"]
-won = {
-    metric: [tables.verdict(metric, ours, rows[r], p.seed) == "better" for r in rivals]
-    for metric in ours
+verdicts = {
+    metric: [tables.verdict(metric, ours, rows[r], p.seed) for r in rivals] for metric in ours
 }
-said = ", ".join(f"{metric} {sum(v)}" for metric, v in won.items())
-lesson.conclude(f"of {len(rivals)} rivals CycleDiffusion beats, by score: {said}.")
+won = {metric: [v == "better" for v in said] for metric, said in verdicts.items()}
+for word in ("better", "worse"):
+    said = ", ".join(f"{metric} {v.count(word)}" for metric, v in verdicts.items())
+    lesson.conclude(f"CycleDiffusion is {word} than so many of its {len(rivals)} rivals: {said}.")
 to_truth = {name: rows[name]["distance to the true dog"].mean() for name in edits}
 lesson.compare(nearest, min(to_truth, key=to_truth.get))
+of_diffusion = [name for name in edits if name != "CUT"]
+for metric in ("SSIM to the source", "like a drawing (dB)"):
+    best = max(of_diffusion, key=lambda name: rows[name][metric].mean())
+    lesson.conclude(f"of the diffusion methods, {best} is best by {metric}.")
 lesson.record("rivals", len(rivals), show=False)
 lesson.record(
     "rivals from whose dogs the true ones are farther",
@@ -322,19 +340,20 @@ lesson.conclude(
 #    DDIB. The stranger of lesson 08 says how much.
 # 4. CUT alone was trained *to translate*, with pictures of both worlds, and it can do nothing else. Where its
 #    row is the best, you see what such a training gains in a world as plain as ours. In the paper's photographs
-#    it gained less. Our CUT works at 32 pixels, and its pictures are enlarged: they are blurred, and neither
-#    PSNR nor the distance counts that.
+#    it gained less. Our CUT works at 32 pixels, and its pictures are enlarged. You see the blur, but neither
+#    the PSNR nor the distance counts it.
 #
-# The same table for the other source, for which no CUT was trained: `-p source wild`.
+# For the other source set `source = "wild"` in the parameters cell. No CUT was trained for it.
 
 # %% [markdown]
 # ## Where in the code is what?
 #
-# z has many parts: x_T, and ε_t for each step; each has low and high frequencies. Which of them says 'green
-# background', which 'head turned to the left'? Take the codes of two cats, a and b, swap one part, decode
-# as a dog, and see whose factors come out.
+# z has many parts: x_T, and ε_t for each step, and each of these has low and high frequencies. Which of them says
+# 'green background', which 'grey fur'? Take the codes of two cats, a and b, swap one part, decode as a dog, and see
+# whose factors come out.
 #
-# **Predict.** x_T ~ q(x_T|x) is √ᾱ_T x plus noise. How much of the image is in x_T? And in DDIB's x_T?
+# **Predict.** The encoder draws x_T = √ᾱ_T x + √(1-ᾱ_T) n, where n is noise. How much of the image is in x_T? And
+# in DDIB's x_T, which is found by walking backwards without noise?
 
 # %%
 z_ddib = invert(first.with_eta(0.0), x, refine=p.refine)[0]
@@ -352,8 +371,8 @@ lesson.conclude(
 # %% [markdown]
 # ### Exercise 2 · how much of x is in x_t? <small>(medium · 5 minutes)</small>
 #
-# The encoder draws x_t = √ᾱ_t x + √(1-ᾱ_t) n, with fresh noise n of variance 1. x has variance v over its pixels. What is the
-# correlation of x_t and x?
+# The encoder draws x_t = √ᾱ_t x + √(1-ᾱ_t) n. The noise n has variance 1, and is independent of x. The pixels of x have
+# variance v. What is the correlation of x_t and x over the pixels?
 
 # %% tags=["exercise"]
 def in_the_noise(alpha_bar, v):
@@ -388,11 +407,14 @@ lesson.exercise(in_the_noise, right_correlation, cases, hints);
 # </details>
 
 # %% [markdown]
+# You have seen this root before. In lesson 08 an early stop moved an image by 1 less this root. So for Gaussians the share
+# that stays is the correlation of x_t and x: the dog keeps what x_t still knows of the cat.
+#
 # ### Exercise 3 · capstone: another's low frequencies <small>(medium · 8 minutes)</small>
 #
-# `low` is linear and maps an image to its low frequencies, as an image of the same size. Write a with the
-# low frequencies of b. (ILVR does this after each step, with b the noised source.) The codes of the next figure are mixed by
-# your function.
+# `low` maps an image to its low frequencies, as an image of the same size, and it is linear. Give back a with its low
+# frequencies replaced by those of b. (ILVR does this after each step, with the noised source as b.) Your function mixes the
+# codes of the next figure.
 
 # %% tags=["exercise"]
 def with_low(a, b, low):
@@ -455,45 +477,50 @@ for name, images in swaps.items():
     lesson.record(f"{name}: like a drawing (dB)", like, show=False)
 
 # %%
-fig, axes = plots.figure(1, len(swaps), width=16, height=3.8, sharey=True)
+band = 1.96 / p.n_images**0.5  # of one factor, as in lesson 08
+fig, axes = plots.figure(1, len(swaps), width=12, height=3.8, sharey=True)
 for ax, name in zip(axes, swaps, strict=True):
+    ax.axhspan(-band, band, color=plots.SOURCE, alpha=0.15)
     for shift, whose, colour in ((-0.2, "a", plots.P), (0.2, "b", plots.D)):
         places = [i + shift for i in range(len(groups))]
         ax.bar(places, carried[name, whose], 0.38, color=colour, label=f"with {whose}'s factors")
-    ax.set(title=name, xticks=range(len(groups)), xticklabels=groups, ylim=(-0.6, 1.05))
-axes[0].legend(fontsize=10, loc="lower left"), axes[0].set_ylabel("mean correlation")
+    ax.set_title(name.replace(": ", ":\n"), fontsize=12), ax.set(ylim=(-0.65, 1.05))
+    ax.set_xticks(range(len(groups)), groups, fontsize=11)
+axes[0].set_ylabel("mean correlation")
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 fig
 
-
 # %%
-def scene(name):
-    """Of the scene's mean correlation, b's and a's."""
-    at = groups.index("scene")
-    return f"{carried[name, 'b'][at]:.2f} with b's, {carried[name, 'a'][at]:.2f} with a's"
-
-
-lesson.conclude(
-    f"after the swap of the low ε_t the scene correlates {scene('ε: low of b')}; after that of x_T, "
-    f"{scene('x_T of b')}."
-)
+for name in list(swaps)[1:]:
+    said = "; ".join(
+        f"{group} {b:.2f} with b's, {a:.2f} with a's"
+        for group, b, a in zip(groups, carried[name, "b"], carried[name, "a"], strict=True)
+        if group != "pose"
+    )
+    lesson.conclude(f"after the swap '{name}': {said}.")
 
 # %% [markdown]
-# A tall orange bar: the part that was swapped had carried the factor. A tall blue bar: the rest of the code
-# had carried it. Both bars low: the swap has destroyed it.
+# Begin with the first panel. What a's own code does not keep, no swap can show. Bars within the grey band may be chance,
+# as between unrelated pairs. In the other panels:
 #
-# x_T of a *stochastic* encoder is almost pure noise (see the correlation above). So what is kept must be in
-# the ε_t. They hold what the cat model did not foresee, divided by a small σ (lesson 03). Yet swapping x_T may
-# still spoil the image: look at its row. The reason is that every ε_t was
-# read off on the path from *its* x_T. The parts of an encoded code depend on each other, while those of a
-# drawn code are independent.
+# - A tall orange bar: the swapped part had carried the factor.
+# - A tall blue bar: the rest of the code had carried it.
+# - Two middling bars: both had a share in it.
+# - Two low bars: the swap has destroyed it.
 #
-# DDIB has no ε_t, so everything is in x_T. 'Low' frequencies are means over areas that are `factor` pixels
-# wide. They hold the colours of large areas, and no outlines.
+# 'Low' frequencies are means over areas that are `factor` pixels wide. They hold the colours of large areas, and no outlines.
+#
+# x_T of a *stochastic* encoder is almost pure noise, as its correlation with the image has shown. So what is kept must be in
+# the ε_t. They hold what the cat model did not foresee, divided by a small σ (lesson 03). Yet swapping x_T may still spoil the
+# image: compare the row of `x_T of b` with the row above it. The reason is that every ε_t was computed on the path from *its*
+# x_T. The parts of an encoded code depend on each other. Those of a drawn code are independent.
+#
+# DDIB has no ε_t. So everything that it keeps is in x_T, and the last panel shows what of this is in the low frequencies.
 
 # %% [markdown]
 # ## Try it
 #
-# Choose a method. Below the strip are its numbers over the images that are shown.
+# Choose a method. Above the strip are its numbers, over the images that are shown.
 
 # %%
 some, tried = (
@@ -516,7 +543,7 @@ explore(show, method=choice(list(tried), "CycleDiffusion"))
 # ## What this does not say
 #
 # - Each rival has one setting. With another model, resolution or weight their order may change.
-# - `n_images` is small, so that the lesson runs in a minute, and 'undecided' is an answer. With
-#   `python -m lessons_lib.pages 08b_translation_rivals -p n_images 300` it decides more. Lesson 12 has the tables of hundreds
-#   of images.
-# - A correlation of a swapped code with b's factors says that a part *can* carry them, not how.
+# - `n_images` is small, so that the lesson runs in a minute. 'Undecided' is an honest answer. With
+#   `python -m lessons_lib.pages 08b_translation_rivals -p n_images 300` fewer cells are grey. Lesson 12 has the tables of
+#   hundreds of images.
+# - Where a swapped code gives b's factors, the swapped part *can* carry them. How it does so, this does not show.
