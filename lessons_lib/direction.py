@@ -33,10 +33,10 @@ from .schedule import of_thousand
 from .studies.attributes import (
     CHOSEN,
     FORMS_OF,
-    LATENT_SETTINGS,
     Attribute,
     Settings,
     codes,
+    settings_of,
 )
 from .studies.inputs import editable, own_pictures
 from .studies.learning import learn
@@ -104,9 +104,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def trained_on_texts(model: Denoiser, args: argparse.Namespace) -> tuple[Asyrp, dict]:
     """The edit that the texts ask for, and what its card says. Writes a strip beside it."""
-    latent = model.codec is not None
+    form = FORMS_OF[args.form]
     given = {k[8:]: v for k, v in vars(args).items() if k.startswith("setting_") and v is not None}
-    s = replace(LATENT_SETTINGS if latent else Settings(), **given)
+    s = settings_of(model, form, given)
     first, last = (of_thousand(t, len(model.alpha_bar)) for t in (args.first, args.last))
     chosen = {k: getattr(args, k) for k in CHOSEN} | {"first": first, "last": last}
     texts = [[t.strip() for t in text.split("|")] for text in (args.source, args.target)]
@@ -124,7 +124,7 @@ def trained_on_texts(model: Denoiser, args: argparse.Namespace) -> tuple[Asyrp, 
         settings,
         args.out / "strip.png",
         args.seed,
-        FORMS_OF[args.form][0],
+        form.kind,
     )
     said = {"source": texts[0], "target": texts[1], "clip": args.clip, "seconds": round(seconds)}
     said |= {"prompt": args.prompt}

@@ -569,7 +569,10 @@ fig
 for name, results in found.items():
     near = torch.tensor([r["PSNR to the true dog (dB)"].mean() for r in results])
     sure = torch.tensor([r["judged a dog"].mean() for r in results])
-    best, most = stops[near.argmax()], [t for t, share in zip(stops, sure, strict=True) if share > 0.5]
+    best, most = (
+        stops[near.argmax()],
+        [t for t, share in zip(stops, sure, strict=True) if share > 0.5],
+    )
     lesson.record(f"{name}: start with the highest PSNR to the true dog", best, show=False)
     lesson.record(f"{name}: that PSNR (dB)", near.max(), show=False)
     lesson.record(f"{name}: judged dogs there", sure[near.argmax()], show=False)
@@ -578,7 +581,9 @@ for name, results in found.items():
         f"{sure[near.argmax()]:.0%} are judged dogs. The first start from which most are judged dogs is "
         f"{most[0] if most else 'none'}."
     )
-against = {t: tables.verdict(shown[2], *(v[i] for v in found.values())) for i, t in enumerate(stops)}
+against = {
+    t: tables.verdict(shown[2], *(v[i] for v in found.values())) for i, t in enumerate(stops)
+}
 said = ", ".join(f"{verdict} at start {t}" for t, verdict in against.items())
 lesson.conclude(f"by PSNR to the true dog, CycleDiffusion against SDEdit is {said}.")
 

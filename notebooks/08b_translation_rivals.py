@@ -234,7 +234,9 @@ beside = [
     for row in ([x, *cleaned.values()], [x, truth, *washed.values()])
 ]
 plots.strips(
-    beside, ["CycleDiffusion", "true dog"], ["the cat", "no clean-up", *(f"from {t}" for t in levels)]
+    beside,
+    ["CycleDiffusion", "true dog"],
+    ["the cat", "no clean-up", *(f"from {t}" for t in levels)],
 )
 
 # %%

@@ -53,7 +53,7 @@ from lessons_lib.judges.counterfactual import readings
 from lessons_lib.judges.evaluators import KINDS, load_clip, load_critic
 from lessons_lib.judges.tables import markdown
 from lessons_lib.methods import hspace, training
-from lessons_lib.methods.asyrp import Attention, Conv, edit_names, load_edit
+from lessons_lib.methods.asyrp import edit_names, load_edit
 from lessons_lib.paths import TRAIN_EDITS
 from lessons_lib.schedule import of_thousand
 from lessons_lib.studies import edits as judging
@@ -421,21 +421,19 @@ first, last = (of_thousand(t, len(model.alpha_bar)) for t in (p.first, p.last))
 sources = training.source_paths(g, z_train, clip, first, last, cond_train)
 print("source:", texts[0][0], "| target:", texts[1][0])
 
+
 # %%
-RATES = {Conv: study.LATENT_SETTINGS.rate, Attention: 6e-3}  # each found by a few tries
-
-
 def briefly(form):
     """(the edit by an f_t of this form, its rounds)."""
-    f_t = training.new_f_t(g, z_train, form, cond_train, p.seed)
+    f_t = training.new_f_t(g, z_train, form.kind, cond_train, p.seed)
     done = list(training.training(
-        f_t, sources, clip, *texts, rounds=p.rounds, batch=4, rate=RATES[form],
+        f_t, sources, clip, *texts, rounds=p.rounds, batch=4, rate=form.latent_rate,
         clip_weight=0.4, l1_weight=attribute.l1_weight, reach_weight=4.0, seed=p.seed,
     ))  # fmt: skip
     return training.trained(f_t, sources), done
 
 
-here = {"conv": briefly(Conv), "attention": briefly(Attention)}
+here = {label: briefly(form) for label, form in study.FORMS_OF.items()}
 
 # %%
 fig, axes = plots.figure(1, 2, width=10, height=3.2)
@@ -463,9 +461,9 @@ lesson.conclude(
 # that is too high. The curves above are at a rate of its own. So compare two forms only after finding a good rate for
 # each.
 #
-# The shipped directions of both forms had the same longer training, by sentences of their own, but at *one* rate, the
-# convolutions'. Read the next table with that in mind. The cards keep what was measured on more pictures than this lesson
-# has time for:
+# The shipped directions of both forms had the same longer training, by the same sentences of their own. For each form we
+# tried three rates, and took the one whose training ended at the lowest loss. The cards keep what was measured on more
+# pictures than this lesson has time for:
 
 # %%
 MEASURES = ("S_dir", "KID, goal", "KID, people", "ID", "SC", "achieved", "to truth", "drift")
@@ -485,7 +483,7 @@ def as_table(rows):
 
 
 # %%
-shipped = {form: f"{name}-{p.learn}{end}" for form, (_, end) in study.FORMS_OF.items()}
+shipped = {form: f"{name}-{p.learn}{end}" for form, (_, end, _) in study.FORMS_OF.items()}
 forms = {form: load_edit(v) for form, v in shipped.items() if v in edit_names()}
 tables = {form: card_of(e).get("table", {}).get("Asyrp", {}) for form, e in forms.items()}
 as_table(tables) if tables else print("There are no shipped directions for this model.")

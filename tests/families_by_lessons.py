@@ -40,30 +40,15 @@ TOLD = {
     "CompVis/ldm-text2im-large-256": (PROMPT, "a blue car"),
 }
 CHECKPOINTS = "checkpoint", "source", "second_source"
-# Of every lesson that has them; then of some lessons alone.
-SETTINGS = {
-    "steps": 4,
-    "n_images": 2,
-    "sweep_steps": 4,
-    "few_steps": 4,
-    "rounds": 4,
-    "n_train": 4,
-    "batch": 2,
-}
+# Beside the small settings that a lesson's own tests have (`mock` of its parameters cell).
 OWN = {
-    "00": {"steps": 2},
-    "01": {"etas": [0.0, 1.0]},
-    "02": {"counts": [5, 10]},
     "04": {"conditions": [0, 1]},
     "04b": {"conditions": [0, 1]},
-    "05": {"rounds": 1},
-    "05b": {"rounds": 1},
-    "08": {"t_es": [400], "stranger": ""},
-    "08b": {"clean_ups": [100]},
+    "08": {"stranger": ""},
     "09": {"starts": [300], "source_text": PROMPT, "target_text": f"{PROMPT} at night"},
-    "11": {"rounds": 1, "attributes": "old, smiling"},
-    "13": {"counts": [2, 3]},
-}  # fmt: skip
+    "11": {"attributes": "old, smiling"},
+    "13": {"n_images": 2, "counts": [2, 3]},
+}
 
 
 class Outcome(NamedTuple):
@@ -81,28 +66,31 @@ CRASH, NOT_RUN = Outcome("crashes", "", 0.0), Outcome("–", "", 0.0)
 SIDES = {"08": 32, "08b": 32, "09": 32, "12": 32}
 
 
-def parameters(number: str, checkpoint: Path, family: str, own: dict) -> dict:
-    """The tiny settings of a lesson; `own` are the names that it has, with their defaults."""
-    given = SETTINGS | OWN.get(number, {}) | dict.fromkeys(CHECKPOINTS, str(checkpoint))
+def parameters(number: str, mock: dict, checkpoint: Path, family: str) -> dict:
+    """The small settings of a lesson, `mock` and its `OWN`, and every name of what it may be told."""
+    given = mock | OWN.get(number, {}) | dict.fromkeys(CHECKPOINTS, str(checkpoint))
     if family in TOLD:
         first, other = TOLD[family]
         given |= {"prompt": first, "source_prompt": first, "other_prompt": other}
         given |= {"text_checkpoint": str(checkpoint)} if first == PROMPT else {}
-    return {name: value for name, value in given.items() if name in own}
+    return given
 
 
-def cells_of(number: str) -> tuple[str, list[str]]:
-    """The parameters cell and the other code cells of a lesson."""
+def cells_of(number: str) -> tuple[str, dict, list[str]]:
+    """The parameters cell, its small settings, and the other code cells of a lesson."""
     (path,) = NOTEBOOKS.glob(f"{number}_*.py")
     cells = [c for c in jupytext.read(path).cells if c.cell_type == "code"]
-    (tagged,) = [c.source for c in cells if "parameters" in c.metadata.get("tags", ())]
-    return tagged, [c.source for c in cells if c.source != tagged]
+    (tagged,) = [c for c in cells if "parameters" in c.metadata.get("tags", ())]
+    return (
+        tagged.source,
+        tagged.metadata["nbmake"]["mock"],
+        [c.source for c in cells if c is not tagged],
+    )
 
 
-def as_shipped(number: str, own: dict) -> dict:
-    """The tiny settings of a lesson on the networks that it comes with, whose words are its own."""
-    given = {k: v for k, v in (SETTINGS | OWN.get(number, {})).items() if "text" not in k}
-    return {name: value for name, value in given.items() if name in own}
+def as_shipped(number: str, mock: dict) -> dict:
+    """The small settings of a lesson on the networks that it comes with, whose words are its own."""
+    return {k: v for k, v in (mock | OWN.get(number, {})).items() if "text" not in k}
 
 
 def run(
@@ -112,14 +100,13 @@ def run(
 
     checkpoint: '' is what the lesson comes with. real: on the device itself, at the lesson's own settings.
     """
-    tagged, cells = cells_of(number)
+    tagged, mock, cells = cells_of(number)
     space, start = {"__name__": "__main__", "display": lambda *_, **__: None}, time.perf_counter()
     exec(tagged, space)
-    own = {k: v for k, v in space.items() if not k.startswith("_") and k != "display"}
-    given = parameters(number, checkpoint, family, own) if checkpoint else as_shipped(number, own)
+    given = parameters(number, mock, checkpoint, family) if checkpoint else as_shipped(number, mock)
     if real:
         given = {"checkpoint": str(checkpoint)} if checkpoint else {}
-    space |= given | {"device": device}
+    space |= {k: v for k, v in given.items() if k in space} | {"device": device}
     there = contextlib.nullcontext() if device == "cpu" or real else Pretend(device)
     try:
         for source in cells:

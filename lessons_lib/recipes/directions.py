@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -29,10 +29,10 @@ from ..studies.attributes import (
     CHOSEN,
     FORMS_OF,
     LATENT,
-    LATENT_SETTINGS,
     Settings,
     codes,
     cond_of,
+    settings_of,
 )
 from ..studies.edits import (
     at_equal_success,
@@ -85,12 +85,12 @@ def main() -> None:
         load_clip(args.clip, args.device),
         load_critic(),
     )
-    latent, (form, end) = model.codec is not None, FORMS_OF[args.form]
+    latent, form = model.codec is not None, FORMS_OF[args.form]
     size = model.picture_shape[-1]
     given = {k: v for k, v in vars(args).items() if k in asdict(Settings()) and v is not None}
-    s = replace(LATENT_SETTINGS if latent else Settings(), **given)
+    s = settings_of(model, form, given)
     network = card(find(args.checkpoint)).get("files")
-    named = {n: f"{args.checkpoint}-{n}{end}" if latent else n + end for n in args.names}
+    named = {n: f"{args.checkpoint}-{n}{form.end}" if latent else n + form.end for n in args.names}
     there = {n: load_edit(args.out / named[n], args.device) for n in args.names if args.measure}
     sampler, start, paths = Sampler(model, s.steps), time.monotonic(), {}
     pupils = WORLDS["faces"].sample(s.images, TRAIN_EDITS, size)
@@ -114,7 +114,7 @@ def main() -> None:
         else:
             some = None if cond is None else cond[:8]
             edit, seconds = learn(
-                attribute, paths[interval], z[:8], clip, s, preview, 0, form, some
+                attribute, paths[interval], z[:8], clip, s, preview, 0, form.kind, some
             )
             said = {
                 "name": name, "source": attribute.source, "target": attribute.target,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -46,7 +46,18 @@ class Attribute(NamedTuple):
 
 # Of each attribute, for its card.
 CHOSEN = "first", "last", "l1_weight", "decay", "l1_through", "strength"
-FORMS_OF = {"conv": (Conv, ""), "attention": (Attention, "-attention")}  # and their names' ends
+
+
+class Form(NamedTuple):
+    """kind: of f_t. end: of a direction's name. latent_rate: the learning rate in the h of a latent model,
+    of the three that were tried the one whose training ended at the lowest loss."""
+
+    kind: type[Conv | Attention]
+    end: str
+    latent_rate: float
+
+
+FORMS_OF = {"conv": Form(Conv, "", 2.5e-2), "attention": Form(Attention, "-attention", 6e-3)}
 
 
 def pairs(source: str, target: str) -> tuple[list[str], list[str]]:
@@ -135,7 +146,13 @@ class Settings:
 
 
 # For a latent model: each step's loss goes through the codec's decoder, which costs more than the rest.
-LATENT_SETTINGS = Settings(images=32, steps=10, rounds=16, batch=4, rate=2.5e-2, reach_weight=4.0)
+LATENT_SETTINGS = Settings(images=32, steps=10, rounds=16, batch=4, reach_weight=4.0)
+
+
+def settings_of(model: Denoiser, form: Form, given: dict) -> Settings:
+    """How a direction of this form is trained on a model of pictures or of latents, but for what is given."""
+    usual = Settings() if model.codec is None else replace(LATENT_SETTINGS, rate=form.latent_rate)
+    return replace(usual, **given)
 
 
 def cond_of(model: Denoiser, captions: list[str] | None) -> Tensor | None:
