@@ -175,6 +175,8 @@ lesson.conclude(
 
 # %% [markdown]
 # ### Exercise 1 · carry the bound from T to 0 <small>(easy · 5 minutes)</small>
+#
+# Start from B_T = 0, and apply B_t' = K_t B_t + S_t once for each step. Keep every B_t on the way.
 
 # %% tags=["exercise"]
 def my_bound(K, S):
@@ -457,9 +459,9 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# The wider the components, the tighter the bound: with narrow peaks far apart P_t jumps, and K_t is large. But width can
-# bring the curve down only to about √ᾱ_t D, hardly below it. The reason is S_t = c_P g_t D. It allows for any two images of
-# the two conditions, as √ᾱ_t D does. For the bound to say more, the conditions must be close.
+# The wider the components, the tighter the bound: with narrow peaks far apart P_t jumps, and K_t is large. But after the first
+# steps width brings the curve only down towards √ᾱ_t D, and not below it. The reason is S_t = c_P g_t D. It allows for any two
+# images of the two conditions, as √ᾱ_t D does. For the bound to say more, the conditions must be close.
 
 # %% [markdown]
 # ## How loose? Close conditions, wide components
@@ -515,7 +517,7 @@ lesson.compare(vanishes, "both" if len(going) == 2 else [*going, "neither"][0]);
 # The gap between the parallel lines does not depend on d. What does it depend on?
 #
 # Take η = 0 and many small steps, and multiply their K_t. In the limit the terms with D_c²/4 contribute the factor
-# exp(D_c²/8s²), whatever the other terms do. We draw this factor beside the measured gap.
+# exp(D_c²/8s²) to this product. We draw the factor beside the gap.
 #
 # **Predict.** Is the bound looser for more steps? For a larger η?
 

@@ -215,8 +215,8 @@ lesson.conclude(
 
 
 # %% [markdown]
-# (In the table -1 is the image or never.) At high noise the proved curve lies below √ᾱ_t D, but for a few steps only, and
-# not by much. With the +1 there are fewer still. At the image the proved bound is vacuous, while √ᾱ D, which uses no Lipschitz
+# (In the table -1 means: at the image only, or never.) At high noise the proved curve lies below √ᾱ_t D, but for a few steps
+# only. With the +1 there are fewer still. At the image the proved bound is vacuous, while √ᾱ D, which uses no Lipschitz
 # constant, stays within a small factor. As in lesson 04, the proved curve could not win here: its S_t = c_P g_t D already
 # allows for any two images of the two conditions.
 #

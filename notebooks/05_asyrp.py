@@ -600,13 +600,13 @@ lesson.conclude(
 
 # %% [markdown]
 # Compare the second and the third curve. The cosine comes up within a few rounds. After that it varies with the few pictures
-# of a round. The change grows much longer. So the direction is found early, and the rest of the training goes into the
+# of a round. The change keeps growing. So the direction is found early, and the rest of the training goes into the
 # *size*. That is what the third term is for.
 #
 # The second term, λ_recon, is a penalty on change. Here it is weak, so that a short training goes far enough. The shipped
 # directions were trained longer, with a stronger penalty. Of these, *smiling* and *old* were trained a second time, through
 # all steps of the interval, with a strong penalty again. The edits became clean but weak, so we scale them up. This strength is
-# what the figures below call scale 1. *Smiling* and *old* act from t = 500 to 200, as what you train here. *Glasses* begin at
+# what the figures below call scale 1. *Smiling* and *old* act from t = 500 to 200, like what you train here. *Glasses* begin at
 # 600, since they have to be drawn where there is nothing before. Lesson 06 asks how an interval is found.
 #
 # **Predict.** The same faces are edited by what you have just trained and by the shipped direction. Which of the two drifts
