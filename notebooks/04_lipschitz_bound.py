@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 04 · One code, two conditions: how far apart?
 #
-# **Afterwards you can say** why two images decoded from one code z are close, what K_t, S_t and B_t are, how B_t is
-# carried from noise to image, where that bound says something and where it says nothing, all for models of which nothing
-# is estimated. Lesson 04b asks the same of a network.
+# **Afterwards you can say** why two images decoded from one code z are close, and how a bound B_t on their distance is
+# carried from noise to image by two numbers of each step, K_t and S_t. You can also say where that bound says something,
+# and where it says nothing. Here all models are exact: nothing is estimated. Lesson 04b asks the same of a network.
 #
 # 60 minutes. Equations: Wu & De la Torre (ICCV 2023), §3.4, properties 1 and 2 and eq. 8; the step is that of DDIM (Song
 # et al., ICLR 2021), eqs. 7 and 12.
@@ -50,8 +50,8 @@ two, said = bounds.two_conditions(model, *asked), bounds.names_of(model, *asked)
 # ## The question
 #
 # Practitioners know that *the same seed with another prompt gives a similar picture*. Here are a few codes z (the start
-# x_T and the noise of every step, lesson 03). Each is decoded twice by one network: under the label 'without glasses' and
-# under 'with glasses'.
+# x_T and the noise of every step, lesson 03). Each is decoded twice by one network: under label 1, 'without glasses', and
+# under label 2, 'with glasses'.
 
 # %%
 g = Sampler(model, steps=p.steps, eta=1.0)
@@ -63,10 +63,11 @@ plots.strips(opening, said, [f"z {i}" for i in range(p.n_images)])
 # In our words: two conditions c and ĉ make two maps G₁ and G₂. For one code z the images G₁(z) and G₂(z) seem to be near
 # each other. How near must they be?
 #
-# We ask it where nothing is approximated: of an exact diffusion on handwritten digits, whose condition is the digit's
-# value. The network comes back in lesson 04b.
+# We first ask this of a model in which nothing is approximated: an exact diffusion on handwritten digits. Its condition is
+# the digit's value. The network comes back in lesson 04b.
 #
-# **Predict.** One z is decoded as one digit and as another. What will the two pictures share?
+# **Predict.** One z is decoded as one digit and as another. Two *unrelated* images are decoded from two different z, one as
+# the first digit and one as the second. How much nearer to each other is the pair with one z?
 
 # %%
 shared = lesson.predict(
@@ -101,8 +102,8 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# A column shares a code. 'Similar' is a matter of degree. Two digits that share few strokes cannot come very close, so
-# digits are a hard case. (For faces the same ratio is printed in lesson 04b; compare.) A theorem should say *how* similar,
+# The two digits of a column share a code. Two digits that share few strokes cannot come very close, so digits are a hard
+# case. (Lesson 04b prints the same ratio for faces.) 'Similar' is a matter of degree. A theorem should say *how* similar,
 # and when.
 
 # %% [markdown]
@@ -113,7 +114,8 @@ lesson.conclude(
 # 1. μ(·, t | c) is **K_t-Lipschitz**: ‖μ(x|c) - μ(x̂|c)‖ ≤ K_t ‖x - x̂‖;
 # 2. at the *same* image the two conditions differ little: ‖μ(x̂_t|c) - μ(x̂_t|ĉ)‖ ≤ **S_t**.
 #
-# With one z the noise σ_t ε_t is the same on both paths and cancels. Let **B_t** be a bound: ‖x_t - x̂_t‖ ≤ B_t. Then
+# Here x is on the path under c, and x̂ on the path of the same z under ĉ. With one z the noise σ_t ε_t is the same on both
+# paths, so it cancels. Let **B_t** be a bound: ‖x_t - x̂_t‖ ≤ B_t. Then
 #
 # $$\begin{aligned}
 # \|x_{t'}-\hat x_{t'}\| &= \|\mu(x_t|c)-\mu(\hat x_t|\hat c)\| \\
@@ -122,10 +124,11 @@ lesson.conclude(
 # &\le K_t\,B_t+S_t \;=:\; B_{t'}, \qquad B_T=0 \text{ (the same } x_T).
 # \end{aligned}$$
 #
-# Here is that triangle in the plane, for a late step: c is one moon, ĉ the other.
+# Here is that triangle in the plane: c is one moon, ĉ the other. Of 64 codes we draw the one whose triangle is the least
+# flat.
 #
-# **Predict.** This is a late step. Early on, when x_t and x̂_t have hardly parted, which side will be the longer one,
-# blue or orange?
+# **Predict.** The figure shows a late step. Early on, when x_t and x̂_t have hardly parted, which side will be the longer
+# one, blue or orange?
 
 # %%
 moons, ZERO, ONE = load("moons"), torch.tensor([0]), torch.tensor([1])
@@ -134,11 +137,12 @@ here, there, _ = bounds.two_paths(g2, g2.draw(64, seed=p.seed), ZERO, ONE)
 A, B = g2.mean(here[i], i, ZERO), g2.mean(there[i], i, ZERO)
 C = g2.mean(there[i], i, ONE)
 detour = ((A - B).norm(dim=1) + (B - C).norm(dim=1)) / (A - C).norm(dim=1)
-k = detour.argmax()  # of 64 codes, the one whose triangle is the least flat
+k = detour.argmax()  # the least flat triangle
 
 # %%
 fig, ax = plots.figure(width=6.5, height=6.5)
 plots.density(ax, lambda x: moons.log_density(x, -1), extent=1.9)
+ax.set_title(f"one step, from t = {g2.schedule.t[i]} to {g2.schedule.t[i + 1]}")
 plots.arrow(ax, A[k], B[k], plots.P, "property 1: μ(x|c) to μ(x̂|c)")
 plots.arrow(ax, B[k], C[k], plots.D, "property 2: μ(x̂|c) to μ(x̂|ĉ)")
 plots.arrow(ax, A[k], C[k], "black", "what we want: x_t' to x̂_t'")
@@ -147,24 +151,36 @@ ax.plot(*there[i][k], "s", ms=10, color=plots.EDITED, mec="white", label="x̂_t,
 ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=11, ncols=2)
 fig
 
+
 # %%
+def sides(j):
+    """Mean lengths of the blue and of the orange side at step j."""
+    A, B, C = g2.mean(here[j], j, ZERO), g2.mean(there[j], j, ZERO), g2.mean(there[j], j, ONE)
+    return (A - B).norm(dim=1).mean(), (B - C).norm(dim=1).mean()
+
+
+blue, orange = torch.tensor([sides(j) for j in range(len(g2.schedule))]).T
+turn = g2.schedule.t[(blue > orange).nonzero()[0]].item()  # the first time at which blue is longer
 lesson.record("blue side + orange side, over the black one", detour[k], show=False)
 lesson.conclude(
-    f"in this triangle the way by the blue and the orange side is {detour[k]:.2f} times the black one."
+    f"in this triangle the way by the blue and the orange side is {detour[k]:.2f} times the black one. "
+    f"In the mean of 64 codes the orange side is the longer one at first; from t = {turn} on the blue one is."
 )
 
 
 # %% [markdown]
-# Together the two coloured sides are never shorter than the black one. This is all that eq. 8 uses. Early on the orange
-# side is the longer one. At the very first step x_T = x̂_T, and there is only the orange side: the conditions push the
-# paths apart (S_t). From then on every step stretches or shrinks the distance so far (K_t), and adds a push of its own.
+# Together the two coloured sides are never shorter than the black one. This is all that eq. 8 uses. At the very first step
+# x_T = x̂_T, and there is only the orange side: the conditions push the paths apart (S_t). From then on every step stretches
+# or shrinks the distance so far (K_t), and adds a push of its own.
 
 # %% [markdown]
 # ### Exercise 1 · carry the bound from T to 0 <small>(easy · 5 minutes)</small>
+#
+# Start from B_T = 0, and apply B_t' = K_t B_t + S_t once for each step. Keep every B_t on the way.
 
 # %% tags=["exercise"]
 def my_bound(K, S):
-    """B from B_T = 0 to B_0, (S+1,), for K_t and S_t of each step, (S,), in sampling order."""
+    """All n+1 bounds, from B_T = 0 to B_0, for K_t and S_t of n steps, (n,) each, in sampling order."""
     return None
 
 
@@ -181,12 +197,13 @@ lesson.exercise(
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>A list that starts as [0] and grows by one number for each step.</details>
-# <details><summary>Hint 2</summary>`for k, s in zip(K, S): B.append(k * B[-1] + s)`, and a tensor of it.</details>
+# <details><summary>Hint 2</summary><code>for k, s in zip(K, S): B.append(k * B[-1] + s)</code>. Return a tensor of
+# B.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # def my_bound(K, S):
-#     """B from B_T = 0 to B_0, (S+1,), for K_t and S_t of each step, (S,), in sampling order."""
+#     """All n+1 bounds, from B_T = 0 to B_0, for K_t and S_t of n steps, (n,) each, in sampling order."""
 #     B = [0.0]
 #     for k, s in zip(K, S):
 #         B.append(float(k * B[-1] + s))
@@ -197,8 +214,8 @@ lesson.exercise(
 # %% [markdown]
 # ### Exercise 2 · when does B_t shrink? <small>(medium · 5 minutes)</small>
 #
-# Let K and S be the same in every step. If K is small enough, the recurrence B ← K B + S comes to a value at which it
-# rests, whatever B was at first. Otherwise B grows for ever. Where does it rest?
+# Let K and S be the same in every step. If K is small enough, the recurrence B ← K B + S comes to rest at one value,
+# whatever B was at first. Otherwise B grows for ever. Which value is it, and how small must K be?
 
 # %% tags=["exercise"]
 def resting_distance(K, S):
@@ -231,7 +248,7 @@ lesson.exercise(
 # ```
 # </details>
 #
-# So a step shrinks the bound exactly if K_t < 1 *and* B_t > S_t/(1-K_t): contraction alone is not enough.
+# So K_t < 1 alone does not make a step shrink the bound. B_t must also be larger than S_t/(1-K_t).
 
 # %% [markdown]
 # ## Spot the +1
@@ -239,10 +256,10 @@ lesson.exercise(
 # The paper prints eq. 8 as B_{t-1} ≤ **(K_t + 1)** B_t + S_t. That is true, since B_t ≥ 0. But our derivation
 # gave K_t B_t + S_t. The +1 adds the old distance a second time, although it is already inside μ.
 #
-# We try both on a pair of conditions that we use from here on: c is a ring of five Gaussians of some width, ĉ the same
-# ring moved by d.
+# We try both on a pair of conditions in the plane: c is a ring of five Gaussians of width 1, and ĉ is the same ring moved by
+# d = 0.5. K_t and S_t of such a pair can be proved. (The next section shows how.)
 #
-# **Predict.** With fine steps μ is almost the identity, so K_t is near 1. What does +1 cost over S steps?
+# **Predict.** With fine steps μ is almost the identity, so K_t is near 1. What does the +1 cost over n steps?
 
 # %%
 TOWARDS = torch.tensor([math.cos(0.5), math.sin(0.5)], dtype=torch.float64)
@@ -286,7 +303,7 @@ for column, name in enumerate(("measured", "tight", "printed")):
     label, line = plots.BOUNDS[name]
     ax.plot(counts, ends[:, column], marker="o", label=label, **line)
 ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="distance at the image")
-ax.legend()
+ax.set(xticks=counts, xticklabels=counts), ax.minorticks_off(), ax.legend()
 fig
 
 # %%
@@ -296,46 +313,51 @@ for k in (2, -1):
     log = loose[k, 1].log10()
     lesson.record(f"log10 of printed bound / measured, {counts[k]} steps", log, show=False)
 lesson.conclude(
-    f"with {counts[-1]} steps the proved bound is {loose[-1, 0]:.1f} times the measured distance, "
-    f"the printed one 10^{loose[-1, 1].log10():.0f} times; 2^{counts[-1]} is 10^{counts[-1] * 0.301:.0f}."
+    f"the proved bound is {loose[:, 0].min():.1f} to {loose[:, 0].max():.1f} times the measured distance. "
+    f"The printed one is 10^{loose[-1, 1].log10():.0f} times that distance with {counts[-1]} steps; "
+    f"2^{counts[-1]} is 10^{counts[-1] * 0.301:.0f}."
 )
 
 # %% [markdown]
-# It costs nearly a doubling at every step. For these wide rings the bound without +1 ('proved' in the figure) stays
-# within a small factor of the measured distance, for every number of steps that we tried. The printed one grows nearly
-# like 2^S, so with many steps it says nothing for *any* model. A true inequality may still be useless, and here one
-# symbol makes the difference.
+# The +1 costs nearly a doubling at every step, so the printed bound grows nearly like 2^n. With many steps it says nothing
+# for *any* model. The bound without it (blue) stays so close to the measured distance that the two curves lie on each other
+# on this axis. A true inequality may still be useless, and here one symbol makes the difference.
 
 # %% [markdown]
 # ## When does a bound say something?
 #
-# A bound is **vacuous** where it is above another bound that one has anyway. And without any K_t one has quite a good
-# one. A step is x_t' = c_x x_t + c_P P_t + σ_t ε_t with c_x √ᾱ_t + c_P = √ᾱ_t' (this is the step of lesson 01, with ε
-# written by x_t and P_t). The conditions are mixtures of Gaussians, their *components*. Let **D** be the
-# largest distance from a component's *centre* under one condition to one under the other. If the components have
-# no width, P_t is an average of centres. So two P_t are at most D apart, and by induction
+# A bound is **vacuous** where it is above another bound that one has anyway. Here is such another bound, and it needs no K_t.
+#
+# Write ε in the step of lesson 01 by x_t and P_t. Then the step is x_t' = c_x x_t + c_P P_t + σ_t ε_t, with c_x ≥ 0, c_P ≥ 0
+# and c_x √ᾱ_t + c_P = √ᾱ_t'. Each condition is a mixture of Gaussians, its *components*. Let **D** be the largest distance
+# from a component's *centre* under one condition to a centre under the other. If the components have no width, P_t is an
+# average of centres. So P_t and P̂_t are at most D apart. At T the distance is 0. If it is at most √ᾱ_t D at one step, then
+# at the next
 #
 # $$\|x_{t'}-\hat x_{t'}\| \le c_x\,\sqrt{\bar\alpha_t}\,D + c_P\,D = \sqrt{\bar\alpha_{t'}}\,D .$$
 #
-# With a width s, two P_t *can* be farther apart than D, because P_t follows x_t. One more line repairs the proof:
-# P_t is g_t times an average of centres plus (1-g_t) x_t/√ᾱ_t, with g_t between 0 and 1 (below). So
+# Now let each component have a width, the standard deviation s. Then P_t follows x_t a little, and two P_t *can* be farther
+# apart than D. One more line repairs the proof. P_t is now g_t times an average of centres plus (1-g_t) x_t/√ᾱ_t. The number
+# g_t lies between 0 and 1; its formula comes below. So
 #
 # $$\|P_t-\hat P_t\| \le g_t\,D + (1-g_t)\,\frac{\|x_t-\hat x_t\|}{\sqrt{\bar\alpha_t}}
 # \le g_t\,D+(1-g_t)\,D = D .$$
 #
-# No Lipschitz constant, any η, any number of steps. So the question to eq. 8 is: *where is B_t below √ᾱ_t D?*
+# This bound holds for any η and any number of steps, without a Lipschitz constant. So we ask of eq. 8: *where is B_t below
+# √ᾱ_t D?*
 #
 # ### K_t and S_t of the exact model, proved
 #
-# K_t is the largest stretch by μ, so we need the derivative of P_t = E[x_0|x_t]. It is ∂E[x_0|x_t]/∂x_t =
-# √ᾱ_t/(1-ᾱ_t) · Cov[x_0|x_t]. Let s² be the variance of the components, and D_c the largest distance between two centres
-# of one condition. A distribution on a set of diameter D_c has at most variance D_c²/4 along any line. So, for *every*
-# pair of points,
+# K_t is the largest stretch by μ, so we need the derivative of P_t = E[x_0|x_t]. For every distribution it is
+# ∂E[x_0|x_t]/∂x_t = √ᾱ_t/(1-ᾱ_t) · Cov[x_0|x_t]. This covariance has two parts: v_t, the variance of x_0 if its component
+# were known, and g_t² times the covariance of the unknown centre. Let D_c be the largest distance between two centres of
+# *one* condition. A distribution on a set of diameter D_c has at most the variance D_c²/4 along any line. S_t is simpler:
+# at the same x_t the part (1-g_t) x_t/√ᾱ_t is the same in both P_t, and cancels. So, for *every* pair of points,
 #
 # $$K_t = c_x + c_P\frac{\sqrt{\bar\alpha_t}}{1-\bar\alpha_t}\Big(v_t + g_t^2\,\frac{D_c^2}{4}\Big),\qquad S_t = c_P\, g_t\, D,
 # \qquad g_t=\frac{1-\bar\alpha_t}{\bar\alpha_t s^2+1-\bar\alpha_t},\quad v_t = s^2 g_t .$$
 #
-# **Predict.** K_t falls below 1 somewhere and rises above 1 elsewhere. At which end is it large, and how large?
+# **Predict.** K_t is below 1 at one end and above 1 at the other. At which end is it large, and how large?
 
 # %%
 label, other = p.digit_pair
@@ -346,23 +368,26 @@ ax.axhline(1, color=plots.SOURCE, ls=":", label="1: keeps distances")
 ax.set(yscale="log", xlabel="t", ylabel="K_t", xlim=(g.schedule.t[0], -1)), ax.legend()
 lesson.record("largest proved K_t", K.max(), show=False)
 lesson.record("smallest proved K_t", K.min(), show=False)
+at = g.schedule.t[K.argmax()]
+lesson.conclude(f"K_t lies between {K.min():.2f} and {K.max():.0f}; it is largest at t = {at}.")
 fig
 
 
 # %% [markdown]
 # K_t is large in the late steps, near the image. There P_t jumps from one digit to another when x_t moves a little, and the
-# narrower the components, the steeper the jump. Early steps with fresh noise bring points together: K_t < 1.
+# narrower the components, the steeper the jump. Early steps with fresh noise bring points together: K_t < 1. In the last
+# step there is less noise in x_t than the width s. Then g_t is near 0, P_t just follows x_t, and K_t falls again.
 
 # %% [markdown]
 # ### Exercise 3 · capstone: the bound of a pair of your own <small>(hard · 12 minutes)</small>
 #
-# Put it together: K_t and S_t by the two formulas above, and the recurrence. c_x, c_P and ᾱ_t are given for all steps,
-# (S,); `variance` is s², `D_c` the diameter of the first condition, `D` the largest distance to the second. The figure
-# after it is drawn by your function.
+# Put it together: K_t and S_t by the two formulas above, and the recurrence. c_x, c_P and ᾱ_t (`a`) of all n steps are given
+# as tensors, (n,). `variance` is s². `D_c` is the largest distance between two centres of the first condition, and `D` the
+# largest distance from one of them to a centre of the second. The next figure is drawn by your function.
 
 # %% tags=["exercise"]
 def my_proved_bound(c_x, c_P, a, variance, D_c, D):
-    """B_T to B_0, (S+1,), from c_x, c_P and ᾱ_t of all steps, (S,), and three numbers."""
+    """B_T to B_0, n+1 numbers, from c_x, c_P and ᾱ_t of n steps, (n,) each, and three numbers."""
     return None
 
 
@@ -384,13 +409,14 @@ right = lesson.exercise(my_proved_bound, library_bound, cases, hints)
 proved_bound = my_proved_bound if right else library_bound
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>All of c_x, c_P, a are tensors (S,), so K and S are too, in one line each.</details>
-# <details><summary>Hint 2</summary>The recurrence is Exercise 1's.</details>
+# <details><summary>Hint 1</summary>c_x, c_P and a are tensors, so one line gives g_t of all steps, one line K_t, and one
+# S_t.</details>
+# <details><summary>Hint 2</summary>Then pass K_t and S_t to your function of Exercise 1.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # def my_proved_bound(c_x, c_P, a, variance, D_c, D):
-#     """B_T to B_0, (S+1,), from c_x, c_P and ᾱ_t of all steps, (S,), and three numbers."""
+#     """B_T to B_0, n+1 numbers, from c_x, c_P and ᾱ_t of n steps, (n,) each, and three numbers."""
 #     g = (1 - a) / (a * variance + 1 - a)
 #     K = c_x + c_P * a**0.5 / (1 - a) * (variance * g + g**2 * D_c**2 / 4)
 #     B = [0.0]
@@ -400,8 +426,8 @@ proved_bound = my_proved_bound if right else library_bound
 # ```
 # </details>
 #
-# At the image the bound of your two digits is vacuous. What if every digit were a wider blob: the same centres, with s
-# multiplied by 2, 4, …?
+# Now the two digits. A second question comes with them: what if every training image were a wider blob, with the same
+# centre, but with s multiplied by 2, 4, …?
 #
 # **Predict.** Will a larger s make the bound tighter or looser?
 
@@ -421,27 +447,27 @@ fig, ax = plots.figure(width=8)
 for n, (k, values) in enumerate(shares.items()):
     ax.plot(s.t, values, color=plots.ETAS(n / 5), label=f"{k} s")
 ax.axhline(1, color=plots.SOURCE, ls=":", label="√ᾱ_t D"), ax.legend(fontsize=11)
-ax.set(yscale="log", ylim=(0.1, 100), xlim=(s.t[0], -1), xlabel="t")
-ax.set_ylabel(f"proved bound of '{label}' and '{other}' / √ᾱ_t D")
+ax.set(yscale="log", ylim=(0.3, 300), xlim=(s.t[0], -1), xlabel="t", ylabel="proved bound / √ᾱ_t D")
+ax.set_title(f"'{label}' and '{other}': vacuous above 1")
 fig
 
 # %%
-useful = [k for k, values in shares.items() if values[-1] < 1]
-said = f"from {useful[0]} s on" if useful else f"for no width up to {times_wider[-1]} s"
+ends = ", ".join(f"{values[-1]:.2g}" for values in shares.values())
 lesson.conclude(
-    f"at the image the bound says something {said} (D_c² / 8s² of the digits is {D_c**2 / 8 / s2:.0f})."
+    f"at the image the bound over √ᾱ D is, from {times_wider[0]} s to {times_wider[-1]} s: {ends}. "
+    f"The lowest point of all curves is {min(v.min().item() for v in shares.values()):.2f}."
 )
 
 # %% [markdown]
-# The wider the components, the tighter the bound: with narrow peaks far apart P_t jumps, and K_t is large. But even where
-# width brings the curve down to √ᾱ_t D, it does not bring it far below. S_t = c_P g_t D allows for any two images of the
-# two conditions, as √ᾱ_t D does. For the bound to say more, the conditions must be close.
+# The wider the components, the tighter the bound: with narrow peaks far apart P_t jumps, and K_t is large. But after the first
+# steps width brings the curve only down towards √ᾱ_t D, and not below it. The reason is S_t = c_P g_t D. It allows for any two
+# images of the two conditions, as √ᾱ_t D does. For the bound to say more, the conditions must be close.
 
 # %% [markdown]
 # ## How loose? Close conditions, wide components
 #
-# Back to the rings. Now ĉ is c moved by d. Then the two P_t at one point differ at most by a constant times d, and so
-# S_t is proved to be proportional to d (`bounds.proved_S_moved`): *the smaller the difference of the conditions, the
+# Back to the rings, where ĉ is c moved by d. There the two P_t at one point differ at most by a constant times d, if d is
+# small. So S_t is at most proportional to d (`bounds.proved_S_moved`): *the smaller the difference of the conditions, the
 # smaller S_t*, as the paper says of two prompts.
 #
 # **Predict.** As d → 0: which of the bounds goes to 0 with the measured distance?
@@ -475,7 +501,8 @@ for w, ends in sweep.items():
     wins = max((d for d, e in zip(shifts, ends, strict=True) if e[1] < e[3]), default=0.0)
     lesson.record(f"width {w:g}: eq. 8 says something up to d", wins, show=False)
     lesson.conclude(
-        f"of width {w:g} eq. 8 says more than √ᾱ D up to d = {wins:.2g}, and is {looser:.2g} times too large."
+        f"with width {w:g}, eq. 8 is below √ᾱ D up to d = {wins:.2g} (of the d tried), and is {looser:.2g} "
+        "times the measured distance."
     )
 
 # %%
@@ -485,14 +512,14 @@ lesson.compare(vanishes, "both" if len(going) == 2 else [*going, "neither"][0]);
 
 
 # %% [markdown]
-# Eq. 8 does: it is a straight line, parallel to the measured one, while √ᾱ D tends to the diameter of the ring. So
-# eq. 8 is the better bound for close conditions, and useful **at the image itself**. The wider the components, the
-# larger d may be. The gap between the parallel lines does not depend on d. What does it depend on?
+# Eq. 8 goes to 0 with d: its line is parallel to the measured one, while √ᾱ D tends to the diameter of the ring. So eq. 8 is
+# the better bound for close conditions, and useful **at the image itself**. The wider the components, the larger d may be.
+# The gap between the parallel lines does not depend on d. What does it depend on?
 #
-# Multiply the K_t of many small steps of η = 0: the D_c²/4 terms contribute a factor that tends to exp(D_c²/8s²), with
-# D_c the condition's diameter and s the components' width.
+# Take η = 0 and many small steps, and multiply their K_t. In the limit the terms with D_c²/4 contribute the factor
+# exp(D_c²/8s²) to this product. We draw the factor beside the gap.
 #
-# **Predict.** Is the bound looser for more steps? For more noise?
+# **Predict.** Is the bound looser for more steps? For a larger η?
 
 # %%
 def ratio(width, steps, eta):
@@ -524,9 +551,10 @@ for n, style in ((20, "o:"), (200, "o-")):
         label=f"η = 0, {n} steps",
     )
 axes[1].plot(
-    exponent, torch.tensor(exponent).exp(), color=plots.SOURCE, ls="--", label="exp(D²/8s²)"
+    exponent, torch.tensor(exponent).exp(), color=plots.SOURCE, ls="--", label="exp(D_c²/8s²)"
 )
-axes[1].set(xscale="log", yscale="log", xlabel="D²/8s² of the condition", ylim=(0.7, 1e9))
+axes[1].set(xscale="log", yscale="log", xlabel="D_c²/8s² of the ring", ylim=(0.7, 1e9))
+axes[1].set_title(f"widths from {by_width[-1]:.2g} (left) to {by_width[0]:.2g} (right)")
 axes[0].legend(), axes[1].legend()
 fig
 
@@ -539,22 +567,23 @@ of_digits = lesson.record(
 )
 said = ", ".join(f"{values[-1]:.1f} at η = {e:g}" for e, values in by_eta.items())
 lesson.conclude(
-    f"with {counts[-1]} steps this bound is too large by {said}; D²/8s² of digits is {of_digits:.0f}."
+    f"with {counts[-1]} steps and width 0.4 the bound over the measured distance is {said}. D_c²/8s² is "
+    f"{D_c**2 / 8 / 0.4**2:.1f} there, and {of_digits:.0f} for the digits' condition."
 )
 
 
 # %% [markdown]
-# The bound is looser for more steps (at η = 0 it levels off), and for more noise. On the right, the curves come nearer
-# to the dashed limit with more steps; where the exponent is large, 200 steps are not yet enough. The exponent
-# gives a rule of thumb: **eq. 8 is informative where a condition is about as wide as its components** (D² ≲ 8s²), so
-# that it looks like one blob. It is useless for conditions made of many separate narrow images. The last number is the
-# digits' exponent: with any reasonable number of steps that bound is vacuous.
+# The bound is looser for more steps (at η = 0 it levels off), and for a larger η. On the right, the curves at η = 0 rise
+# with the dashed one and stay below it, because the push S_t of a late step meets only the K_t that come after it. So the
+# exponent gives a rule of thumb: **eq. 8 is informative where a condition is about as wide as its components** (D_c² ≲ 8s²),
+# so that it looks like one blob. It is useless for conditions made of many separate narrow images, such as our digits.
 
 # %% [markdown]
 # ## Move the conditions apart
 #
-# Left: both paths of three codes on the density of both conditions. Right: the proved bound, the printed one, √ᾱ D, and the
-# largest measured distance. Make d small, then the width; then look for settings where the blue curve ends below the dotted one.
+# Left: the paths of three codes under both conditions, on the density of both. A ring marks x_T, from which both paths of a
+# code start. Right: the largest measured distance, and the three bounds. At first the blue curve ends below the dotted one.
+# Make the width smaller. Where does eq. 8 become vacuous? Then make d smaller, too: does that save it?
 
 # %%
 def show(d, width, steps, eta):
@@ -579,8 +608,8 @@ explore(
 # ## What this does not say
 #
 # - **Proved:** the recurrence K_t B_t + S_t; K_t and S_t of a mixture with one isotropic variance; √ᾱ_t D. They hold for
-#   every z. For digits the first is vacuous at the image; for close conditions with D² ≲ 8s² it is not.
-# - A bound says how far apart two images *can* be, for the worst pair. How far they are is measured, and is less.
+#   every z. For the digits K_t B_t + S_t is vacuous at the image. For close conditions with D_c² ≲ 8s² it is not.
+# - A bound says how far apart two images *can* be, for the worst pair. How far apart they *are* is measured, and is less.
 # - A small ‖x - x̂‖ is not yet a good edit: it is 0 if the condition is ignored. Lesson 03 gave the code of a *real* image.
-#   To decode that code under another condition is CycleDiffusion (lesson 08).
-# - Real models are networks, and have no D_c and no s: lesson 04b measures and estimates.
+#   Decoding that code under another condition is CycleDiffusion (lesson 08).
+# - Real models are networks, and have no D_c and no s. Lesson 04b measures and estimates.

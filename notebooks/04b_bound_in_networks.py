@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 04b · One code, two conditions: measured and estimated
 #
-# **Afterwards you can say** how near two faces of one code are, which sampler keeps them nearer, why the constant K_t of
-# a network is estimated from below, what separates a bound that is *proved* from one that is *exact but local* and from
-# a curve that is *estimated*, and what half a condition does.
+# **Afterwards you can say** how near to each other two faces of one code are, and which sampler keeps them nearer. You can
+# tell a bound that is *proved* from one that is *exact but local*, and both from a curve that is only *estimated*. You know
+# why the K_t of a network is estimated from below, and what half a condition does.
 #
 # 45 minutes. Equations: Wu & De la Torre (ICCV 2023), §3.4 and eq. 8. Lesson 04 comes before this one: it derives B_t,
 # K_t and S_t.
@@ -47,17 +47,17 @@ model, digits = load(p.checkpoint, p.device), load("digits")
 # ## The two conditions of a network
 #
 # The paper's conditions are two prompts. A small network can have a *label* instead: `faces` was trained with one for
-# glasses (1: without, 2: with; 0: not said). For half of the training images the label was hidden. We take one network with a
-# label, because then the two conditions differ in nothing else. Two networks fine-tuned on two subsets would also differ by
-# what each has learnt by chance, and S_t would count this as if it were the condition.
+# glasses. Label 1 says without, 2 says with, and 0 leaves it open (as for half of the training images). We take one network
+# with two labels, and not two networks fine-tuned on two subsets. Two networks would also differ by what each has learnt by
+# chance, and S_t would count this as if it were the condition.
 
 # %%
 name, asked = p.checkpoint, (p.conditions, (p.prompt, p.other_prompt))
 (c, c_hat), said = bounds.two_conditions(model, *asked), bounds.names_of(model, *asked)
 
 # %% [markdown]
-# **Predict.** Which sampler keeps a pair closer together, DDIM (η = 0, the code is x_T alone) or DDPM (η = 1, the code is
-# x_T and all noise)?
+# **Predict.** A *pair* is two pictures of one code, under label 1 and under label 2. Which sampler keeps a pair closer
+# together, DDIM (η = 0, the code is x_T alone) or DDPM (η = 1, the code is x_T and all noise)?
 
 # %%
 keeps = lesson.predict(
@@ -94,23 +94,21 @@ lesson.record("share at η = 0 less that at η = 1", gap, f"[{low:.2f}, {high:.2
 verdict = "η = 1" if low > 0 else "η = 0" if high < 0 else "undecided"
 lesson.compare(keeps, verdict)
 lesson.conclude(
-    f"the share at η = 0 less that at η = 1 is {gap:+.2f} [{low:.2f}, {high:.2f}] of {p.n_images} codes, so "
+    f"the share at η = 0 minus that at η = 1 is {gap:+.2f} [{low:.2f}, {high:.2f}] of {p.n_images} codes, so "
     f"{verdict + ' keeps a pair nearer' if verdict != 'undecided' else 'it is undecided'}."
 )
 
 # %% [markdown]
-# Compare within a column, rows one and two, then three and four: layout, colours and background mostly stay, and what the
-# label is about changes. A share well below 1 says that a pair is closer than two unrelated images. (Each η has its own
-# unrelated images.) Eq. 8 does not predict which η wins. At η = 1 fresh noise makes
-# K_t smaller. But P_t, which the condition changes, gets more weight there, and that makes S_t larger.
+# In each column compare rows one and two, then rows three and four. Layout, colours and background mostly stay, and what
+# the label is about changes. The printed share is the distance of a pair over that of two unrelated images of the same η.
+# Eq. 8 does not predict which η wins. At η = 1 fresh noise makes K_t smaller. But P_t, which the condition changes, gets more
+# weight there, and that makes S_t larger.
 #
 # ## Digits: B_t, four ways
 #
-# Of the exact model everything is known, so we can compare with the truth what can be had of a network. Four curves for one pair
-# of digits: eq. 8 with K_t *proved* for all points; the same with the printed K_t + 1; with K_t *exact* on the segment between
-# the two paths; and √ᾱ_t D, which needs no K_t.
-#
-# **Predict.** At which t will the proved bound cross the dotted line √ᾱ_t D?
+# Of the exact model everything is known. So there we can see how much is lost with each kind of K_t, before we turn to a
+# network. First the K_t of one pair of digits: proved for all pairs of points (lesson 04), and exact on the segment from x_t
+# to x̂_t (the largest of 9 points of it).
 
 # %%
 label, other = p.digit_pair
@@ -131,7 +129,18 @@ ax.axhline(1, color=plots.SOURCE, ls=":", label="1: keeps distances")
 ax.set(yscale="log", xlabel="t", ylabel="K_t", xlim=(t[0], -1))
 ax.legend()
 lesson.record("largest K_t on the segment", K_local.max(), show=False)
+most = K_local.argmax()
+lesson.conclude(
+    f"on the segment K_t is at most {K_local[most]:.1f}, at t = {t[most]}; the proved K_t is {K[most]:.0f}."
+)
 fig
+
+# %% [markdown]
+# Both are large at the same times. But the two paths do not run where P_t is steepest, so K_t on the segment is smaller. Now
+# four curves for this pair: eq. 8 with the proved K_t; the same with the printed K_t + 1; eq. 8 with K_t on the segment and
+# S_t of this pair; and √ᾱ_t D, which needs no K_t. The right panel divides all of them by √ᾱ_t D.
+#
+# **Predict.** At which t will the proved bound cross the dotted line √ᾱ_t D?
 
 # %%
 of = [digits.means[digits.component_labels == k] for k in p.digit_pair]
@@ -143,18 +152,19 @@ fig, axes = plots.figure(1, 2, width=13, height=5)
 plots.over_t(axes[0], t, **curves)
 plots.over_t(axes[1], t, **{name_: B / reach for name_, B in curves.items()})
 axes[1].set(ylim=(0.1, 100), ylabel="", title="the same, over √ᾱ D: vacuous above 1")
-axes[0].legend()
+axes[0].set_title(f"'{label}' and '{other}'"), axes[0].legend()
 fig
 
 
 # %% [markdown]
 # ### Exercise 1 · where does a bound become vacuous? <small>(easy · 4 minutes)</small>
 #
-# A bound is vacuous where it is above √ᾱ_t D. The table after it uses the library's version of this function.
+# A bound B_t is vacuous where it is above √ᾱ_t D, which is called `reach` here. B and reach start with the value at x_T, which
+# belongs to the first t, and end with the image's. The table after it uses the library's version of this function.
 
 # %% tags=["exercise"]
 def vacuous_from(B, reach, t):
-    """The first t (S,) at which B is above reach, both (S+1,); -1 if only at the image, or never."""
+    """The first of n times t at which B is above reach, n+1 each; -1 if only at the image, or never."""
     return None
 
 
@@ -172,12 +182,12 @@ lesson.exercise(vacuous_from, bounds.vacuous_from, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>B[i] is the bound at t[i], for i below len(t).</details>
-# <details><summary>Hint 2</summary>`zip(t, B, reach)` stops at the shortest, which is t.</details>
+# <details><summary>Hint 2</summary><code>zip(t, B, reach)</code> stops at the shortest, which is t.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
 # def vacuous_from(B, reach, t):
-#     """The first t (S,) at which B is above reach, both (S+1,); -1 if only at the image, or never."""
+#     """The first of n times t at which B is above reach, n+1 each; -1 if only at the image, or never."""
 #     for at, b, r in zip(t, B, reach):
 #         if b > r:
 #             return at
@@ -199,33 +209,34 @@ Markdown(numbers(ends))
 share = (tight / reach)[1:]
 said = ", ".join(f"{v:.2f}" for v in share[share < 1][:5]) or "none"
 lesson.conclude(
-    f"the proved bound over √ᾱ_t D, step by step, as long as it is below 1: {said}. At the image √ᾱ D is "
-    f"{reach[-1] / distance[-1]:.1f} times the measured distance."
+    f"the proved bound is below √ᾱ_t D at {(share < 1).sum()} of {p.steps} steps; the shares there: {said}. "
+    f"At the image √ᾱ D is {reach[-1] / distance[-1]:.1f} times the measured distance."
 )
 
 
 # %% [markdown]
-# - **At high noise** the proved curve lies below √ᾱ_t D, but for a few steps only, and not by much. So there the theorem says
-#   little more than √ᾱ_t D. With the exact local K_t (green) the curve stays on the measured one much longer. With the +1
-#   even the few steps are lost.
-# - **At the image** the proved bound is vacuous. √ᾱ D, which uses no Lipschitz constant, stays within a small factor.
-# - The local curve explains afterwards; it predicts nothing. One needs both paths to know the segment (and 9 points
-#   stand for all of it). It too ends far too high, because it assumes at *each* step that the difference points in the
-#   direction which that step stretches most.
+# (In the table -1 means: at the image only, or never.) At high noise the proved curve lies below √ᾱ_t D, but for a few steps
+# only. With the +1 there are fewer still. At the image the proved bound is vacuous, while √ᾱ D, which uses no Lipschitz
+# constant, stays within a small factor. As in lesson 04, the proved curve could not win here: its S_t = c_P g_t D already
+# allows for any two images of the two conditions.
 #
-# There is a reason why the proved curve could not win here: S_t = c_P g_t D already allows for any two images of the two
-# conditions, as √ᾱ D does, and K_t only adds to that. Eq. 8 is useful where S_t is *small*: for conditions that are close
-# (lesson 04).
+# The curve with the local K_t (green) stays on the measured one much longer. But it predicts nothing: one needs both paths to
+# know the segment. And it too ends far too high, because it assumes at each step that the difference points in the direction
+# which that step stretches most.
 
 # %% [markdown]
 # ## A network: measure, estimate, and do not say 'proved'
 #
-# A network has no D_c and no s. S_t can be measured on the two paths. K_t can be *estimated*: at an image x the local
-# constant is the largest singular value of the Jacobian of μ, found by **power iteration** with Jacobian-vector products
-# only (the matrix of a 32-pixel colour image would have 9 million entries). Two reasons why this proves nothing: power
-# iteration comes **from below**, and a few points are not all points.
+# A network has no D_c and no s. S_t can be measured on the two paths. K_t can be estimated. At an image x the local constant
+# is ‖J‖, the largest singular value of J, the Jacobian of μ. For a 64-pixel colour image J has 12,288² = 151 million entries,
+# so nobody writes it down. *Power iteration* finds ‖J‖ by products with vectors alone. There are two reasons why this proves
+# nothing. Power iteration comes from below, and a few points are not all points.
 #
 # ### Exercise 2 · the largest singular value <small>(medium · 8 minutes)</small>
+#
+# Power iteration multiplies a vector by a matrix again and again, and makes it a unit vector each time. So it turns to the
+# direction that the matrix stretches most. But J itself may also turn the vector. Which matrix do you use instead, so that
+# the vector settles? And which number do you return at the end?
 
 # %% tags=["exercise"]
 def largest_stretch(J, v, rounds):
@@ -264,9 +275,9 @@ lesson.exercise(
 # %% [markdown]
 # ### Exercise 3 · capstone: K_t without the matrix <small>(hard · 10 minutes)</small>
 #
-# A network gives no matrix. It gives `push(v)` = J v, the change of μ for a small change of x along v, and `pull(u)` = Jᵀ u, the
-# gradient of u · μ. Images have any shape; the length of one is `v.norm()`. Each round is v → Jᵀ J v, made a unit vector. The
-# figure after it uses your function, on a network.
+# A network gives no matrix. It gives two functions: `push(v)` = J v is the change of μ for a small change of x along v, and
+# `pull(u)` = Jᵀ u is the gradient of u · μ. Images have any shape; the length of one is `v.norm()`. Each round is v → Jᵀ J v,
+# made a unit vector. The next figure uses your function, on a network.
 
 # %% tags=["exercise"]
 def my_estimated_K(push, pull, v, rounds):
@@ -294,7 +305,7 @@ right = lesson.exercise(my_estimated_K, library_K, cases, hints)
 estimate_K = my_estimated_K if right else library_K
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`v.norm()` of a (3, 64, 64) image is one number: no need to flatten.</details>
+# <details><summary>Hint 1</summary><code>v.norm()</code> of a (3, 64, 64) image is one number: no need to flatten.</details>
 # <details><summary>Hint 2</summary>The length of push(v) is how much J stretches the unit vector v.</details>
 # <details><summary>Solution</summary>
 #
@@ -312,6 +323,7 @@ estimate_K = my_estimated_K if right else library_K
 # ### How good is an estimate of K_t?
 #
 # For the digits we can compare with the closed form. For the network we can only watch the estimate rise with the rounds.
+# Each panel shows one image, in the middle of its path.
 
 # %%
 rounds, middle = [1, 2, 4, 8, 16], p.steps // 2
@@ -354,20 +366,20 @@ near = lesson.record(
 )
 early = lesson.record("network: estimated K, 4 rounds / 16 rounds", found[2] / found[4], show=False)
 lesson.conclude(
-    f"of digits the last estimate is {near:.3f} of the closed form; of the network four rounds give "
+    f"for the digits the last estimate is {near:.3f} of the closed form; for the network four rounds give "
     f"{early:.2f} of what sixteen give."
 )
 
 # %% [markdown]
-# Both estimates rise, and the first comes to the closed form from below. Power iteration never gives more than the local
-# constant. If one stops early, the curve is *lower* and looks like a better bound, although it is less safe. So an
-# estimate of this kind proves nothing.
+# The estimate never exceeds the local constant: it comes to it from below. If we stop early, K_t is too small. Then the curve
+# made of it is lower and looks like a better bound, although it is less safe.
 
 # %% [markdown]
 # ## The estimated curve against the measured distance
 #
-# S_t measured on the pair, K_t estimated at three points of the segment from x_t to x̂_t (four rounds, each started from the last
-# step's direction), and the same recurrence. The dotted line takes D = 2√d, the diameter of the cube [-1, 1]^d of all images.
+# Now B_t of one pair of faces. S_t is measured on the pair. K_t is estimated at three points of the segment from x_t to x̂_t,
+# by four rounds that start from the last step's direction. The recurrence is the same. The dotted line takes D = 2√d, the
+# diameter of the cube [-1, 1]^d that holds all images.
 #
 # **Predict.** Will the green curve stay above the black one?
 
@@ -399,39 +411,48 @@ axes[1].set_ylabel(""), axes[0].legend(loc="lower right")
 fig
 
 # %%
-above = []
+found = {}
 for e, (K, estimate, distance) in curves.items():
-    lesson.record(f"largest estimated K_t, η = {e:g}", K.max())
-    looser = estimate[-1] / distance[-1]
-    lesson.record(f"estimated curve / measured at the image, η = {e:g}", looser)
+    looser, below = estimate[-1] / distance[-1], (estimate < distance * (1 - 1e-6))[1:].sum()
+    row = {"largest estimated K_t": K.max(), "estimated curve / measured at the image": looser}
     if model.codec is None:
-        lesson.record(f"estimated curve / √ᾱ D at the image, η = {e:g}", estimate[-1] / reach[-1])
-    below = (estimate < distance * (1 - 1e-6))[1:].sum()
-    called = f"steps at which the curve is below the distance, η = {e:g}"
-    lesson.record(called, below, f"(of {p.steps})")
-    above.append(below == 0)
-lesson.compare(holds, holds.choices[2 - sum(above)])
-void = [f"η = {e:g}" for e, (_, estimate, _) in curves.items() if estimate[-1] > reach[-1]]
+        row["estimated curve / √ᾱ D at the image"] = estimate[-1] / reach[-1]
+    row["steps at which the curve is below the distance"] = below
+    for called, value in row.items():
+        lesson.record(f"{called}, η = {e:g}", value, show=False)
+    found[f"η = {e:g}"] = {called: float(value) for called, value in row.items()}
+Markdown(numbers(found))
+
+# %%
+below = [int(list(row.values())[-1]) for row in found.values()]
+lesson.compare(holds, holds.choices[sum(k > 0 for k in below)])
+deepest = max(
+    (1 - estimate[1:] / distance[1:]).max().item() for _, estimate, distance in curves.values()
+)
+void = [e for e, (_, estimate, _) in curves.items() if estimate[-1] > reach[-1]]
 lesson.conclude(
-    f"at the image the estimated curve says less than √ᾱ D for {', '.join(void) or 'no η'}."
+    f"the estimated curve lies below the measured distance at {below[0]} of {p.steps} steps with η = 0, at "
+    f"{below[1]} with η = 1, and by at most {max(deepest, 0):.1%}. At the image it is above √ᾱ D for "
+    f"{len(void)} of the two η."
 )
 
 # %% [markdown]
-# The last number for each η is the important one. Where it is above 0, the 'bound' is wrong at so many steps: the K_t that
-# went into it were too small. (In the figure the two curves lie so close together at these steps, near the left end, that
-# one cannot see it.) Where it is 0, the curve has held *for this z*, and nothing follows for another. A curve that ends
-# above √ᾱ D says less than the size of the cube does: it is vacuous, whether it holds or not. Compare this network's
-# largest K_t with the digits' in the figure further up. A network that has learnt a smooth function of x, and not one narrow peak for
-# each image, has no such steep jumps between images. Still the curve ends far above the measured distance, because many
+# A 'bound' that the distance exceeds at even one step is no bound. The K_t that went into it were too small. (Such steps lie
+# near the left end. The two curves are so close together there that the figure does not show it.) If there is no such
+# step, the curve has held for this z, and nothing follows for another. A curve that ends above √ᾱ D says less than the
+# size of the cube does.
+#
+# Compare this network's largest K_t with the digits' above. A network has learnt a smooth function of x, and not one narrow
+# peak for each image, so it has no jumps as steep as theirs. Still the curve ends far above the measured distance, because many
 # K_t somewhat above 1 are multiplied.
 
 # %% [markdown]
 # ## Half a condition
 #
-# A label enters the network as a vector. Between two vectors there are others: decode the same z with
-# (1-w)·e(c) + w·e(ĉ).
+# A label enters the network as a vector e. Between the vectors of two labels there are others. So decode the same z with
+# (1-w)·e(c) + w·e(ĉ), for some w from 0 to 1.
 #
-# **Predict.** Does the image change evenly with w, or does it switch?
+# **Predict.** Does the image change evenly with w, or does it switch at some w?
 
 # %%
 weights, between = [0.0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0], []
@@ -442,6 +463,8 @@ if e_c is not None:
     inner = [g.decode(z, cond=torch.lerp(e_c, e_c_hat, w)) for w in weights[1:-1]]
     between = [start[:5], *inner, end[:5]]
     moved = torch.stack([(x - between[0]).flatten(1).norm(dim=1) for x in between]).cpu()
+    pieces = [x - y for x, y in zip(between[1:], between[:-1], strict=True)]  # of one sixth of w
+    pieces = torch.stack([v.flatten(1).norm(dim=1) for v in pieces]).cpu()  # (6, B)
 else:
     print("An exact model has no embedding to interpolate: this figure is for networks.")
 
@@ -454,20 +477,23 @@ if between:
     )
     ax.plot(weights, moved.mean(1), "o-", color=plots.EDITED, label="mean")
     ax.set(xlabel="w: from the first condition to the second", ylabel="distance from w = 0")
-    ax.legend()
+    ax.set(xticks=weights, xticklabels=["0", "1/6", "2/6", "3/6", "4/6", "5/6", "1"]), ax.legend()
     half = lesson.record(
         "share of the way at w = 1/2, mean", (moved[3] / moved[-1]).mean(), show=False
     )
+    leap = (pieces.amax(0) / pieces.sum(0)).mean()
     lesson.conclude(
-        f"at w = 1/2 the images have gone {half:.2f} of the way; an even change would be 0.50."
+        f"on average the largest of the six steps of w makes {leap:.0%} of a code's change (if it were even, "
+        f"{1 / 6:.0%}). At w = 1/2 the images are at {half:.2f} of the last distance."
     )
 fig
 
 
 # %% [markdown]
-# S_t is 0 at w = 0. Near w = 0 a small difference of the conditions gives a small difference of the images. Eq. 8 says that
-# this must be so, though its numbers are too large. Further on it says nothing useful. A share above 1 says that half-way,
-# where the network was never trained, the image is *farther* off than at the second label.
+# Look at the thin lines. Most of a code's change comes within one or two steps of w. So it is nearer to a switch than to an
+# even change. Different codes switch at different w, so the mean hides it. Near w = 0 the two conditions are close and S_t
+# is small. There eq. 8 says that the images differ little, though its numbers are too large. It does not say where the switch
+# comes.
 #
 # **Try it.** Choose a code, and how much of the second label.
 
@@ -488,6 +514,7 @@ explore(show, code=codes, w=choice(weights, weights[3])) if between else None
 #
 # - **Proved:** what lesson 04 proves, for a mixture, for every z.
 # - **Exact but local:** K_t on the segment, in closed form at 9 points. It needs the two paths, so it predicts nothing.
-# - **Estimated:** everything called K_t of the network: from below, at three points, for one z. The curve made of it may
-#   lie under the measured distance. The steps at which it does are counted above.
-# - Two labels of one network are two close conditions. Two networks, or two prompts that say different things, are not.
+# - **Estimated:** everything called K_t of the network. It is estimated from below, at three points, for one z. The curve made
+#   of it may lie under the measured distance, and the steps at which it does are counted above.
+# - The two conditions here were two labels of one network. Two networks, or two prompts that say very different things, may
+#   be much farther apart. This was not measured here.

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 05 · Asyrp: shift h in P alone
 #
-# **Afterwards you can say** where Asyrp puts its shift and why not in both terms, what a step costs inside and
-# outside the editing interval, how the small network f_t that makes the shift is trained from two texts, and what a
-# short training gives, judged by the *true* edited picture. Lesson 05b compares Asyrp with its rivals.
+# **Afterwards you can say** where Asyrp puts its shift, and why not in both terms. You know what a step costs inside and
+# outside the editing interval, and how the small network f_t that makes the shift is trained from two texts. You have
+# trained one, and compared it with the *true* edited picture. Lesson 05b compares Asyrp with its rivals.
 #
 # 60 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960) Theorem 1, eqs. 6 and 7. They write α_t for what is
 # ᾱ_t here. Lessons 02 and 03 come before this one.
@@ -84,11 +84,12 @@ print(who.said or "Every edit here has a true counterfactual.")
 # These are held-out faces that lack the attributes, and their codes x_T by DDIM inversion (lesson 03, η = 0). The picture
 # decoded from x_T is called 'no edit'. It is not exactly the picture, but every edit below starts from it.
 #
-# The network was trained to draw faces, and never again. An edit adds a vector Δh to *h*, the features in the bottleneck
-# (the middle) of its U-Net. Under each edit stands what only a drawn world knows: the same face, with this one factor
-# changed.
+# The network was trained to draw faces, and it is not changed. An edit adds Δh to *h*, the features in the bottleneck
+# (the middle) of its U-Net. A small network f_t computes Δh from h; how it is trained comes later in this lesson. Such a
+# trained edit is called a *direction*. The row *truth* under each edit shows what only a drawn world knows: the same face
+# with this one attribute changed.
 #
-# **Predict.** One direction for all faces. Will it do the same to each?
+# **Predict.** One f_t for all faces. Will it do the same to each?
 
 # %%
 before = g.decode(who.z).float().clamp(-1, 1)
@@ -113,8 +114,10 @@ for attribute in who.goals:
     s = scores(x, who, attribute, critic, distance)
     reached = lesson.record(f"{attribute}: achieved, mean", s.achieved.nanmean(), show=False)
     aside = lesson.record(f"{attribute}: drift, mean", s.drift.mean(), show=False)
+    each = s.achieved[s.achieved.isfinite()]
     lesson.conclude(
-        f"*{attribute}* goes {reached:.0%} of the way, and the rest drifts by {aside:.3f}."
+        f"*{attribute}* goes {reached:.0%} of the way on average (single faces: {each.min():.0%} to "
+        f"{each.max():.0%}), and the rest drifts by {aside:.3f}."
     )
 if who.factors is not None:
     picture = worlds.faces.render(who.factors, model.shape[-1]).to(before)
@@ -125,15 +128,16 @@ if who.factors is not None:
 # **achieved**. How far the other factors moved, in units of their ranges, is called **drift**. The critic took no part in the
 # training.
 #
-# Δh differs from face to face, but the kind of change is the same. Compare each row with the truth under it. What is
+# The kind of change is the same for each face, and its size differs. Compare each row with the truth under it. What is
 # missing? And what has changed that should have stayed? (Lesson 05b asks why an edit falls short of the truth.)
 
 # %% [markdown]
 # ## Why only P
 #
-# A step uses ε twice, in P_t and in D_t. Lesson 02 showed that a shift Δε in both moves x_t' by κ_t Δε, where κ_t is the
-# small difference of two large coefficients (Theorem 1). In P alone nothing cancels. So Asyrp shifts in P alone. It adds its
-# vector Δh_t to h, and calls the *decoder* half of the U-Net twice, once with Δh_t and once without. The first answer goes to P and the second to D (eq. 6):
+# A step uses ε twice: in P_t, the predicted picture, and in D_t, the part that points back to x_t. Lesson 02 showed that a
+# shift Δε in both moves x_t' by κ_t Δε. Here κ_t is the difference of two coefficients that nearly cancel if the step is
+# small (Theorem 1). In P alone nothing cancels. So Asyrp shifts in P alone. It calls the *decoder* half of the U-Net twice,
+# once with Δh_t added to h and once without. The first answer goes to P and the second to D (eq. 6):
 #
 # $$x_{t'} = \sqrt{\bar\alpha_{t'}}\;P_t\big(\varepsilon(x_t\,|\,\Delta h_t)\big)
 # \;+\;D_t\big(\varepsilon(x_t)\big)\;+\;\sigma_t\,\varepsilon_t .$$
@@ -179,9 +183,9 @@ lesson.record("the theorem's, median", predicted[inside].median())
 lesson.compare(how_much, how_much.choices[(times >= 2) + (times >= 4) + (times >= 10)]);
 
 # %% [markdown]
-# The points lie on the line, because the theorem is algebra. But lesson 02 ended with a warning: small κ's do not undo a
-# shift that *persists* over the steps. So a single step is not enough; look at the picture. Here Δh_t acts in every step
-# of its interval (the steps with first ≥ t ≥ last), in both terms and in P alone:
+# The points lie on the line, because the theorem is algebra. With so few steps κ_t is not very small. And lesson 02 ended with
+# a warning: small κ's do not undo a shift that *persists* over many steps. So a single step does not tell enough; look at the
+# picture. Here Δh_t acts in every step of its interval (the steps with first ≥ t ≥ last), in both terms and in P alone:
 
 # %%
 shown = {
@@ -203,6 +207,8 @@ lesson.conclude(
 
 # %% [markdown]
 # ### Exercise 1 · write the asymmetric step <small>(easy · 4 minutes)</small>
+#
+# This is eq. 6 at η = 0, where σ_t = 0. P_t and D_t are those of lesson 01.
 
 # %% tags=["exercise"]
 def asymmetric_step(x, eps_edited, eps, a, a_to):
@@ -244,9 +250,8 @@ lesson.exercise(asymmetric_step, by_the_library, cases, hints);
 #
 # Now the whole decode of Asyrp at η = 0. The network comes in halves: `b = encode(x, t)`, then `decode(b)` is ε and
 # `decode(b, dh)` is ε with Δh added. `delta_h(b, t)` is Δh, or None outside the interval: there one pass of the decoder is
-# enough for both terms. The encoder is needed once in each step.
-#
-# The figure after it is decoded by your function.
+# enough for both terms. The encoder is needed once in each step. Step i goes from `t[i]`, with ᾱ_t = `a[i]`, to ᾱ_t' =
+# `a_to[i]`. The next figure is decoded by your function.
 
 # %% tags=["exercise"]
 def my_asyrp(encode, decode, delta_h, x, t, a, a_to):
@@ -306,17 +311,18 @@ with torch.no_grad():
 plots.strips([before.cpu(), by_you.cpu()], ["no edit", f"{whose}, by\nthis function"], [])
 
 # %%
-off = lesson.record("largest difference to the library's decode", (by_you - by_us).abs().max())
+off = (by_you - by_us).abs().max()
+lesson.record("largest difference to the library's decode", off, show=False)
 lesson.conclude(f"the largest difference of a pixel to the library's decode is {off:.1g}.")
 
 
 # %% [markdown]
 # ## More steps, each a shorter Δh
 #
-# With so few steps 'both' is the same edit, only weaker. And with more steps? In lesson 02 a persistent shift in both terms
-# kept its strength: S steps of about 1/S each. But Asyrp divides its Δh by the number of steps. Δh_t is added at every
-# step of the interval, so twice as many steps would shift twice as often. The paper therefore multiplies Δh by
-# S_train / S_test, the numbers of steps within the interval in training and now (`edit.over(schedule)` does this).
+# With so few steps 'both' is the same edit, only weaker. And with more steps? Δh_t is added at every step of the interval, so
+# twice as many steps would shift twice as often. The paper therefore multiplies Δh by S_train / S_test. These are the numbers
+# of steps within the interval, in training and now (`edit.over(schedule)` does this). In lesson 02 a persistent shift in both
+# terms kept its strength, but there Δε was not rescaled.
 #
 # ### Exercise 3 · count the steps, rescale <small>(medium · 6 minutes)</small>
 
@@ -356,7 +362,7 @@ lesson.exercise(rescaling, over_the_schedule, cases, hints);
 # </details>
 
 # %% [markdown]
-# **Predict.** Twice as many steps, Δh half as long. What becomes of the change by 'P only', and what of 'both'?
+# **Predict.** With twice as many steps Δh is half as long. What becomes of the change by 'P only', and what of 'both'?
 
 # %%
 def changes(count):
@@ -375,7 +381,7 @@ by_count = dict(zip(("P only", "both"), zip(*map(changes, counts), strict=True),
 fig, ax = plots.figure(width=8)
 for (where, values), colour in zip(by_count.items(), (plots.P, plots.EDITED), strict=True):
     ax.plot(counts, values, "o-", color=colour, label=where)
-    lesson.record(f"{where}: change at 40 steps / at 10", values[2] / values[0])
+    lesson.record(f"{where}: change at 40 steps / at 10", values[2] / values[0], show=False)
 ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="rms change of the picture")
 ax.set(ylim=(0.005, 0.5), xticks=counts, xticklabels=counts), ax.minorticks_off(), ax.legend()
 fig
@@ -387,10 +393,10 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# If an edit did not depend on the number of steps, its ratio would be 1. If it vanished as 1/S, its ratio would be 1/4: S
-# steps, each with a κ of about 1/S and a Δh of about 1/S, add up to 1/S. With the paper's rescaling the cancellation is
-# real, and in P alone Δh keeps its meaning. (A decoder does not answer a longer Δh in exact proportion, so neither ratio
-# is exact.)
+# In P alone, S steps with a Δh of about 1/S add up to the same change for every S. In both terms each step also has a κ of
+# about 1/S, so the sum is about 1/S: a quarter with four times the steps. So with the paper's rescaling a shift in both terms
+# fades, and in P alone Δh keeps its meaning. (The decoder's answer is not exactly proportional to Δh, so neither number is
+# exact.)
 
 # %% [markdown]
 # ## What a step costs
@@ -398,7 +404,7 @@ lesson.conclude(
 # h lies in the middle of the network, so the encoder half runs once for both answers. And outside the editing interval there is
 # nothing to shift, so one answer is enough for both terms. We count how often a decode calls each half of the network.
 #
-# **Predict.** The interval holds a part of the steps. How many encoder passes has an edited picture, and how many decoder passes?
+# **Predict.** How many encoder passes does an edited picture need, and how many decoder passes?
 
 # %%
 asked = rivalry.passes(g, who.z[:1], edit)  # (S, 2): encoder, decoder
@@ -422,7 +428,7 @@ lesson.record("steps inside the interval", len(inside));
 # %% [markdown]
 # What does a second decoder pass cost? First we count the operations of a whole pass, and of the decoder's half. Then we
 # measure the time of a step with 4 images, inside and outside the interval, and compare it with a plain step. We also
-# call the whole network twice, as one must if the halves cannot be called separately.
+# time two calls of the whole network, as in code that cannot call the halves separately.
 
 # %%
 def work(call):
@@ -470,17 +476,16 @@ lesson.conclude(f"a step costs, in plain steps: {said}; by count {1 + share:.2f}
 
 # %% [markdown]
 # Inside the interval the edit costs a second decoder pass. Outside it costs nothing: that ratio should be 1, and what
-# differs from 1 is the clock's noise. (Inside, the time may be less than the count says: both answers are computed in one
-# batch, which is cheaper for each picture than two passes. The two whole networks are called one after the other, so
-# only a part of their extra time comes from not sharing the encoder. `make bench` measures with more patience.)
+# differs from 1 is the clock's noise. (Inside, the time may be less than the count says, because both answers are computed
+# in one batch. `make bench` measures with more patience.)
 
 # %% [markdown]
 # ## f_t and its loss
 #
 # Which Δh_t? The paper learns a small network that computes it: f_t(h_t, t) = conv1×1 → + Linear(SiLU(temb)) → GroupNorm
 # → SiLU → conv1×1, where temb is the network's embedding of the time t. It learns from two texts, and needs no labels.
-# CLIP's encoder E gives each text and each picture a unit vector. The change from source text to target text, and the
-# change from the unedited P to the edited P, should point the same way. The loss of each step (eq. 7):
+# CLIP's encoder E gives each text and each picture a unit vector. The change from the source text to the target text, and
+# the change from the unedited P to the edited P, should point the same way. The loss of each step is (eq. 7)
 #
 # $$\mathcal L^{(t)} = \lambda_\text{CLIP}\,\Big(1-\frac{\Delta I\cdot\Delta T}{\|\Delta I\|\,\|\Delta T\|}\Big)
 # + \lambda_\text{recon}\,\big|P^\text{edit}_t-P^\text{source}_t\big|,$$
@@ -489,16 +494,18 @@ lesson.conclude(f"a step costs, in plain steps: {said}; by count {1 + share:.2f}
 #
 # The paper takes λ_CLIP = 0.8 and λ_recon = 3 cos(E(source), E(target)): the closer the two texts, the less may change.
 #
-# Each step is trained by itself: the path goes on from where the edit led it, detached, so only the decoder's pass for P is
+# Each step is trained by itself. The edited x_t is passed on without its gradient, so only the decoder's pass for P is
 # differentiated. The unedited path never changes; it is computed once.
 #
-# For our small networks we depart from the paper in one point. A *cosine* says which way to go, and not how far: a change
-# too small to be seen may point exactly along ΔT. So we add a third term, which asks that E(P^edit) arrive at E(P^source)
-# + ΔT (`reach_weight`). Here Δh is trained at scale 1 only, as in the paper. For the directions that come with these lessons
-# (the *shipped* ones) each image's Δh was scaled by a random s, negative for half of them, with sΔT as its goal. The
-# section 'Backwards' shows what this is good for.
+# For our small networks we add something to the paper. A *cosine* says which way to go, and not how far: a change too
+# small to be seen may point exactly along ΔT. So a third term asks that E(P^edit) arrive at E(P^source) + ΔT
+# (`reach_weight`). What you train here is trained at scale 1 only, as in the paper. For the directions that come with these
+# lessons (the *shipped* ones) each image's Δh was scaled by a random number s, negative for half of the images, and its goal
+# was sΔT. The section 'Backwards' shows what this is good for.
 #
 # ### Exercise 4 · the directional loss <small>(easy · 5 minutes)</small>
+#
+# This is the first term of eq. 7, without λ. The stub gets the four vectors that E has made.
 
 # %% tags=["exercise"]
 def directional_loss(before, after, source_text, target_text):
@@ -522,7 +529,8 @@ lesson.exercise(directional_loss, one_minus_cosine, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The cosine of u and v is their dot product over both lengths.</details>
-# <details><summary>Hint 2</summary>`torch.nn.functional.cosine_similarity(u, v, dim=1)` broadcasts ΔT to all images.</details>
+# <details><summary>Hint 2</summary><code>torch.nn.functional.cosine_similarity(u, v, dim=1)</code> broadcasts ΔT to all
+# images.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -538,15 +546,14 @@ print("source:", task.texts[0][0], "| target:", task.texts[1][0])
 delta, alike = training.text_change(clip, *task.texts)
 lesson.record("cosine of the two texts", alike, show=False)
 lesson.conclude(
-    f"the texts' cosine is {alike:.2f}, so the paper's λ_recon would be {3 * alike:.2f}; here: {p.l1_weight}."
+    f"the texts' cosine is {alike:.2f}: the paper's λ_recon would be {3 * alike:.2f}, ours is {p.l1_weight}."
 )
 
 # %% [markdown]
 # ## Train one, now
 #
 # A few rounds on a few pictures take seconds. The paper trains on 1,000 pictures at 40 steps, of which about half lie in its
-# interval, from T down to t_edit. (How long that would take here is computed below.) Our intervals begin later (lesson
-# 06). The training of the shipped directions lies between the two; their cards say how long it took.
+# interval, from T down to t_edit. (How long that would take here is computed below.) Our intervals begin later (lesson 06).
 #
 # **Predict.** Which settles first, the direction of the change (the cosine) or its size?
 
@@ -581,26 +588,29 @@ lesson.record(
 );
 
 # %%
-middle, end = history[max(0, len(history) // 2 - 1)], history[-1]
+early, half = min(2, len(history) - 1), history[len(history) // 2 :]
+towards, change = (
+    torch.tensor([getattr(r, what) for r in half]).mean() for what in ("towards", "change")
+)
+share = [history[early].towards / towards, history[early].change / change]
 lesson.conclude(
-    f"from half-way to the end the cosine went from {middle.towards:.2f} to {end.towards:.2f}, "
-    f"and the change from {middle.change:.3f} to {end.change:.3f}."
+    f"in round {early} the cosine is {history[early].towards:.2f}, or {share[0]:.0%} of its mean over the "
+    f"second half. The change is {history[early].change:.3f}, or {share[1]:.0%} of its own."
 )
 
 # %% [markdown]
-# Compare the second and the third curve. After a few rounds the cosine no longer rises. It only varies with the few pictures
-# of a round. The change still grows. So the direction is found early, and the rest of the training goes into the *size*.
-# That is what the third term is for.
+# Compare the second and the third curve. The cosine comes up within a few rounds. After that it varies with the few pictures
+# of a round. The change keeps growing. So the direction is found early, and the rest of the training goes into the
+# *size*. That is what the third term is for.
 #
 # The second term, λ_recon, is a penalty on change. Here it is weak, so that a short training goes far enough. The shipped
-# directions were trained longer, with a stronger penalty. We then trained *smiling* and *old* a second time, with a strong
-# penalty on change. There the loss is that of the interval's last picture alone, differentiated through all steps of the
-# interval (`through=True`; a card's `l1_through`). The edits became clean but weak, so we scale them up (`strength`). That
-# strength is what the tables below call scale 1. The interval of these two is the one used here, t = 500 to 200.
-# *Glasses* begin at 600, since they have to be drawn where there is nothing before. Lesson 06 asks how an interval is found.
+# directions were trained longer, with a stronger penalty. Of these, *smiling* and *old* were trained a second time, through
+# all steps of the interval, with a strong penalty again. The edits became clean but weak, so we scale them up. This strength is
+# what the figures below call scale 1. *Smiling* and *old* act from t = 500 to 200, like what you train here. *Glasses* begin at
+# 600, since they have to be drawn where there is nothing before. Lesson 06 asks how an interval is found.
 #
-# **Predict.** The same faces, edited by what you have just trained and by the shipped direction. Which of the two changes
-# less of everything else? (That is called *drift* below.)
+# **Predict.** The same faces are edited by what you have just trained and by the shipped direction. Which of the two drifts
+# less, that is, changes less of everything else?
 
 # %%
 drifts_less = lesson.predict(
@@ -636,25 +646,26 @@ if truth and len(found) == 2:
     lesson.conclude(f"drift is {ours:.3f} by the shipped edit, {here:.3f} by the one trained here.")
 
 # %% [markdown]
-# - *Achieved* and *drift* as above. Drift is never 0: lesson 05b shows that of *no edit* and of the *truth*.
-# - *PSNR* and *distance to truth*: how near the counterfactual is, by pixels (dB, more is nearer) and by the critic's features
-#   (less is nearer).
+# - *Achieved* and *drift* are those of the first section. Drift is never 0: lesson 05b shows that of *no edit* and of the
+#   *truth*.
+# - *PSNR to truth* and *distance to truth*: how near the counterfactual is, by pixels (in dB, more is nearer) and by the
+#   critic's features (less is nearer).
 # - *Identity*: the cosine between the critic's features of the person before and after the edit; 1 is the same person.
-# - *Quality*: the manifold distance of lesson 00: how near the picture is to one that the world could have drawn (more is nearer).
+# - *Quality*: how near the picture is to one that the world could have drawn, in dB; more is nearer (the manifold distance of
+#   lesson 00).
 # - *Texture*: the grain in two corners of plain background, which an edit of a face should not touch (the rms of a Laplacian).
-# - *S_dir*: the cosine of eq. 7, by an encoder that took no part in the training. Some papers print 1 - cosine under the same
-#   name. Before you compare, find out which one it is, and what no edit scores.
+# - *S_dir*: the cosine of eq. 7, by an encoder that took no part in the training. (Some papers print 1 - cosine under the same
+#   name.)
 #
-# And look at the pictures again. Both rows smile. Compare everything *else* in the two rows with the row without an edit: hair,
-# skin, chin and shirt. What was trained for seconds with a weak penalty also changes whatever else CLIP connects with
-# smiling people. The strong penalty, and the second training through the whole interval, make this less. They do not
-# remove it. The interval matters, too: it ends at 200, so that the last steps, in which nothing is shifted, can finish the
-# mouth.
+# Read *drift* beside *achieved*: an edit that does less also drifts less. (Lesson 05b compares edits at equal success.) Then
+# look at the pictures again. Compare everything *but* the smile with the row without an edit: hair, skin, chin and shirt.
+# What was trained for seconds with a weak penalty also changes other things that CLIP connects with smiling people. The
+# longer training with a strong penalty reduces this, but does not remove it.
 
 # %% [markdown]
 # ## Backwards
 #
-# -Δh should undo what Δh does: frown for smile, young for old. f_t never saw the opposite text.
+# -Δh should do the opposite of Δh: a frown for a smile, young for old. But f_t never saw the opposite text.
 #
 # **Predict.** The shipped directions were trained at scales of both signs, and yours at scale 1 only. Will both work
 # backwards?
@@ -695,37 +706,43 @@ if truth:
         for k, scale in ((3, "1"), (1, "-1")):
             maker = "trained here" if label != p.learn else "shipped"
             called = f"{maker}: the factor from scale 0 to {scale}"
-            lesson.record(called, values[k] - values[2], f"({factor})")
-            lesson.record(f"{called}, of the room there", of_the_room(factor, values[2], values[k]))
-    for end in ends_of(factor):
-        ax.axhline(end, color="black", lw=1, ls=":")
+            lesson.record(called, values[k] - values[2], f"({factor})", show=False)
+            room = of_the_room(factor, values[2], values[k])
+            lesson.record(f"{called}, of the room there", room, show=False)
+    for end, said in zip(ends_of(factor), ("ends of the range", None), strict=True):
+        ax.axhline(end, color="black", lw=1, ls=":", label=said)
     ax.set(xlabel="scale", ylabel=f"{factor}, as read, mean of {len(some)} faces")
     ax.legend()
 fig
 
 # %% [markdown]
-# A direction that works both ways has two numbers of opposite sign. They need not be of the same size. These faces were chosen
-# because they lack the attribute, so there is less room on the side of -1 (dotted: the ends of the range). So compare the
-# shares of the room. Nothing in the loss of eq. 7 asks for the way back. If what was trained here goes back at all, that comes
-# from h itself. If the shipped direction goes back farther, that is what the training at both signs has added. How straight
-# the lines are is lesson 07's question.
+# These faces were chosen because they lack the attribute, so there is less *room* on the side of -1: less way from scale 0 to
+# the dotted end of the range. So compare the shares of the room.
 
 # %%
 if truth:
-    back = [
-        reading(swept[label], p.learn)[1] for label in (p.learn, "trained here") if label in swept
-    ]
-    way = [abs(of_the_room(factor, values[2], values[1])) for values in back]
-    said = " and ".join(f"{100 * share:.0f} %" for share in way)
+    ways = {}
+    for label in (p.learn, "trained here"):
+        values = reading(swept[label], p.learn)[1]
+        up = of_the_room(factor, values[2], values[3])
+        ways[label] = up, -of_the_room(factor, values[2], values[1])
+    (up, down), (up_here, down_here) = ways.values()
     lesson.conclude(
-        f"of the room on the side of -1, the shipped edit and the one trained here go {said}."
+        f"at scale 1 the shipped edit goes {up:.0%} of the room, and the one trained here {up_here:.0%}. At "
+        f"scale -1 they go {down:.0%} and {down_here:.0%} of the room on that side."
     )
 
 
 # %% [markdown]
+# Nothing in the loss of eq. 7 asks for the way back. What was trained here never saw a negative scale, so the way that it
+# goes back comes from h itself. But look at its face at -1.5 in the strip: it begins to break. The shipped direction was
+# trained at both signs. (In the row *glasses* there is nothing to take off, and nothing changes.) How straight such
+# lines are is lesson 07's question.
+
+# %% [markdown]
 # ## Try it
 #
-# Choose an attribute, a scale and an image. The third panel shows the difference to no edit.
+# Choose an attribute, a scale and an image. The third panel shows the difference to no edit; grey is no difference.
 
 # %%
 def show(attribute, scale, image):
@@ -749,7 +766,7 @@ explore(
 #
 # - 'Achieved' is what a critic reads in a few faces of a drawn world. The critic took no part in the training, but it has
 #   errors of its own.
-# - A short training is not the paper's. What it falls short by, and whether other methods do better at equal effort and at
-#   equal success, is lesson 05b.
-# - Which interval? Here it was given. Lesson 06 asks what each interval does; lesson 07, whether h is linear, and whether
+# - Our short training is not the paper's. Lesson 05b measures what it falls short by, and whether other methods do better at
+#   equal effort and at equal success.
+# - The interval was given here. Lesson 06 asks what each interval does. Lesson 07 asks whether h is linear, and whether
 #   directions add.
