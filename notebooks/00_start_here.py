@@ -196,9 +196,9 @@ hints = [
 lesson.exercise(old_with_glasses, library_picture, [(3,), (4,), (8,)], hints);
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`worlds.faces.sample_factors(1, seed)` is a dict, name → tensor.</details>
-# <details><summary>Hint 2</summary>`factors | {"glasses": 1, "age": 1}` is the dict with two values
-# changed; `render` takes a number for a tensor.</details>
+# <details><summary>Hint 1</summary><code>worlds.faces.sample_factors(1, seed)</code> is a dict, name → tensor.</details>
+# <details><summary>Hint 2</summary><code>factors | {"glasses": 1, "age": 1}</code> is the dict with two values
+# changed; <code>render</code> takes a number for a tensor.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -242,7 +242,7 @@ lesson.exercise(repainted, library_scene, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>It is Exercise 1 with another world, and one factor.</details>
-# <details><summary>Hint 2</summary>`COLORS.index(color)` is the number.</details>
+# <details><summary>Hint 2</summary><code>COLORS.index(color)</code> is the number.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -442,8 +442,8 @@ hints = [
 lesson.exercise(accuracy, library_accuracy, cases, hints);
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`read > 0.5` is a tensor of yes and no.</details>
-# <details><summary>Hint 2</summary>The mean of yes and no needs numbers: `.double().mean()`.</details>
+# <details><summary>Hint 1</summary><code>read &gt; 0.5</code> is a tensor of yes and no.</details>
+# <details><summary>Hint 2</summary>The mean of yes and no needs numbers: <code>.double().mean()</code>.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -486,8 +486,8 @@ right = lesson.exercise(my_sampler, library_sampler, cases, hints)
 sampler = my_sampler if right else library_sampler
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`for i in range(len(t)):`, and x is overwritten in each round.</details>
-# <details><summary>Hint 2</summary>Call the model at the *current* x: `eps_of(x, t[i].item())`.</details>
+# <details><summary>Hint 1</summary><code>for i in range(len(t)):</code>, and x is overwritten in each round.</details>
+# <details><summary>Hint 2</summary>Call the model at the <em>current</em> x: <code>eps_of(x, t[i].item())</code>.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -204,7 +204,7 @@ lesson.exercise(d_only, factor_of_eps_in_D, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>D_t = √(1-ᾱ'-σ²) ε, and nothing else in the step changes.</details>
-# <details><summary>Hint 2</summary>You need σ_t(η): `sigma(a, a_to, eta)`.</details>
+# <details><summary>Hint 2</summary>You need σ_t(η): <code>sigma(a, a_to, eta)</code>.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -585,7 +585,7 @@ right = lesson.exercise(total_move, by_replaying, cases, hints)
 whole_move = total_move if right else by_replaying
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`kappa(a, a_to, eta)` of tensors (S,) is a tensor (S,).</details>
+# <details><summary>Hint 1</summary><code>kappa(a, a_to, eta)</code> of tensors (S,) is a tensor (S,).</details>
 # <details><summary>Hint 2</summary>In x/√ᾱ the moves simply add; at the end ᾱ = 1, so x/√ᾱ is the image.</details>
 # <details><summary>Solution</summary>
 #

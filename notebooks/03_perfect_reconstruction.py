@@ -561,8 +561,8 @@ right = lesson.exercise(my_encoder, library_encoder, cases, hints)
 encoder = my_encoder if right else library_encoder
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`a_to[i]` is 1 in the last step, so √ᾱ' x + √(1-ᾱ') noise is x there, but there is
-# no `noise[S]` to multiply by 0.</details>
+# <details><summary>Hint 1</summary><code>a_to[i]</code> is 1 in the last step, so √ᾱ' x + √(1-ᾱ') noise is x there, but there is
+# no <code>noise[S]</code> to multiply by 0.</details>
 # <details><summary>Hint 2</summary>In the last step divide by 1 in place of σ.</details>
 # <details><summary>Solution</summary>
 #

@@ -285,8 +285,8 @@ hints = [
 lesson.exercise(grain, rms_of_laplacian, cases, hints);
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`corner[:, 2:, 1:-1]` is the neighbour below, for all pixels but the rim.</details>
-# <details><summary>Hint 2</summary>The result has one number a picture: `mean((1, 2))`.</details>
+# <details><summary>Hint 1</summary><code>corner[:, 2:, 1:-1]</code> is the neighbour below, for all pixels but the rim.</details>
+# <details><summary>Hint 2</summary>The result has one number a picture: <code>mean((1, 2))</code>.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

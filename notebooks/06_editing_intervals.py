@@ -165,8 +165,8 @@ lesson.exercise(
 );
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>Index t with the truth values `distances >= threshold`.</details>
-# <details><summary>Hint 2</summary>Then `.min()`.</details>
+# <details><summary>Hint 1</summary>Index t with the truth values <code>distances &gt;= threshold</code>.</details>
+# <details><summary>Hint 2</summary>Then <code>.min()</code>.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -423,7 +423,7 @@ lesson.exercise(
 );
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`success >= share * success.max()` says which are good enough.</details>
+# <details><summary>Hint 1</summary><code>success &gt;= share * success.max()</code> says which are good enough.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -652,7 +652,7 @@ lesson.exercise(
 
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`torch.where(condition, a, b)`, or multiply by truth values.</details>
+# <details><summary>Hint 1</summary><code>torch.where(condition, a, b)</code>, or multiply by truth values.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -697,8 +697,8 @@ right = lesson.exercise(three_phases, library_phases, cases, hints)
 process = three_phases if right else library_phases
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`for i, t in enumerate(times):` and x is overwritten in each round.</details>
-# <details><summary>Hint 2</summary>Before `first` the steps are plain, too.</details>
+# <details><summary>Hint 1</summary><code>for i, t in enumerate(times):</code> and x is overwritten in each round.</details>
+# <details><summary>Hint 2</summary>Before <code>first</code> the steps are plain, too.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

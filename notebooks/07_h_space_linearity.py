@@ -597,7 +597,7 @@ hints = [
 lesson.exercise(one_delta_h, lambda d, visits: d.mean(1).sum(0) / visits, cases, hints);
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>Mean over images, sum over times, divided among the visits: the rule of `Asyrp.over` (lesson 05).</details>
+# <details><summary>Hint 1</summary>Mean over images, sum over times, divided among the visits: the rule of <code>Asyrp.over</code> (lesson 05).</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -704,8 +704,8 @@ naming = my_name if right else library_name
 
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`changes.mean(0)` is the mean over pictures.</details>
-# <details><summary>Hint 2</summary>`(changes[:, k].sign() == mean[k].sign())` is a yes or no for each picture.</details>
+# <details><summary>Hint 1</summary><code>changes.mean(0)</code> is the mean over pictures.</details>
+# <details><summary>Hint 2</summary><code>(changes[:, k].sign() == mean[k].sign())</code> is a yes or no for each picture.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

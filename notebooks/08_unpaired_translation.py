@@ -479,8 +479,8 @@ right = lesson.exercise(latest_stop, right_stop, cases, hints)
 stop_for = latest_stop if right else right_stop
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`share_moved` works on all of alpha_bar at once.</details>
-# <details><summary>Hint 2</summary>`.nonzero()` gives the places where something is true.</details>
+# <details><summary>Hint 1</summary><code>share_moved</code> works on all of alpha_bar at once.</details>
+# <details><summary>Hint 2</summary><code>.nonzero()</code> gives the places where something is true.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -369,7 +369,7 @@ lesson.exercise(
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>A rejection means: the next draw is z again.</details>
-# <details><summary>Hint 2</summary>`draws.append(z)` belongs after the `if`, not into it.</details>
+# <details><summary>Hint 2</summary><code>draws.append(z)</code> belongs after the <code>if</code>, not into it.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -232,8 +232,8 @@ share_by = share_of_h if right else library_share
 
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`b._replace(h=b.h.roll(1, 0))` is b with the neighbour's h.</details>
-# <details><summary>Hint 2</summary>`tuple(s.roll(1, 0) for s in b.skips)` are the neighbour's skips.</details>
+# <details><summary>Hint 1</summary><code>b._replace(h=b.h.roll(1, 0))</code> is b with the neighbour's h.</details>
+# <details><summary>Hint 2</summary><code>tuple(s.roll(1, 0) for s in b.skips)</code> are the neighbour's skips.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -377,7 +377,7 @@ lesson.exercise(latent_loss, through_decoder, cases, hints);
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>P = (z_t - √(1-ᾱ) ε) / √ᾱ, once with each ε; decode both, embed both.</details>
-# <details><summary>Hint 2</summary>cos(u, v) = u·v / (‖u‖ ‖v‖); towards has no batch: `u @ towards`.</details>
+# <details><summary>Hint 2</summary>cos(u, v) = u·v / (‖u‖ ‖v‖); towards has no batch: <code>u @ towards</code>.</details>
 # <details><summary>Solution</summary>
 #
 # ```python

@@ -501,7 +501,7 @@ right = lesson.exercise(my_verdicts, right_verdicts, [toy_scores(n) for n in (12
 verdicts_by = my_verdicts if right else right_verdicts
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>`x[:, draws]` of x (M, N) is (M, R, N).</details>
+# <details><summary>Hint 1</summary><code>x[:, draws]</code> of x (M, N) is (M, R, N).</details>
 # <details><summary>Hint 2</summary>Better: the low end is above 0. Worse: the high end is below 0.</details>
 # <details><summary>Solution</summary>
 #

@@ -250,3 +250,14 @@ def test_no_cell_ends_with_a_value_that_nobody_reads():
                     yield source.splitlines()[0]
 
     assert {n: v for n, v in of_lesson(lambda cells: list(stray(cells))).items() if v} == {}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_hints_are_html_in_which_markdown_would_be_shown_as_it_is_typed(path):
+    hints = re.findall(r"<details><summary>Hint.*?</details>", path.read_text("utf-8"), re.DOTALL)
+    marked = [
+        hint
+        for hint in hints
+        if re.search(r"`|(?<![\w*])\*\w+\*(?!\w)", re.sub(r"<code>.*?</code>", "", hint))
+    ]
+    assert not marked
