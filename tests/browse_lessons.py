@@ -24,6 +24,7 @@ from nbformat.v4 import new_code_cell
 from playwright.sync_api import TimeoutError, sync_playwright
 
 from lessons_lib.paths import NOTEBOOKS
+from lessons_lib.press.runner import lessons_named
 from test_browser import BYTES, CHROMIUM, LOCAL, demo, free_port, lab
 
 LIMIT = 1200  # seconds until a lesson has run
@@ -180,8 +181,7 @@ def moves(page, count: int, file: Path):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    names = sorted(p.stem for p in NOTEBOOKS.glob("[0-9]*.py"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="such as 01; by default all")
     parser.add_argument("--voila", action="store_true")
     parser.add_argument("--full", action="store_true", help="lessons as they are, not as in tests")
     args = parser.parse_args()
@@ -190,7 +190,7 @@ def main() -> int:
     print("| lesson | controls | seconds to run | a move, median | wrong |\n|---|---|---|---|---|")
     with sync_playwright() as p, tempfile.TemporaryDirectory() as home:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for name in args.names or names:
+        for name in [path.stem for path in lessons_named(args.names)]:
             found = browse(name, browser, Path(home), start, run, args.full)
             took, wrong = found["moves"], "; ".join(found["wrong"]) or "nothing"
             median = f"{statistics.median(took):.2f}" if took else "–"
