@@ -202,7 +202,7 @@ def main() -> int:
                 LAYOUTS[family](folder)
                 tame(folder, SIDES.get(number, 16))
             outcome = apart(number, folder, family, args.device)
-            outcome = outcome._replace(text=outcome.text.replace(str(folder), family))
+            outcome = outcome._replace(text=outcome.text.replace(repr(str(folder)), "it"))
             found[family, number] = outcome
             print(f"{family}, {number}: {outcome.kind} in {outcome.seconds:.0f} s. {outcome.text}",
                   file=sys.stderr, flush=True)  # fmt: skip
