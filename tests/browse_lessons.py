@@ -82,14 +82,15 @@ def run_in_lab(page, url: str, name: str) -> None:
     """Open it and run all its cells; what was pressed before the notebook was ready is pressed again."""
     page.goto(f"{url}/lab/tree/{name}.ipynb?reset")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    every = re.compile("^Run All Cells")
     for _ in range(5):
-        page.locator(".lm-MenuBar-item", has_text="Run").first.click()
-        page.locator(".lm-Menu-item", has_text=re.compile("^Run All Cells")).first.click()
         try:
+            page.locator(".lm-MenuBar-item", has_text="Run").first.click(timeout=20_000)
+            page.locator(".lm-Menu-item", has_text=every).first.click(timeout=20_000)
             page.wait_for_selector(".jp-InputPrompt:has-text('[*]')", timeout=10_000)
             return
         except TimeoutError:
-            continue
+            page.keyboard.press("Escape")  # a menu that is still open
     raise RuntimeError("the cells do not run")
 
 
