@@ -830,12 +830,10 @@ for ax, metric in zip(axes, ("S_D-CLIP", "distance to the true edit"), strict=Tr
         )  # fmt: skip
         guidance, _, start = setting.removeprefix("w = ").partition("; from ")
         note = name.split(",")[0] if not method else start if method == "SDEdit" else guidance
-        left = method == "CycleDiffusion" or (method == "SDEdit" and not unguided)
-        below = -16 if method == "DDIB" else 7
-        ax.annotate(
-            note, at, (-8 if left else 8, below), textcoords="offset points", fontsize=10,
-            ha="right" if left else "left",
-        )  # fmt: skip
+        side = "left" if unguided else "center" if method == "SDEdit" else "right"
+        under = (method == "DDIB") != (unguided and ax is axes[1] and method != "SDEdit")
+        where = {"left": 8, "center": 0, "right": -8}[side], -15 if under and method else 8
+        ax.annotate(note, at, where, textcoords="offset points", fontsize=9, ha=side)
     ax.set(xlabel="SSIM to the source", ylabel=metric), ax.margins(0.12)
 for method in dict.fromkeys(row["method"] for row in text["rows"].values() if row["method"]):
     axes[0].plot([], [], "o", ms=11, color=marks[method], label=method)
