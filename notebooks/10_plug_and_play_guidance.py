@@ -122,8 +122,8 @@ lesson.exercise(
 # %% [markdown]
 # ## Without an energy: does the chain keep the prior?
 #
-# With λ = 0 the target is N(0, I) itself, so ‖z‖²/d has to be 1. Two rules start there: the paper's, and
-# **pCN-Langevin** (preconditioned Crank-Nicolson), which shrinks z by ρ and adds as much noise as was lost:
+# With λ = 0 the target is N(0, I) itself, so ‖z‖²/d has to be 1. Two rules start from codes of this prior: the
+# paper's, and **pCN-Langevin** (preconditioned Crank-Nicolson), which shrinks z by ρ and adds as much noise as was lost:
 #
 # $$z' = \rho z + \sqrt{1-\rho^2}\,\big(\omega - \tfrac12\sqrt{h}\,\lambda \nabla_z E(G(z))\big),
 # \qquad \rho = \frac{1 - h/4}{1 + h/4}.$$

@@ -75,9 +75,9 @@ for what, value in boards["bfloat16"].items():
 
 
 # %% [markdown]
-# Some networks ran in bfloat16, a coarse number format that fast machines like. (The samplers always run in float64.) The
-# last three lines say what that costs: how near CycleDiffusion's dogs are to those of float32, and how much one score
-# changes.
+# The lines say in which number format each table's networks ran: bfloat16 is coarser than float32, and faster on some
+# machines. (The samplers always run in float64.) The last three lines say what bfloat16 costs: how near CycleDiffusion's
+# dogs are to those of float32, and how much one score changes.
 #
 # **Fair settings.** Each method has a knob: the step to start from (for CycleDiffusion and DDIB it is T_es, how far the
 # encoder goes), or the size of the areas whose mean colour ILVR keeps. For each method and source, all settings were tried
@@ -689,8 +689,8 @@ for name, board in of_table_1().items():
     best = max(poses, key=poses.get)
     like = {m: board["rows"][m]["scores"]["like a drawing (dB)"].mean() for m in (best, "true dogs")}
     lesson.conclude(
-        f"{name}: of all methods {best} keeps the pose best ({poses[best]:.2f}); it is like a drawing by "
-        f"{like[best]:.1f} dB, the true dogs by {like['true dogs']:.1f} dB."
+        f"{name}: of all methods {best} comes nearest to keeping the pose ({poses[best]:.2f}). Its pictures "
+        f"are like a drawing by {like[best]:.1f} dB, the true dogs by {like['true dogs']:.1f} dB."
     )
 
 # %% [markdown]
@@ -956,10 +956,10 @@ fig
 # %%
 for name, seconds in costs.items():
     lesson.record(f"seconds an image: {name}", seconds, show=False)
-dearest, cheapest = max(costs, key=costs.get), min(costs, key=costs.get)
-lesson.conclude(
-    f"the most takes {dearest} ({costs[dearest]:.2f} s), the least {cheapest} ({costs[cheapest]:.2g} s)."
-)
+for which in dict.fromkeys(name.rsplit(", ", 1)[1] for name in costs):
+    of = {k.rsplit(", ", 1)[0]: v for k, v in costs.items() if k.endswith(f", {which}")}
+    most, least = max(of, key=of.get), min(of, key=of.get)
+    lesson.conclude(f"{which}: {most} takes {of[most] / of[least]:.1f} times as long as {least}.")
 
 # %% [markdown]
 # DDIB calls the network most often: for its inversion, for the check of each step, and on the way back. CycleDiffusion
