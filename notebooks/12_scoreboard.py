@@ -113,7 +113,6 @@ lesson.conclude(
 # A choice at the end of its list is a warning: the best value may lie beyond. (A start cannot be later than 999.) So the
 # comparison is fair among the settings that were tried, and no further.
 #
-
 # ## Table 1, live
 #
 # The settings are those of the full table.
