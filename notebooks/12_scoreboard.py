@@ -176,6 +176,7 @@ likest = max(images, key=means_of["SSIM to the source"].get)
 nearest = min(images, key=means_of["distance to the true dog"].get)
 lesson.conclude(f"nearest to the true dogs is {nearest}; the highest SSIM to the cats has {likest}.")
 
+
 # %% [markdown]
 # *Distance* is a distance of the critic's features, and less is better. *Like a drawing* is the manifold distance of
 # lesson 00, and more is better. In brackets are 95 % intervals.
