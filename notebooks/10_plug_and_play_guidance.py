@@ -790,8 +790,8 @@ top = rows[:, :, :, 4:8].mean((-1, -2))  # (parts, pictures, 3): the background'
 blue = dict(zip(parts, (top[..., 2] > top[..., 0]).double().mean(1).tolist(), strict=True))
 lesson.conclude(
     f"guiding x_T alone, the share with glasses is {parts['x_T alone']['met']:.2f}, unguided "
-    f"{parts['nothing']['met']:.2f}. The share with a background more blue than red is "
-    f"{blue['x_T alone']:.2f}, unguided {blue['nothing']:.2f}."
+    f"{parts['nothing']['met']:.2f}. Of {rows.shape[1]} pictures, the share with a background more blue "
+    f"than red is {blue['x_T alone']:.2f}, unguided {blue['nothing']:.2f}."
 )
 
 # %% [markdown]
