@@ -78,8 +78,9 @@ lesson.record("a picture and G(G⁻¹(picture)) differ by", (back - real.to(back
 lesson.compare(same_twice, "the same images" if twice < 1e-3 else "similar images");
 
 # %% [markdown]
-# The images are the same, exactly. Every picture comes back, except for rounding. The reason: the fresh noise
-# of a stochastic sampler is part of its code. (Images are from -1 to 1, so a difference can be up to 2.)
+# Compare the two numbers with the largest possible difference, 2 (images are from -1 to 1). The same code gives the same
+# images, for the fresh noise of a stochastic sampler is part of its code. And every picture comes back, except for
+# rounding, even though the network has never seen it. Lesson 03 explains how G⁻¹ finds such a code.
 #
 # ## The lessons
 
@@ -120,7 +121,7 @@ for name, batch in batches.items():
 explore_factors(["faces", "animals", "scenes", "looks"], seed=p.seed, vary="smile")
 
 # %% [markdown]
-# Only the mouth, and what belongs to it. Everything else, pixel by pixel, is as it was.
+# Nothing. Only the mouth changes, with its lips and teeth. Everything else, pixel by pixel, is as it was.
 
 # %% [markdown]
 # ### What no photograph can give
@@ -176,7 +177,8 @@ plots.strips(rows, kinds, [])
 # ### Exercise 1 · change two causes <small>(easy · 4 minutes)</small>
 #
 # Return the picture of a seed's face, with glasses (`glasses` is 1) and old (`age` is 1), and nothing else
-# changed. `worlds.faces` has what you need: `sample_factors`, `render`.
+# changed. `worlds.faces.sample_factors(1, seed)` gives the factors of one face, a dict. `worlds.faces.render(factors)`
+# gives its picture.
 
 # %% tags=["exercise"]
 def old_with_glasses(seed):
@@ -196,7 +198,7 @@ hints = [
 lesson.exercise(old_with_glasses, library_picture, [(3,), (4,), (8,)], hints);
 
 # %% [markdown]
-# <details><summary>Hint 1</summary><code>worlds.faces.sample_factors(1, seed)</code> is a dict, name → tensor.</details>
+# <details><summary>Hint 1</summary>The dict's keys are the factors' names, its values tensors.</details>
 # <details><summary>Hint 2</summary><code>factors | {"glasses": 1, "age": 1}</code> is the dict with two values
 # changed; <code>render</code> takes a number for a tensor.</details>
 # <details><summary>Solution</summary>
@@ -216,8 +218,8 @@ COLORS = ("red", "blue", "yellow", "white")
 # %% [markdown]
 # ### Exercise 2 · paint the house <small>(medium · 6 minutes)</small>
 #
-# Seed 49 has a white house at the left. Return the scene with what stands at the left painted in the colour
-# `color`, one of `COLORS`, whose numbers are their places: 'red' is 0.
+# Seed 49 of `worlds.scenes` has a white house at the left. Return a seed's scene with what stands at the left painted in
+# the colour `color`. The factor is `left_color`, a number: the place of the colour in `COLORS`, so 'red' is 0.
 #
 # **Predict** before you run the check: what will change in the caption, and what in the mask?
 
@@ -377,10 +379,11 @@ Markdown(zoo.figures(generators))
 # details give most of them away: eyes, whiskers, the rims of glasses, some grain. With few steps a model can also be
 # blurred, or can leave out small things.
 #
-# Each model has a card, a small file with what was measured of it. If there is a table above, its numbers are from the
-# cards (made by `python -m lessons_lib.recipes.figures NAME`). FID compares two *sets* of pictures by a network's
-# features; less is better. Compare it with its floor, which is what two halves of the *data* score. The manifold
-# distance is explained further below.
+# Each model has a card, a small file with what was measured of it. The table's numbers are from the cards (made by
+# `python -m lessons_lib.recipes.figures NAME`). A model without a column has not been measured in this way. You need not
+# understand every row now. FID compares two *sets* of pictures by a network's features; less is better. Its floor is what
+# two halves of the *data* score. So read the row *FID / floor*: at 1 the samples would be as good as data. The rows
+# *manifold distance* and *nearest drawing* are explained further below.
 
 # %% [markdown]
 # ## Appendix 2 · who judges?
@@ -499,7 +502,7 @@ fig
 # %%
 for name, values in dB.items():
     for label, value in zip(looks, values, strict=True):
-        lesson.record(f"dB, {name}: {label}", value)
+        lesson.record(f"dB, {name}: {label}", value, show=False)
 nearer = [name for name, (_, noisy, sample) in dB.items() if sample > noisy]
 lesson.conclude(
     f"samples are nearer than noisy data in {len(nearer)} of {len(dB)} models"
@@ -507,11 +510,10 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# The data come first. Only the critic's own error keeps them from a perfect score, so this is the best that a sample
-# can hope for. Faint noise of 0.1 costs several dB, although the eye hardly minds it: the measure is strict. The
-# samples of a network come out about as far away as noisy data. The gap between samples and data shows what the
-# network has not learnt. The lower row of the strip shows where: it has the clean eyes and whiskers that the sample
-# should have had.
+# The data come first. Only the critic's own error keeps them from a perfect score, so a sample can hardly do better.
+# Faint noise of 0.1 costs several dB, although the eye hardly minds it: the measure is strict. The samples of a network
+# come out about as far away as noisy data. The gap between samples and data shows what the network has not learnt. The
+# lower row of the strip shows where: it has the clean eyes and whiskers that the sample should have had.
 #
 # But is the whole gap the sample's fault? The critic may misread it as well. The world can answer this. Begin at the
 # reading, and change the factors by gradient descent until their drawing is as near to the picture as it gets
@@ -533,12 +535,17 @@ for label, v in zip(("as read", "nearest"), drawn, strict=True):
     of_data, of_samples = metrics.psnr(v, both).split(len(data))
     lesson.record(f"dB, {name}, {label}: data", of_data.mean())
     lesson.record(f"dB, {name}, {label}: samples", of_samples.mean())
+gained = metrics.psnr(drawn[1], both) - metrics.psnr(drawn[0], both)
+of_data, of_samples = (part.mean() for part in gained.split(len(data)))
+lesson.conclude(
+    f"the nearest drawing adds {of_data:.1f} dB for the data and {of_samples:.1f} dB for the samples."
+)
 
 # %% [markdown]
 # A picture of the world has a drawing that is almost identical to it. So for data nearly the whole gap was the critic's
 # error. A sample has no such drawing. The gap that is left to the nearest drawing is its own. (There is one exception:
 # the descent does not change choices, such as the species or the pattern, and the critic may have misread one.)
-# `recipes.figures` measures both distances. Where lessons print a manifold distance, it is the one by the critic's
+# The table of Appendix 1 has both distances. Where lessons print a manifold distance, it is the one by the critic's
 # reading, which takes milliseconds.
 #
 # ## Appendix 3 · your own checkpoint

@@ -75,15 +75,15 @@ for what, value in boards["bfloat16"].items():
 
 
 # %% [markdown]
-# The lines above say in which precision each table's networks ran. (The samplers always run in float64.) Networks may run
-# in bfloat16 on machines that are fast at it. If numbers of bfloat16 are printed, they say what that costs: how near
-# CycleDiffusion's dogs are to those of float32, and how much one score changes.
+# The lines say in which number format each table's networks ran: bfloat16 is coarser than float32, and faster on some
+# machines. (The samplers always run in float64.) The last three lines say what bfloat16 costs: how near CycleDiffusion's
+# dogs are to those of float32, and how much one score changes.
 #
-# **Fair settings.** SDEdit, ILVR, EGSDE, DDIB and CycleDiffusion each have a knob (where to start, which
-# frequencies to keep). For each method and source, all settings were tried on *other* pictures. Of the settings whose
-# images are judged dogs in 95 % of cases we take the one that comes nearest to the true dogs. Where no setting is judged
-# so often, we take the one that is judged so most often. For Table 2 we take the setting with the highest S_D-CLIP by an
-# encoder *other* than the judge's.
+# **Fair settings.** Each method has a knob: the step to start from (for CycleDiffusion and DDIB it is T_es, how far the
+# encoder goes), or the size of the areas whose mean colour ILVR keeps. For each method and source, all settings were tried
+# on *other* pictures. We keep the settings whose images are judged dogs in 95 % of cases or more. Of these we take the
+# one that comes nearest to the true dogs. Where no setting is judged so often, we take the one that is judged a dog most
+# often. For Table 2 we take the setting with the highest S_D-CLIP by an encoder *other* than the judge's.
 
 # %%
 def of_table_1():
@@ -98,8 +98,21 @@ for name, board in of_table_1().items():
     for method, tried in board["tried"].items():
         taken = board["rows"][method]["setting"] if method in board["rows"] else "not yet"
         print(f"{name}, {method}: {taken}, of {', '.join(tried)}")
+asked = [
+    (f"{method} from {name}", board["rows"][method]["setting"], list(tried))
+    for name, board in of_table_1().items()
+    for method, tried in board["tried"].items()
+    if method in board["rows"] and len(tried) > 1
+]
+at_end = [who for who, one, tried in asked if one in (tried[0], tried[-1])]
+lesson.conclude(
+    f"{len(at_end)} of {len(asked)} choices are the first or the last of their list: {', '.join(at_end)}."
+)
 
 # %% [markdown]
+# A choice at the end of its list is a warning: the best value may lie beyond. (A start cannot be later than 999.) So the
+# comparison is fair among the settings that were tried, and no further.
+#
 # ## Table 1, live
 #
 # The settings are those of the full table.
@@ -135,8 +148,9 @@ made = {
 images = {name: one.images for name, one in made.items()}
 
 # %% [markdown]
-# **Predict.** Before you look at numbers: which row would you show? Which is nearest to the last row? Which
-# will have the highest SSIM to the first?
+# **Predict.** Before you look at numbers: which row of the figure would you show to others? Which is nearest to the last
+# row? Which will have the highest SSIM to the first? (The row *… with clean-up* is CycleDiffusion's, lightly noised and
+# denoised once more; lesson 08b.)
 
 # %% tags=["gallery"] sentence="Two published tables with the right answer known: of CycleDiffusion's dogs {cats: judged dogs, CycleDiffusion|.0%} are judged dogs, and {cats, these and DDIB, of 4: with a higher FID|.0f} of 4 rivals have a higher FID."
 shown = {"x": pair.x} | images | {"true dog": pair.truth}
@@ -152,14 +166,22 @@ live = {
 Markdown(tables.table(live, p.seed))
 
 # %%
+means_of = {}
 for name, row in live.items():
     for metric in ("judged a dog", "SSIM to the source", "distance to the true dog"):
         if metric in row:
-            lesson.record(f"live: {metric}, {name}", row[metric].mean())
+            found = lesson.record(f"live: {metric}, {name}", row[metric].mean(), show=False)
+            means_of.setdefault(metric, {})[name] = found
+likest = max(images, key=means_of["SSIM to the source"].get)
+nearest = min(images, key=means_of["distance to the true dog"].get)
+lesson.conclude(f"nearest to the true dogs is {nearest}; the highest SSIM to the cats has {likest}.")
 
 
 # %% [markdown]
-# Read the two reference rows first. *No edit* has a perfect SSIM, and its pictures are still cats. The *true dogs*
+# *Distance* is a distance of the critic's features, and less is better. *Like a drawing* is the manifold distance of
+# lesson 00, and more is better. In brackets are 95 % intervals.
+#
+# Read the two reference rows first. *No edit* has a perfect SSIM, and its pictures are not dogs. The *true dogs*
 # have an SSIM to their source too, and it is far below 1. A method with a higher SSIM has kept something that a
 # dog would not have. So for SSIM 'higher is better' only as far as the true dogs' own, or beside a column that
 # punishes half-cats.
@@ -171,8 +193,9 @@ for name, row in live.items():
 #
 # ### Exercise 1 · the paired interval <small>(medium · 6 minutes)</small>
 #
-# `draws` holds a bootstrap's resamplings: each row has N numbers of images, drawn with replacement. Give
-# the 2.5 % and 97.5 % quantiles of the mean difference a - b over the rows.
+# `a` and `b` are two methods' scores of the same N images. `draws` holds a bootstrap's resamplings: each of its rows
+# names N images by their places 0 … N-1, drawn with replacement. For each row take the mean of a - b over its images.
+# Give the 2.5 % and 97.5 % quantiles of these means.
 
 # %% tags=["exercise"]
 def paired_interval(a, b, draws):
@@ -223,9 +246,9 @@ lesson.record("the same, paired: high end", high)
 lesson.record("overlap of the two methods' own intervals", apart[1][1] - apart[0][0]);
 
 # %% [markdown]
-# Compare these numbers. If the overlap is above 0, the two methods' own intervals overlap. If the paired low end is
-# above 0, the pairs decide all the same. The library's `verdict` works in this way: it says *better* or *worse* where
-# the interval of the differences does not contain 0, and *undecided* where it does.
+# Here we know that the first method is better by 0.1, for we made the scores so. The two methods' own intervals overlap
+# (the overlap is above 0). Yet the paired interval lies above 0: the pairs decide. The library's `verdict` works in this
+# way: it says *better* or *worse* where the interval of the differences does not contain 0, and *undecided* where it does.
 #
 # ## Table 1 at full size
 #
@@ -254,7 +277,7 @@ lesson.conclude(f"the FID of the true dogs themselves is {of_true_dogs:.2f}.")
 # ### Exercise 2 · the floor <small>(easy · 4 minutes)</small>
 #
 # Split a set in two halves, the rows with even and with odd numbers, and give the distance of the halves. This is
-# what a perfect method would get with half as many images.
+# what a perfect method would get with half as many images. The cell after the exercise does it for sets of growing size.
 
 # %% tags=["exercise"]
 def floor(features, distance):
@@ -371,9 +394,9 @@ for name, board in of_table_1().items():
         lesson.record(f"{text}: with a lower SSIM", len(lower_ssim), f"({', '.join(lower_ssim)})")
         held = len(worse_fid) == len(rivals), len(lower_ssim) == len(rivals)
         word = {True: "yes", False: "no"}
-        print(
-            f"Lowest FID: {word[held[0]]}. Highest SSIM: {word[held[1]]}. "
-            f"Better than CycleDiffusion in both: {', '.join(better) or 'none'}."
+        lesson.conclude(
+            f"{name}, CycleDiffusion among {whose}: lowest FID, {word[held[0]]}; highest SSIM, "
+            f"{word[held[1]]}. Better than CycleDiffusion in both: {', '.join(better) or 'none'}."
         )
 
 
@@ -436,12 +459,19 @@ for ax, (name, board) in zip(axes[0], of_table_1().items(), strict=True):
 fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
 fig
 
+# %%
+for name, board in of_table_1().items():
+    here = {k: v for k, v in means(board).items() if k in marks and v[0] is not None}
+    left, top = min(here, key=lambda k: here[k][0]), max(here, key=lambda k: here[k][1])
+    lesson.conclude(f"{name}: farthest left (lowest FID) is {left}, farthest up (highest SSIM) {top}.")
+
 # %% [markdown]
 # The star is the perfect method. A point should be near the *star*, not as high as possible. A method far above the star
 # has kept shapes of the source, and this may cost it FID or *judged a dog*. Note the narrow range of the vertical axis, far
 # below the 1 of *no edit*. So 'highest SSIM' says little here. The factors kept, further below, say more.
 #
-# The next figure shows every score of the images with its interval, also those that the paper could not measure.
+# The next figure shows every score of the images with its interval, for the first source. It includes the scores that the
+# paper could not measure.
 
 # %%
 name, board = next(iter(of_table_1().items()))
@@ -466,8 +496,9 @@ for name, board in of_table_1().items():
 # ### Exercise 3 · capstone: a table of verdicts <small>(hard · 10 minutes)</small>
 #
 # `ours` and `theirs` are (M, N): M scores of the same N images. `sign` (M,) is 1 where more is better, and -1 where less
-# is. `draws` (R, N) are resamplings, as in exercise 1. Give for each score 1 (we are better: all of the 95 % interval of
-# the mean difference is above 0), -1 (worse) or 0 (undecided). The table after it is coloured by your function.
+# is. `draws` (R, N) are resamplings, as in exercise 1. Take the 95 % interval of the mean of sign · (ours - theirs), as
+# there. Give for each score 1 where all of it is above 0 (we are better), -1 where all of it is below 0 (we are worse),
+# and 0 otherwise (undecided). The table below is coloured by your function.
 
 # %% tags=["exercise"]
 def my_verdicts(ours, theirs, sign, draws):
@@ -552,18 +583,32 @@ ax.grid(False)
 fig
 
 # %%
-won, lost = (int((colours_of == v).sum()) for v in (1, -1))
-lesson.conclude(f"of {colours_of.numel()} comparisons CycleDiffusion wins {won} and loses {lost}.")
+others = colours_of[[k != unpaired.CLEANED for k in rivals]]
+won, lost = (int((others == v).sum()) for v in (1, -1))
+both = [k for k, row in zip(rivals, colours_of, strict=True) if row.min() < 0 < row.max()]
+lesson.conclude(
+    f"of {others.numel()} comparisons with other methods CycleDiffusion wins {won} and loses {lost}. "
+    f"Both colours are in the rows of {', '.join(both) or 'none'}."
+)
+words = {1.0: "better", -1.0: "worse", 0.0: "undecided"}
+other_way = [
+    f"{k} in {m}"
+    for k, row in zip(rivals, colours_of.tolist(), strict=True)
+    for m, v in zip(of_images, row, strict=True)
+    if words[v] != tables.verdict(m, single["CycleDiffusion"], single[k])
+]
+said = ", ".join(other_way) or "none"
+lesson.conclude(f"the library's verdicts, with other resamplings, are different for: {said}.")
 
 # %% [markdown]
-# A rival whose whole row is green is worse than CycleDiffusion in every score. Where a row has both colours, the two scores
-# disagree about who is better. So no single score can rank these methods.
+# Where a row has both colours, two scores disagree about who is better. So no single score can rank these methods. Where
+# two sets of resamplings give different verdicts, the interval ends very near 0: read such a verdict as *undecided*.
 #
 # ## What of the source is kept?
 #
 # For each factor that cats and dogs share, the critic reads the result. We correlate its readings with the factor that
 # drew the source. The black stars are read from the true dogs, so they show the critic's own limit. We call a factor
-# *kept* from 0.8 on (dashed line).
+# *kept* from 0.8 on (dashed line). (*Second* is the colour of muzzle and chest. The *pose* is yaw, tilt and zoom.)
 #
 # **Predict.** Which method keeps the pose, and what does it pay for that?
 
@@ -611,17 +656,20 @@ for name, board in of_table_1().items():
 # pictures are enlarged. They are blurred, and neither PSNR nor the distance counts that.)
 
 # %%
+lines = {}
 for name, board in of_table_1().items():
     asked = [m for m in ("CycleDiffusion", "DDIB", "CUT") if m in board["rows"]]
     of = {m: sb.of_the_set(board["rows"][m]) for m in asked}
     for method, figures in of.items():
         for group in unpaired.GROUPS:
             mean = figures[f"{group} kept"]
-            lesson.record(f"{name}, {method}: mean correlation of the {group}", mean)
+            lesson.record(f"{name}, {method}: mean correlation of the {group}", mean, show=False)
+            lines.setdefault(f"{name}, {method}", []).append(f"{mean:.2f}")
+Markdown("Mean correlation:\n\n" + tables.markdown(list(unpaired.GROUPS), lines))
 
 # %% [markdown]
 # **Does the dog stand as the cat stood?** The paper's pictures suggest it, and no column of its table measures it. It is
-# the question of the *pose*: yaw, tilt and zoom.
+# the question of the pose.
 
 # %%
 for name, board in of_table_1().items():
@@ -633,9 +681,20 @@ for name, board in of_table_1().items():
     said = ", ".join(f"{m} {v:.2f}" for m, v in pose.items())
     kept_or_not = "keeps" if pose["CycleDiffusion"] >= 0.5 else "does not keep"
     lesson.conclude(f"{name}: CycleDiffusion {kept_or_not} the pose (mean correlation: {said}).")
+    poses = {
+        m: sb.of_the_set(row)["pose kept"]
+        for m, row in board["rows"].items()
+        if m not in ("no edit", "true dogs")
+    }
+    best = max(poses, key=poses.get)
+    like = {m: board["rows"][m]["scores"]["like a drawing (dB)"].mean() for m in (best, "true dogs")}
+    lesson.conclude(
+        f"{name}: of all methods {best} comes nearest to keeping the pose ({poses[best]:.2f}). Its pictures "
+        f"are like a drawing by {like[best]:.1f} dB, the true dogs by {like['true dogs']:.1f} dB."
+    )
 
 # %% [markdown]
-# FID cannot see this: it compares sets of dogs, and never looks at the source.
+# FID cannot see the pose: it compares sets of dogs, and never looks at the source.
 #
 # ## Table 2, live
 #
@@ -693,10 +752,19 @@ for row in short.values():
         del row["share of the wanted change"]
 Markdown(tables.table(short, p.seed))
 
+# %%
+least = min(text_settings, key=lambda k: live_text[k]["SSIM to the source"].mean())
+lesson.conclude(f"most of the picture is changed by {least}: it has the lowest SSIM to the source.")
+
 # %% [markdown]
+# S_CLIP is the cosine of picture and wanted sentence. S_D-CLIP is the cosine of the picture's change and the sentence's
+# change (lesson 09). The *true edit* changes as little as possible: a picture that is less like the source than it is has
+# changed something that nobody asked for.
+#
 # ## Table 2 at full size
 #
-# The table has each method at the setting that the *other* encoder likes best. Further below are all settings as curves.
+# The table has each method at the setting that the *other* encoder likes best. (*w = 2, 2; from 999* means: guidance of 2
+# in the encoder and of 2 in the decoder, and 999 as the step to start from.) Further below are all settings.
 
 # %%
 full_text = without_chooser(sb.scores_of(text))
@@ -725,9 +793,10 @@ Markdown("CycleDiffusion is …\n\n" + tables.markdown(reported, lines))
 for rival, said in lines.items():
     claims = dict(zip(reported, said, strict=True))
     both = claims["S_D-CLIP"] == "better" and claims["SSIM to the source"] == "better"
-    lesson.record(f"{rival}: better in S_D-CLIP and in SSIM at once", both)
+    word = {True: "(yes)", False: "(no)"}
+    lesson.record(f"{rival}: better in S_D-CLIP and in SSIM at once", both, word[both])
     nearer = claims["distance to the true edit"] == "better"
-    lesson.record(f"{rival}: nearer to the true edit", nearer)
+    lesson.record(f"{rival}: nearer to the true edit", nearer, word[nearer])
 
 # %% [markdown]
 # The paper's Table 2 is of photographs and of other models. We could not check its figures, so we print none. But we
@@ -738,13 +807,14 @@ for rival, said in lines.items():
 for rival, said in lines.items():
     if rival != "against doing nothing":
         claims = dict(zip(reported, said, strict=True))
-        print(
-            f"{rival}: PSNR {claims['PSNR to the source (dB)']}, SSIM {claims['SSIM to the source']}, "
-            f"S_CLIP {claims['S_CLIP']}."
+        faithful = [claims[m] for m in ("PSNR to the source (dB)", "SSIM to the source")]
+        holds = "holds" if faithful == ["better"] * 2 else "does not hold"
+        lesson.conclude(
+            f"{rival} the claim {holds}: PSNR {faithful[0]}, SSIM {faithful[1]}, S_CLIP {claims['S_CLIP']}."
         )
 
 # %% [markdown]
-# **Predict.** Next are all settings of all methods, S_D-CLIP against SSIM. Do the methods lie on one curve?
+# **Predict.** Next are all settings of all methods, S_D-CLIP against SSIM. Will the methods lie on one curve?
 
 # %%
 fig, axes = plots.figure(1, 2, width=15, height=5.5)
@@ -752,17 +822,19 @@ for ax, metric in zip(axes, ("S_D-CLIP", "distance to the true edit"), strict=Tr
     for name, row in text["rows"].items():
         at = [full_text[name][m].mean() for m in ("SSIM to the source", metric)]
         method, setting = row["method"], row["setting"]
-        guided = setting.startswith("w = 1, 1") or not setting
-        face = marks.get(method, "black") if guided else "white"
+        unguided = setting.startswith("w = 1, 1") or not setting
+        face = marks.get(method, "black") if unguided else "white"
         ax.plot(
             *at, "*" if not method else "o", ms=11, color=marks.get(method, "black"), mew=2.5,
             markerfacecolor=face,
         )  # fmt: skip
         guidance, _, start = setting.removeprefix("w = ").partition("; from ")
         note = name.split(",")[0] if not method else start if method == "SDEdit" else guidance
-        below = -14 if method == "DDIB" else 6
-        ax.annotate(note, at, (6, below), textcoords="offset points", fontsize=9)
-    ax.set(xlabel="SSIM to the source", ylabel=metric)
+        side = "left" if unguided else "center" if method == "SDEdit" else "right"
+        under = (method == "DDIB") != (unguided and ax is axes[1] and method != "SDEdit")
+        where = {"left": 8, "center": 0, "right": -8}[side], -15 if under and method else 8
+        ax.annotate(note, at, where, textcoords="offset points", fontsize=9, ha=side)
+    ax.set(xlabel="SSIM to the source", ylabel=metric), ax.margins(0.12)
 for method in dict.fromkeys(row["method"] for row in text["rows"].values() if row["method"]):
     axes[0].plot([], [], "o", ms=11, color=marks[method], label=method)
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -770,8 +842,10 @@ fig
 
 # %% [markdown]
 # Filled points are without guidance. Beside a point stands its guidance (encoder, decoder), or SDEdit's start. The stars
-# are *no edit* and the true edit, both through the codec. Equal starts do not give equal fidelity. So take each rival at
-# the setting whose SSIM is nearest to that of CycleDiffusion's chosen one:
+# are *no edit* and the true edit, both through the codec.
+#
+# Two methods are on one curve if they have the same S_D-CLIP at the same SSIM. To test this, take each rival at the setting
+# whose SSIM is nearest to that of CycleDiffusion's chosen one:
 
 # %%
 ours = full_text[chosen["CycleDiffusion"]]
@@ -785,8 +859,11 @@ for rival in chosen:
         word = tables.verdict("S_D-CLIP", ours, full_text[like])
         note = f"[{low:.3g}, {high:.3g}] {word} ({like})"
         lesson.record(f"S_D-CLIP above {rival}'s at like SSIM", mean, note)
-        word = tables.verdict("distance to the true edit", ours, full_text[like])
-        print(f"Distance to the true edit, against that setting: {word}.")
+        nearer = tables.verdict("distance to the true edit", ours, full_text[like])
+        lesson.conclude(
+            f"against {rival} at like SSIM CycleDiffusion's S_D-CLIP is {word}, and its distance to the true "
+            f"edit {nearer}."
+        )
 
 
 # %% [markdown]
@@ -845,12 +922,16 @@ for method in chosen:
     }
     for how, value in ranking[method].items():
         lesson.record(f"S_D-CLIP of {method}, {how}", value, f"({len(rows)} settings)")
+gained = []
+for method, (_, by_other, by_itself) in ((m, found.values()) for m, found in ranking.items()):
+    tried = sum(row["method"] == method for row in text["rows"].values())
+    gained.append(f"{method} {by_itself - by_other:+.3f} ({tried} settings)")
+lesson.conclude(f"where the judge chooses, too, its score grows: {', '.join(gained)}.")
 
 # %% [markdown]
-# The step from the second to the third number of a method is what it gains when the judge also chooses. Compare it with
-# the number of settings: more tries tend to bring more. So a table that reports the score by which it chose ranks methods
-# by the number of tries, too. The two encoders here have learnt from the same worlds, so even the second number contains
-# some of this gain.
+# This growth is the step from the second to the third number of a method. More tries tend to bring more. So a table that
+# reports the score by which it chose ranks methods by the number of tries, too. The two encoders here have learnt from the
+# same worlds, so even the second number contains some of this gain.
 #
 # ## What an edit costs
 #
@@ -874,17 +955,21 @@ fig
 
 # %%
 for name, seconds in costs.items():
-    lesson.record(f"seconds an image: {name}", seconds)
+    lesson.record(f"seconds an image: {name}", seconds, show=False)
+for which in dict.fromkeys(name.rsplit(", ", 1)[1] for name in costs):
+    of = {k.rsplit(", ", 1)[0]: v for k, v in costs.items() if k.endswith(f", {which}")}
+    most, least = max(of, key=of.get), min(of, key=of.get)
+    lesson.conclude(f"{which}: {most} takes {of[most] / of[least]:.1f} times as long as {least}.")
 
 # %% [markdown]
 # DDIB calls the network most often: for its inversion, for the check of each step, and on the way back. CycleDiffusion
-# walks two chains; SDEdit walks a part of one. CUT calls one network once, but it has to be trained for each pair of
-# worlds, and can do nothing else.
+# walks two chains; SDEdit walks a part of one. CUT calls one network once, so its bar is too short to see. But it has to be
+# trained for each pair of worlds, and can do nothing else.
 #
 # ## Try it: any two columns
 #
-# Choose two scores of a full table. Which method moves from the best corner to the worst? You will easily find two
-# columns in which your favourite wins. That is why a table needs all of them.
+# Choose two scores of a full table. Can you find two in which your favourite wins, and two in which it loses? That is why
+# a table needs all of its columns.
 
 # %%
 SHORT = {

@@ -37,7 +37,7 @@ p = lesson.parameters(
     counts=(2, 1000, None), etas=(0.0, 1.0, None),
 )  # fmt: skip
 inputs.check_networks(p)
-inputs.model_for(p.checkpoint, p.device, *p.counts, prompt=p.prompt)
+inputs.model_for(p.checkpoint, p.device, *p.counts, prompt=p.prompt);  # refuses a wrong name before any run
 
 # %% [markdown]
 # ## A notebook with parameters
@@ -65,10 +65,9 @@ nbformat.write(new_notebook(cells=[tagged, new_code_cell(CODE)]), folder / "tiny
 # The command takes the values of a parameter separated by commas, or as `first:last:step`, where both ends belong to it.
 # The grid has one run for every combination.
 #
-# **Predict.** How many runs are `steps=4,40` with `eta=0,1`? And with a third parameter of ten values?
+# A lesson is run in the same way, by its name: `python -m lessons_lib.sweep 01_eta -p steps=20,50 --out sweep`.
 #
-# Each run has its own process, folder and page. Runs that are finished are not done again. So after a crash the same
-# command goes on where it stopped.
+# **Predict.** How many runs are `steps=4,40` with `eta=0,1`? And with a third parameter of ten values?
 
 # %%
 words = [f"steps={','.join(map(str, p.counts))}", f"eta={','.join(map(str, p.etas))}"]
@@ -81,9 +80,14 @@ assert said.returncode == 0, "a run failed: see the lines above"
 
 
 # %% [markdown]
+# The number of runs is the product of the numbers of values: a third parameter of ten values makes it ten times as large.
+# Each run has its own process, folder and page. Runs that are finished are not done again. So after a crash the same
+# command goes on where it stopped.
+#
 # ### Exercise 1 · both ends <small>(easy · 3 minutes)</small>
 #
-# `0:1:0.25` means five values: 0, 0.25, 0.5, 0.75 and 1. Unlike Python's `range`, it includes the last one. Write it.
+# `0:1:0.25` means five values: 0, 0.25, 0.5, 0.75 and 1. Unlike Python's `range`, it includes the last one. Write this as
+# a function. A whole number of steps leads from `first` to `last`; the step may be negative.
 
 # %% tags=["exercise"]
 def inclusive(first, last, step):
@@ -98,6 +102,7 @@ library = lambda *ends: [float(v) for v in grid.span("x", "{}:{}:{}".format(*end
 lesson.exercise(inclusive, library, cases, hints);
 
 # %% [markdown]
+# <details><summary>Hint 1</summary>There are <code>(last - first) / step</code> steps, and one value more.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -124,7 +129,8 @@ def draw(name):
     fig, ax = plots.figure(width=7)
     for eta, values in pivot(name).items():
         ax.plot(values.index, values, "o-", color=plots.ETAS(eta), label=f"η = {eta:g}")
-    ax.set(xscale="log", xlabel="steps", ylabel=name), ax.legend()
+    ax.set(xscale="log", xlabel="steps", ylabel=name, xticks=values.index, xticklabels=values.index)
+    ax.minorticks_off(), ax.legend()
     return fig
 
 
@@ -135,12 +141,18 @@ explore(draw, name=choice(sorted(set(table.name)), "correlation of x_T and x", "
 found = pivot("correlation of x_T and x")
 change = (found.iloc[:, -1] - found.iloc[:, 0]).mean()
 lesson.record("correlation at the last η less that at the first", change)
+by_steps = (found.iloc[-1] - found.iloc[0]).mean()
+lesson.conclude(
+    f"from the first η to the last the correlation changes by {change:+.2f}, from the fewest steps to the "
+    f"most by {by_steps:+.2f} (means over the other parameter)."
+)
 found.round(3)
 
 
 # %% [markdown]
-# At η = 0 x_T alone decides where a sample ends, so x_T and x are correlated. At η = 1 fresh noise is added in every step.
-# The nearer the correlation is to 0, the more that noise decides. Compare the two columns, for few steps and for many.
+# No single run can say this: it takes a grid to tell what one parameter does from what another does. At η = 0 x_T alone
+# decides where a sample ends, so x_T and x are correlated. At η = 1 fresh noise is added in every step. The nearer the
+# correlation is to 0, the more that noise decides.
 #
 # ### Exercise 2 · what a parameter does <small>(medium · 4 minutes)</small>
 #
@@ -158,6 +170,7 @@ hints = ["columns are the second axis", "values[:, -1] less values[:, 0], and th
 lesson.exercise(effect_of_columns, lambda v: torch.diff(v, dim=1).sum(1).mean(), cases, hints);
 
 # %% [markdown]
+# <details><summary>Hint 1</summary><code>values[:, 0]</code> is the first column.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
