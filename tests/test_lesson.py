@@ -370,6 +370,18 @@ def test_a_page_leaves_out_what_is_kept_and_not_shown():
     assert len(notebook.cells[0].outputs) == 2  # the notebook itself keeps both
 
 
+def test_a_page_has_no_bars_of_progress_and_says_where_a_control_is():
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+    from lessons_lib.press.handout import WIDGET, without_live_widgets
+
+    shown = ("100%|██████| 8/8 [00:05<00:00,  1.60step/s]", "IntSlider(value=3)")
+    outputs = [new_output("display_data", {WIDGET: {}, "text/plain": text}) for text in shown]
+    cell = new_code_cell("", outputs=outputs)
+    (left,) = without_live_widgets(new_notebook(cells=[cell])).cells[0].outputs
+    assert left.data == {"text/plain": "[a control: open the notebook to move it]"}
+
+
 def test_a_ratio_of_nothing_is_said_and_not_recorded(capsys):
     assert lesson.ratio("share", torch.tensor(1.0), 4) == 0.25
     assert lesson.ratio("share of nothing", 1.0, torch.tensor(0.0)) is None

@@ -71,12 +71,15 @@ def markdown(context, source: str) -> str:
 
 
 def without_live_widgets(notebook: NotebookNode) -> NotebookNode:
-    """A copy whose widget outputs are what they show where no widget can run."""
+    """A copy whose widget outputs are what they show where no widget can run, without bars of progress."""
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if "outputs" in cell:  # a result that is kept and not shown has nothing for a page
-            cell.outputs = [o for o in cell.outputs if set(o.get("data", ["text/plain"])) - {MIME}]
+            cell.outputs = [
+                o for o in cell.outputs
+                if set(o.get("data", ["text/plain"])) - {MIME} and not _is_a_bar(o.get("data", {}))
+            ]  # fmt: skip
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if data.pop(WIDGET, None) and set(data) <= {"text/plain"}:
@@ -85,6 +88,10 @@ def without_live_widgets(notebook: NotebookNode) -> NotebookNode:
             shown for output in cell.get("outputs", ()) for shown in _with_note(output)
         ]
     return notebook
+
+
+def _is_a_bar(data: NotebookNode) -> bool:
+    return WIDGET in data and re.search(r"\d+%\|", "".join(data.get("text/plain", ""))) is not None
 
 
 def _with_note(output: NotebookNode) -> list[NotebookNode]:
