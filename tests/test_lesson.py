@@ -376,7 +376,10 @@ def test_a_page_has_no_bars_of_progress_and_says_where_a_control_is():
     from lessons_lib.press.handout import WIDGET, without_live_widgets
 
     shown = ("100%|██████| 8/8 [00:05<00:00,  1.60step/s]", "IntSlider(value=3)")
-    outputs = [new_output("display_data", {WIDGET: {}, "text/plain": text}) for text in shown]
+    outputs = [
+        new_output("display_data", {WIDGET: {"model_id": "a"}, "text/plain": text})
+        for text in shown
+    ]
     cell = new_code_cell("", outputs=outputs)
     (left,) = without_live_widgets(new_notebook(cells=[cell])).cells[0].outputs
     assert left.data == {"text/plain": "[a control: open the notebook to move it]"}
