@@ -316,6 +316,7 @@ lesson.exercise(floor, right_floor, cases, hints);
 # %%
 sizes = [300, 500, 800]
 held_out = WORLDS[worlds[1]].sample(2 * sizes[-1], p.seed + 1, pair.x.shape[-1]).image
+held_out = metrics.features(held_out, judges.critic)  # once, for all sizes
 sets = [(held_out[: 2 * n : 2], held_out[1 : 2 * n : 2]) for n in sizes]
 floors = {
     "FID": [metrics.fid(*halves, judges.critic) for halves in sets],

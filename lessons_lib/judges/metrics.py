@@ -227,12 +227,12 @@ def s_dir(
 
 @torch.no_grad()
 def features(x: Tensor, critic: Critic) -> Tensor:
-    """The critic's features of images (N, 3, H, W): (N, F) float64 on the CPU."""
-    return in_parts(critic.features, checked(x, "x")).cpu().double()
+    """The critic's features of images (N, 3, H, W): (N, F) float64 on the CPU. Features stay as they are."""
+    return x if x.ndim == 2 else in_parts(critic.features, checked(x, "x")).cpu().double()
 
 
 def fid(x: Tensor, y: Tensor, critic: Critic) -> float:
-    """Fréchet distance of two sets (N, 3, H, W) and (M, 3, H, W), on the critic's features.
+    """Fréchet distance of two sets of N and M images (N, 3, H, W), or of their `features`.
 
     ‖μ_x-μ_y‖² + tr(Σ_x + Σ_y - 2 (Σ_x Σ_y)^½) (Heusel et al. 2017, eq. 6), from 0 up; lower is nearer.
     Two sets of one distribution have more than 0, and the more the fewer the images: compare only at
