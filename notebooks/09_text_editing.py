@@ -131,7 +131,7 @@ lesson.conclude(
 
 
 # %% [markdown]
-# Compare the first row with the second, and the third with the fourth. Thin and small things suffer: whiskers, windows, rain.
+# Compare the first row with the second, and the third with the fourth. Thin and small things suffer: whiskers, windows, boats.
 #
 # Keep the two numbers apart. The first is what the codec costs. The second is how near you get to the true edit
 # by doing *nothing*. It is not small, because an edit of a small part leaves most pixels as they are.
@@ -726,8 +726,9 @@ kept = metrics.psnr(chosen.image, truth).mean()
 lesson.record("PSNR to the true edit (dB), best chosen by another encoder", kept)
 steps_up = [chosen.reported.mean(), chosen.score.mean(), chosen.reported.amax(0).mean()]
 lesson.conclude(
-    f"another encoder's choice changes S_D-CLIP by {steps_up[1] - steps_up[0]:+.2f}, and the judge's own choice "
-    f"by {steps_up[2] - steps_up[1]:+.2f} more. PSNR to the true edit is {kept:.1f} dB after the first choice, "
+    f"another encoder's choice changes S_D-CLIP by {steps_up[1] - steps_up[0]:+.2f}, "
+    f"and the judge's own choice by {steps_up[2] - steps_up[1]:+.2f} more. "
+    f"PSNR to the true edit is {kept:.1f} dB after the first choice, "
     f"and {ours_is[ROWS[0]].mean():.1f} dB for w = 1, 1 from {all_the_way} with no choice."
 )
 
@@ -774,7 +775,7 @@ share = (changed * seen.to(changed).flatten(1)).sum(1) / changed.sum(1)
 inside = lesson.record("mean of the maps where the true edit changes something", share.mean())
 anywhere = lesson.record("mean of the maps everywhere", seen.mean())
 where = (
-    "most where the change belongs" if inside > 1.05 * anywhere else "no more there than anywhere"
+    "more where the change belongs" if inside > 1.05 * anywhere else "no more there than anywhere"
 )
 lesson.conclude(
     f"the new words are looked at {where}: {inside / anywhere:.2f} times as much as in the mean."
@@ -902,10 +903,10 @@ def weighed(case, factors):
 
 plainly = {"steps": p.steps, "eta": p.eta, "source_scale": 1.0, "target_scale": 1.0}
 factors = [-2.0, 0.0, 1.0, 4.0]
-chosen_cases = [
+chosen_cases = dict.fromkeys(
     next((i for i, case in enumerate(cases) if case.kind == kind), 0)
     for kind in ("replace", "style")
-]
+)
 rows = [torch.cat([x[i][None], weighed(i, factors), truth[i][None]]) for i in chosen_cases]
 plots.strips(
     rows,
