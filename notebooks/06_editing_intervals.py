@@ -396,8 +396,8 @@ if found:
 
 
 # %% [markdown]
-# So an edit can do much at times at which the unedited picture is nearly decided. (The shipped directions were trained at such
-# times only, from t = 500 or 600 on.)
+# Where more than half is still to come, the edit does most of its work at times at which the unedited picture is nearly
+# decided. (The shipped directions were trained at such times only, from t = 500 or 600 on.)
 #
 # **Predict.** The paper uses one number for all attributes (except for δ). If we take the threshold from the *other*
 # attributes, is the interval long enough for this one?
@@ -853,8 +853,8 @@ if "quality, dB" in measured_by:
 # Why should an interval matter at all? Because a path decides the parts of its picture one after the other. We look first
 # at paths *without* an edit. The critic reads P_t, and we compare with what it reads at the end.
 #
-# **Predict.** Order these: pose (of the head), scene (light, shirt, background), appearance (skin, hair, beard, glasses, age),
-# identity (the shape of the face and its parts), expression.
+# **Predict.** Order these: expression, appearance (skin, hair, beard, glasses, age), scene (light, shirt, background),
+# identity (the shape of the face and its parts), pose (of the head).
 
 # %%
 def undecided(seen, group):

@@ -446,6 +446,14 @@ for what in ("mean of strangers", "the first picture's"):
     claim, found = f"homogeneity: {what}, the worst attribute", [ratios[what, k] for k in names]
     lines[what] = ["undefined" if r is None else f"{r:.2f}" for r in found]
     verdict_of_worst(claim, found)
+two = {
+    w: {k: ratios[w, k] or 0 for k in names} for w in ("mean of strangers", "the first picture's")
+}
+more = [k for k in names if two["mean of strangers"][k] > two["the first picture's"][k]]
+lesson.conclude(
+    "the strangers' mean keeps more of the effect than the Δh of one picture for "
+    f"{', '.join(more) or 'none'} ({len(more)} of {len(names)})."
+)
 print("Effect, divided by the effect of each picture's own Δh:")
 Markdown(markdown(names, lines))
 
@@ -456,7 +464,7 @@ plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: 
 
 # %% [markdown]
 # At 1 a constant could replace f_t: it would not need the h that it is given. What is missing to 1 is what each image's own h
-# is worth. A mean of several is free of what is particular to one face.
+# is worth. A mean of several leaves out what is particular to one face.
 #
 # ## Claim 4: robust to random Δh
 #
@@ -829,7 +837,7 @@ fig
 # ### Exercise 4 · how much of a trained Δh lies in their span? <small>(medium · 5 minutes)</small>
 #
 # Do the trained directions lie in the span of these directions? `axes` holds K directions of length 1, at right angles
-# to each other. Project v on their span. Give the squared length of the projection, divided by that of v. The shares below
+# to each other. Project v onto their span. Give the squared length of the projection, divided by that of v. The shares below
 # are then computed by your function.
 
 # %% tags=["exercise"]
@@ -939,7 +947,7 @@ explore(show, face=choice(list(range(min(4, p.n_images))), 0, "face"), **sliders
 # %% [markdown]
 # ## What this does not say
 #
-# - All numbers are of *this* network and of directions trained with *this* small encoder. A direction that
+# - All numbers are of *this* network and of directions trained with *this* small CLIP. A direction that
 #   changes several factors at once (lesson 05) does so at every scale.
 # - 'Linear' was tested along single directions on a dozen faces, and for sums on people who lack every attribute. Nothing
 #   here says that h-space is linear everywhere.

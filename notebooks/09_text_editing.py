@@ -746,7 +746,7 @@ lesson.conclude(
 # time `until`. New words keep their own maps.
 #
 # Below, the maps of each target's first new word, in the edited chain at about t = 300, from the smallest
-# value (black) to the largest.
+# value (black) to the largest (white).
 #
 # **Predict.** Where will the map of an animal's name be bright, and where that of a season? Only where the word is drawn?
 
