@@ -612,6 +612,8 @@ for name in names:
         f"cosine of the first with the last, {name}", c[0, -1], show=False
     )
     lines[name] = [f"{near:.2f}", f"{ends_of[name]:.2f}"]
+
+# %%
 ratios = []
 for name in names:
     moving = by["mean of strangers"][name]

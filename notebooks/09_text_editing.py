@@ -310,6 +310,8 @@ shares = {
     name: reached(images, cases, critic, distance)
     for name, images in {"CycleDiffusion": first_edit, "true edit, codec": ceiling}.items()
 }
+
+# %%
 lines, gains = {}, {}
 for kind in dict.fromkeys(case.kind for case in cases):
     mine = torch.tensor([i for i, case in enumerate(cases) if case.kind == kind])
