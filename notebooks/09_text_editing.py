@@ -1099,7 +1099,8 @@ plots.strips([torch.stack(shown)], [""], ["x", "theirs", "ours"])
 # `source_text` and `target_text` are parameters. The picture is the first of your `images`. If you give none, we
 # look for a held-out picture: among those whose captions have most word pairs in common with your source text, we
 # take the one that the encoder `clip` finds most like the text. Check that your source text is *true* of the
-# picture, because Algorithm 1 assumes this. The true edit is not known here, so you judge.
+# picture, because Algorithm 1 assumes this. The true edit is not known here, so you judge: has the animal (or whatever the
+# texts change) become what the target says, and has the rest stayed? The table is of the edits from the first time.
 
 # %%
 own_texts = [p.source_text], [p.target_text]
@@ -1145,12 +1146,14 @@ plots.strips(
 )
 
 # %%
+lines = {}
 for k, w in enumerate(pairs[:3], 1):
-    image = own_edits[w, all_the_way].to(own)
-    followed = metrics.s_dir(own, image, *own_texts, judge)[0]
-    note = f"(w = {w[0]:g}, {w[1]:g})"
-    lesson.record(f"your pair, setting {k}: S_D-CLIP", followed, note)
-    lesson.record(f"your pair, setting {k}: SSIM to x", metrics.ssim(image, own)[0], note)
+    image, note = own_edits[w, all_the_way].to(own), f"(w = {w[0]:g}, {w[1]:g})"
+    followed, kept = metrics.s_dir(own, image, *own_texts, judge)[0], metrics.ssim(image, own)[0]
+    lesson.record(f"your pair, setting {k}: S_D-CLIP", followed, note, show=False)
+    lesson.record(f"your pair, setting {k}: SSIM to x", kept, note, show=False)
+    lines[f"w = {w[0]:g}, {w[1]:g}"] = [f"{followed:.2f}", f"{kept:.2f}"]
+Markdown(markdown(["S_D-CLIP", "SSIM to x"], lines))
 
 # %% [markdown]
 # ## What this does not say
