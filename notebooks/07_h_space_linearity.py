@@ -797,7 +797,8 @@ def name_of(change):
 
 # %%
 if factors:
-    learnt = {k: moved[k,] for k in names}  # the trained ones, to compare with
+    # the trained ones, to compare with; without them the edits are PC themselves
+    learnt = {k: moved[k,] for k in names if k not in difference}
     named = {k: name_of(v) for k, v in (difference | learnt).items()}
     lines = {k: [said, f"{agree:.0%}", f"{pure:.2f}", f"{much:.2f}"]
              for k, (said, agree, pure, much) in named.items()}  # fmt: skip
@@ -826,10 +827,11 @@ if factors:
     fig, ax = plots.figure(width=9, height=4)
     points = {k: (pure, much) for k, (_, _, pure, much) in named.items()}
     plots.named_points(ax, points)
-    trained_ones = torch.tensor([points[k] for k in names])
-    ax.plot(*trained_ones.T, "o", color=plots.EDITED, ms=9, label="trained")
+    for i, k in enumerate(learnt):
+        ax.plot(*points[k], "o", color=plots.EDITED, ms=9, label=None if i else "trained")
     ax.set(xlabel="purity", ylabel="size of the mean change", xlim=(0, 1.05))
-    ax.legend()
+    if learnt:
+        ax.legend()
 fig
 
 
