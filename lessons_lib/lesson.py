@@ -72,13 +72,15 @@ def record(name: str, value: float | Tensor, note: str = "", show: bool = True) 
     return value
 
 
-def ratio(name: str, part: float | Tensor, whole: float | Tensor, note: str = "") -> float | None:
+def ratio(
+    name: str, part: float | Tensor, whole: float | Tensor, note: str = "", show: bool = True
+) -> float | None:
     """Record part / whole. Of a whole of 0 it is undefined: that is printed, nothing is recorded, and None
     comes back. Raises ValueError as `record`."""
     if float(whole) == 0:
         _show(f"{name}: undefined, because what it divides by is 0", {})
         return None
-    return record(name, float(part) / float(whole), note)
+    return record(name, float(part) / float(whole), note, show)
 
 
 def conclude(text: str) -> None:

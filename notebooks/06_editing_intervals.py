@@ -71,8 +71,8 @@ print(who.said or f"{', '.join(names)}: each has a ground truth.")
 #   it is ξ_t = d(x_0, P_T) - d(x_0, P_t).
 # - **Quality deficiency** at t: how much noise is still in x_t, γ_t = d(x_0, x_t).
 #
-# **Predict.** Which of the two will be near the image first, P_t or x_t? At which t could you tell *who* it
-# is?
+# **Predict.** Which of the two will be near the image first, P_t or x_t? In the figure below, find the first column of each
+# row in which you can tell *who* it is.
 #
 # (The paths are those of given pictures, found by DDIM inversion from image to noise. An x_T found in this way is not
 # quite noise: you can see in it where a head will be. The last row begins with true noise.)
@@ -131,9 +131,9 @@ lesson.conclude(f"P_t is half-way at t = {half['P_t']}, and x_t at t = {half['x_
 
 
 # %% [markdown]
-# P_t is near the image long before x_t is. In between lies a long stretch in which little of the *unedited* picture is still
-# to be decided, while noise can still be drawn anew. The paper concludes that an edit can do little there, and uses
-# **three phases**. (Below we measure whether an edit can do little there.)
+# P_t is near the image long before x_t is. In between, little of the *unedited* picture is still to be decided, while noise
+# can still be drawn anew. The paper concludes that an edit can do little there, and uses **three phases**. (Below we
+# measure how much an edit does there.)
 #
 # | times | step | why |
 # |---|---|---|
@@ -225,22 +225,31 @@ def by_the_rule(rule, curve, level, what, show=True):
         print(f"{what}: none. {error}")
 
 
+lines = {}
 for name, curve in measured.items():
-    by_the_rule(intervals.t_edit, curve, intervals.EDIT, f"t_edit at 0.33, {name}")
-    by_the_rule(intervals.t_boost, curve, intervals.BOOST, f"t_boost at 1.2, {name}")
+    times = (
+        by_the_rule(intervals.t_edit, curve, intervals.EDIT, f"t_edit at 0.33, {name}", show=False),
+        by_the_rule(
+            intervals.t_boost, curve, intervals.BOOST, f"t_boost at 1.2, {name}", show=False
+        ),
+    )
+    lines[name] = ["none" if t is None else f"{t:.0f}" for t in times]
+word = "agree" if len({cells[0] for cells in lines.values()}) == 1 else "do not agree"
+said = ", ".join(f"{cells[0]} ({name})" for name, cells in lines.items())
+lesson.conclude(f"the distances {word} on t_edit: {said}.")
+Markdown(markdown(["t_edit at 0.33", "t_boost at 1.2"], lines))
 
 # %% [markdown]
 # 'Critic' and '2 × critic' are the same measurement in two units, like metres and feet. A rule that gives two answers for
-# them cannot be a rule about pictures. 0.33 and 1.2 have a unit: *LPIPS with AlexNet, on photographs*. δ depends on a
-# choice, too: the paper's text encoder.
+# them cannot be a rule about pictures. 0.33 and 1.2 have a unit: *LPIPS with AlexNet, on photographs*.
 #
-# δ also depends on how the *source* is said. The paper's source is neutral: 'face' → 'smiling face'. Our directions
-# were trained from the opposite: 'a frowning person' → 'a smiling person'. We try both.
+# δ depends on choices, too: on the text encoder, and on how the *source* is said. The paper's source is neutral: 'face' →
+# 'smiling face'. Our directions were trained from the opposite: 'a frowning person' → 'a smiling person'. We try both.
 #
 # **Predict.** From which source is δ larger: the neutral one, or the opposite?
 
 # %%
-deltas, lines = {}, {}
+deltas, by_rule, lines = {}, {}, {}
 for name in truths:
     ((_, d),) = who.edits[name].terms
     for kind, said in (("neutral", "a person"), ("opposite", d.card["source"][0])):
@@ -253,7 +262,8 @@ for name in truths:
 for (kind, name), delta in deltas.items():
     level, what = intervals.EDIT - delta, f"t_edit at 0.33 - δ, {kind} source, {name}"
     time = by_the_rule(intervals.t_edit, c, level, what, show=False)
-    lines[f"{kind} → {name}"] = [
+    by_rule[kind, name] = time
+    lines[f"{name}, {kind} source"] = [
         f"{delta:.3f}",
         f"{level:.3f}",
         "none" if time is None else f"{time:.0f}",
@@ -264,14 +274,19 @@ Markdown(markdown(["δ", "0.33 - δ", "t_edit"], lines)) if lines else None
 if deltas:
     mean = {k: sum(v for (kind, _), v in deltas.items() if kind == k) / len(truths)
             for k in ("neutral", "opposite")}  # fmt: skip
+    larger = [k for k in truths if deltas["opposite", k] > deltas["neutral", k]]
     lesson.conclude(
-        f"δ is {mean['neutral']:.2f} from neutral sources, {mean['opposite']:.2f} from opposites."
+        f"the mean δ is {mean['neutral']:.2f} from neutral sources and {mean['opposite']:.2f} from "
+        f"opposite ones. The opposite source gives the larger δ for {', '.join(larger) or 'none'}, "
+        f"{len(larger)} of {len(truths)}."
     )
 
 # %% [markdown]
-# From an opposite source δ can be larger than 0.33. Then the threshold is below 0, and the rule asks for an edit in every
-# step (t_edit 0). From neutral sources something is left, and the rule gives a time. So use the rule with sources like the
-# paper's. Next we measure on the edits themselves where an interval may end.
+# Where δ is above 0.33, the threshold is below 0, and the rule asks for an edit in every step (t_edit 0). So use the rule
+# with neutral sources, as the paper does. (The encoder compares sentences. 'A person with no glasses' shares most of its
+# words with 'a person with glasses', so this opposite is not far away.)
+#
+# Next we measure on the edits themselves where an interval may end.
 
 # %% [markdown]
 # ## Thresholds for our distance, by what an edit achieves
@@ -288,9 +303,8 @@ firsts = {name: edit.terms[0][1].first for name, edit in who.edits.items()}
 first = max(firsts.values())
 inside = [s.t for s in path if s.t <= first] or [0]
 ends = inside[: -4 : -(-len(inside) // 8)] + inside[-4:]  # closer at the end, for what is small
-tail, z = from_first(
-    g, who.z, first
-)  # before it no edit acts: those steps are walked once, for all
+# before `first` no edit acts: those steps are walked once, for all
+tail, z = from_first(g, who.z, first)
 
 
 # %%
@@ -303,9 +317,7 @@ def ended(name, strength=1.0):
 edited = {name: ended(name) for name in names}
 kept = [v[:2] for v in (source, *edited[names[0]])]
 rows = [torch.stack([v[i] for v in kept]) for i in range(2)]
-plots.strips(
-    rows, ["", ""], ["no edit", *(f"t_edit = {t}" for t in ends)], f"{names[0]}, by t_edit"
-)
+plots.strips(rows, [names[0]] * 2, ["no edit", *(f"t_edit = {t}" for t in ends)])
 
 # %%
 judged = {k: scores(edited[k], who, k, critic, distance) for k in truths}
@@ -334,14 +346,16 @@ fig
 
 # %% [markdown]
 # Read the curves from left (a short interval) to right (a long one). Where the left curve has become flat and the drift
-# still rises, a longer interval only costs. Each direction was trained in one interval, which is in its card. At the left
-# the curves begin at its first time (the paper's intervals begin at T). At the right they go on beyond its last time, where
-# the direction was not trained. Drift does not begin at 0: with no edit (the dotted line) it is the critic's own error.
+# still rises, a longer interval only costs. Each direction was trained in one interval, which is in its card. A curve
+# begins at its first time (the paper's intervals begin at T), and a picture above whose t_edit is higher shows no edit. At
+# the right the curves go on beyond the last time of the training. Drift does not begin at 0: with no edit (the dotted line)
+# it is the critic's own error.
 #
-# `threshold` takes the shortest interval that reaches a `share` of the best success, and gives d(x_0, P_t) at its end:
+# `threshold` takes the shortest interval that reaches a `share` of the best success, and gives d(x_0, P_t) at its end. In
+# the table, → leads from the values there to those of an edit that goes on to t = 0.
 
 # %%
-found, fits = {}, {}
+found, fits, lines, more = {}, {}, {}, []
 for name in truths:
     success = judged[name].achieved.mean(1).tolist()
     if max(success) <= 0:
@@ -351,12 +365,39 @@ for name in truths:
     fits[name] = intervals.t_edit(c, found[name])
     ((_, d),) = who.edits[name].terms
     end = "; the last that there is: success may not have ended" if fits[name] <= ends[-1] else ""
-    lesson.record(f"threshold of d, {name}", found[name])
-    lesson.record(f"t_edit by it, {name}", fits[name], f"(by its card: {d.last}{end})")
+    lesson.record(f"threshold of d, {name}", found[name], show=False)
+    lesson.record(f"t_edit by it, {name}", fits[name], f"(by its card: {d.last}{end})", show=False)
+    k = min(range(len(ends)), key=lambda k: abs(ends[k] - fits[name]))
+    drift, rule = judged[name].drift.mean(1), by_rule["neutral", name]
+    more.append(f"{name} {drift[-1] / drift[k] - 1:+.0%}")
+    lines[name] = [f"{found[name]:.3f}", f"{fits[name]}{end}", f"{d.last}",
+                   "none" if rule is None else f"{rule:.0f}",
+                   f"{success[k]:.2f} → {success[-1]:.2f}", f"{drift[k]:.3f} → {drift[-1]:.3f}"]  # fmt: skip
+heads = ["threshold of d", "t_edit by it", "by its card", "by 0.33 - δ", "achieved", "drift"]
+Markdown(markdown(heads, lines)) if lines else None
+
+# %%
+near = int(c.t[c.P[0] >= 10 * c.P].max())
+if found:
+    by_then = {
+        k: interp(near, ends[::-1], judged[k].achieved.mean(1).flip(0).clamp_min(0))
+        / judged[k].achieved.mean(1).max().item() if near <= firsts[k] else 0.0
+        for k in found
+    }  # fmt: skip
+    lesson.conclude(
+        f"an edit that goes on to t = 0, and does not end at its t_edit, drifts more: {', '.join(more)}."
+    )
+    done = ", ".join(f"{k} {v:.0%}" for k, v in by_then.items())
+    much = [k for k, v in by_then.items() if v < 0.5]
+    lesson.conclude(
+        f"P_t has come nine tenths of its way at t = {near}. Edits that end there have this share of their "
+        f"best success: {done}. More than half of it is still to come for {', '.join(much) or 'none'}."
+    )
 
 
 # %% [markdown]
-# Compare these times with those of the rule 0.33 - δ, in the table above.
+# Where more than half is still to come, the edit does most of its work at times at which the unedited picture is nearly
+# decided. (The shipped directions were trained at such times only, from t = 500 or 600 on.)
 #
 # **Predict.** The paper uses one number for all attributes (except for δ). If we take the threshold from the *other*
 # attributes, is the interval long enough for this one?
@@ -371,13 +412,20 @@ def taken_over(name):
 
 
 # %%
+short = []
 if len(found) > 1:
     for name in found:
         t, part = taken_over(name)
         verdict = "long enough" if part >= p.share else "too short"
         verdict = verdict if t <= firsts[name] else "an empty interval"
+        short += [name] if verdict != "long enough" else []
         note = f"(t = {t}: {verdict})"
         lesson.record(f"share of the best success by the others' threshold, {name}", part, note)
+    lesson.conclude(
+        f"the others' threshold leaves too short an interval for {', '.join(short)}: "
+        "one number does not serve all of these edits."
+        if short else "the others' threshold is long enough for all."
+    )  # fmt: skip
 
 # %%
 if len(fits) > 1:
@@ -391,10 +439,9 @@ if len(fits) > 1:
 
 
 # %% [markdown]
-# If an interval is too short or empty, one threshold for all attributes is not enough for these edits. ('Long enough' does
-# not say that it could not be shorter.) δ is meant to correct this. It can do so only if the two orders agree. Where an
-# interval may end depends on the training, too. With a strong penalty on change, an f_t that is trained through the
-# whole interval may work mostly at those times at which a change costs least.
+# δ is meant to give each attribute a threshold of its own. It can do so only if it puts the attributes in the same order as
+# the edits do. Where an interval may end also depends on the training. With a strong penalty on change, f_t may do most of
+# its work at those times at which a change costs least.
 
 # %% [markdown]
 # ### Exercise 2 · the shortest sufficient interval <small>(medium · 5 minutes)</small>
@@ -439,7 +486,7 @@ lesson.exercise(
 # A larger scale can make up for a short interval. So the question is what each costs *at equal success*.
 #
 # **Predict.** We want the same success (for the first of `attributes`) in two ways: strongly for a short time, or weakly for
-# a long time. Which one changes more of the rest?
+# a long time. Which one changes more of the rest, or is there no difference?
 
 # %%
 strengths, name = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0]), names[0]
@@ -458,8 +505,8 @@ table = {what: torch.tensor(rows) for what, rows in table.items()}  # (strengths
 
 # %%
 rows = [torch.stack([v[0] for v in row]) for row in grid[1:]]
-labels = [f"strength {s:g}" for s in strengths[1:]]
-plots.strips(rows, labels, [f"t_edit = {t}" for t in ends], name)
+labels = [f"{name} × {s:g}" for s in strengths[1:]]
+plots.strips(rows, labels, [f"t_edit = {t}" for t in ends])
 
 
 # %%
@@ -470,22 +517,23 @@ def heat(ax, values, title):
         for k, v in enumerate(row):
             colour = "white" if v < middle else "black"
             ax.text(k, r, f"{v:.{digits}f}", ha="center", va="center", color=colour, fontsize=11)
-    ax.set(title=title, xlabel="t_edit", xticks=range(len(ends)), xticklabels=ends)
+    ax.set(title=title, ylabel="strength", xticks=range(len(ends)), xticklabels=ends)
     ax.set(yticks=range(len(strengths)), yticklabels=strengths.tolist()), ax.grid(False)
 
 
 # %%
-fig, axes = plots.figure(1, len(table), width=4.6 * len(table) + 1, squeeze=False)
-for ax, (what, values) in zip(axes[0], table.items(), strict=True):
+fig, axes = plots.figure(len(table), width=9, height=2.4 * len(table) + 0.4, squeeze=False)
+for ax, (what, values) in zip(axes[:, 0], table.items(), strict=True):
     heat(ax, values, what)
-axes[0, 0].set_ylabel("strength")
+axes[-1, 0].set_xlabel("t_edit")
 fig
 
 
 # %% [markdown]
-# From left to right the interval becomes longer; from top to bottom the edit becomes stronger. Now we compare all columns
-# at the same success. For each t_edit we take the strength that achieves the goal, and the drift and quality there (by
-# straight lines between the cells).
+# From left to right the interval becomes longer; from top to bottom the edit becomes stronger. (The drift at strength 0
+# is the critic's own error.) Now we compare all columns at the same success. The goal is half of the best success in the
+# table. For each t_edit we take the strength that reaches it, and the drift and quality there (by straight lines between the
+# cells). A short interval may not reach it at any of these strengths; then it is left out.
 
 # %%
 def at_goal(goal):
@@ -506,8 +554,8 @@ if name in truths:
     goal = table["achieved"].max().item() / 2
     equal = list(at_goal(goal))
     print(f"To achieve {goal:.2f} of the wanted change ({name}):")
-    for t, strength, drift, good in equal:
-        print(f"t_edit {t}: strength {strength:.2f}, drift {drift:.3f}, quality {good:.1f} dB")
+lines = {f"t_edit = {t}": [f"{s:.2f}", f"{d:.3f}", f"{q:.1f}"] for t, s, d, q in equal}
+Markdown(markdown(["strength", "drift", "quality, dB"], lines)) if lines else None
 
 # %%
 if len(equal) > 1:
@@ -521,15 +569,19 @@ if len(equal) > 1:
     word = (
         "length and strength are nearly the same knob" if dearer < 1.3 else "the interval matters"
     )
-    price = "success is paid for with drift" if paid > 0.7 else "success and drift go apart"
+    price = "whatever achieves more also changes more of the rest" if paid > 0.7 else (
+        "achieving more need not change more of the rest"
+    )  # fmt: skip
+    (t_1, s_1, d_1, _), (t_2, s_2, d_2, _) = equal[0], equal[-1]
     lesson.conclude(
-        f"at equal success the worst t_edit drifts {dearer:.2f} times as much: {word}; {price}."
+        f"short and strong (t_edit {t_1}, strength {s_1:.2f}) drifts {d_1:.3f}, long and weak "
+        f"(t_edit {t_2}, strength {s_2:.2f}) {d_2:.3f}. At equal success the worst t_edit drifts "
+        f"{dearer:.2f} times as much as the best: {word}. Over all cells, {price}."
     )
 
 # %% [markdown]
-# If the ratio of drifts is near 1, it matters little whether an edit is long or strong. If the correlation is near 1, whatever
-# achieves more also changes more of the rest. Then a threshold says how much drift one is willing to accept. It is not a
-# property of the pictures. (The drift in the first row, at strength 0, is the critic's own error.)
+# Where success is paid for with drift, a threshold says how much drift one is willing to accept. It is then not a property of
+# the pictures.
 
 # %% [markdown]
 # ## The third phase: quality boosting
@@ -538,7 +590,7 @@ if len(equal) > 1:
 # may repair what the edit has spoilt. `Boosted` is such a sampler; the code gets noise for the boosted steps.
 #
 # (If t_boost lies above the end of the edit, the edit goes on at η = 1, and there is no middle phase. That is no longer the
-# paper's process. In the figure a dotted line marks the end of the edit.)
+# paper's process. In the chart below a dotted line marks the end of the edit.)
 #
 # **Predict.** What happens to an *unedited* picture as t_boost rises? And to an edited one?
 
@@ -588,17 +640,17 @@ if model.world:
 lost = [metrics.bootstrap(likeness(v), p.seed).mean for v in plainly]
 
 # %%
-fig, axes = plots.figure(1, 2, width=12, height=4.2)
+fig, axes = plots.figure(1, 2, width=11, height=4.2)
 for which, values in gains.items():
-    colour = plots.SOURCE if which == "no edit" else plots.EDITED
+    colour, aside = (plots.SOURCE, -4) if which == "no edit" else (plots.EDITED, 4)
     mean, low, high = torch.tensor(values).T
-    axes[0].errorbar(boosts[1:], mean, [mean - low, high - mean], color=colour, fmt="o-", capsize=4,
-                     label=which)  # fmt: skip
+    axes[0].errorbar([t + aside for t in boosts[1:]], mean, [mean - low, high - mean], color=colour,
+                     fmt="o-", capsize=4, label=which)  # fmt: skip
 axes[0].axhline(0, color="black", lw=1)
-axes[0].axvline(edit.terms[0][1].last, color=plots.SOURCE, lw=1.5, ls=":", label="the edit's end")
-axes[0].set(xlabel="t_boost", ylabel="quality gained (manifold distance, dB)")
+axes[0].axvline(edit.terms[0][1].last, color="black", lw=1.5, ls=":", label="the edit's end")
+axes[0].set(xlabel="t_boost", ylabel="quality gained (dB)")
 axes[1].plot([0, *boosts[1:]], lost, "o-", color=plots.SOURCE)
-axes[1].set(xlabel="t_boost", ylabel="identity left (unedited pictures)", ylim=(0, 1.03))
+axes[1].set(xlabel="t_boost", ylabel="identity left (unedited)", ylim=(0, 1.03))
 if gains:
     axes[0].legend()
 fig
@@ -617,14 +669,19 @@ for which, values in gains.items():
     says = "helps" if gain.low > 0 else "hurts" if gain.high < 0 else "undecided"
     lesson.record(f"quality gained there, dB, {which}", gain.mean,
                   f"({gain.low:.2f} to {gain.high:.2f}: {says})")  # fmt: skip
+if gains:
+    said = ", ".join(f"{v[-1].mean:+.1f} dB ({which})" for which, v in gains.items())
+    lesson.conclude(
+        f"with t_boost raised to {boosts[-1]}, quality changes by {said}, "
+        f"and {lost[-1]:.2f} of the identity is left."
+    )
 
 
 # %% [markdown]
 # In an unedited picture there is nothing to be repaired. Fresh noise can only replace parts of it by what the network would
 # draw, and a network's samples are of lower quality (lesson 00). An edited picture may already look unlike the world, and
-# then it has less to lose, or even something to gain. The words in brackets are computed from the intervals; 'undecided'
-# means that with so few pictures one cannot say. Besides, η = 1 with few steps is inexact itself (lesson 01): `-p steps 50`
-# is the fairer test.
+# then it has less to lose, or even something to gain. The verdicts in brackets come from the intervals: with so few pictures
+# some stay 'undecided'. Besides, η = 1 with few steps is inexact itself (lesson 01): `-p steps 50` is the fairer test.
 
 # %% [markdown]
 # ### Exercise 3 · three phases in one line of σ <small>(medium · 5 minutes)</small>
@@ -666,10 +723,11 @@ lesson.exercise(
 # ### Exercise 4 · capstone: the whole process <small>(hard · 10 minutes)</small>
 #
 # Write the three phases as one loop. `edited`, `kept` and `noisy` are steps: each takes (x, i) and gives the x after
-# step i of the schedule, whose times are `times`. The edit acts while first ≥ t ≥ t_edit, the noise from t_boost on
-# (t_boost ≥ t), and every other step is plain (`kept`). Where both would act, the edit goes first: take `edited`.
+# step i of the schedule, whose times are `times`. The edit acts while first ≥ t ≥ t_edit (the time `first` is where it
+# begins), the noise from t_boost on (t_boost ≥ t), and every other step is plain (`kept`). Where the edit and the noise
+# would both act, take `edited`.
 #
-# The comparison after it is walked by your loop.
+# The comparison below then runs your loop.
 
 # %% tags=["exercise"]
 def three_phases(x, times, first, t_edit, t_boost, edited, kept, noisy):
@@ -716,7 +774,8 @@ process = three_phases if right else library_phases
 # </details>
 #
 # Now a real example, on sixteen faces at least: the first attribute, with the interval of its card (or your
-# `t_edit`) and a boost from the step next to `t_boost`.
+# `t_edit`) and a boost from the step next to `t_boost`. By default the edit has ended before the noise begins, as in the
+# paper.
 #
 # **Predict.** Is the boosted edit a better picture than the edit alone? And still the same person?
 
@@ -760,9 +819,13 @@ measured_by = {"identity": lambda v: metrics.identity_similarity(v, ways["no edi
 if name in many.goals:
     measured_by["quality, dB"] = lambda v: manifold_distance(v, model.world, critic)
     measured_by["achieved"] = lambda v: scores(v, many, name, critic, distance).achieved
+lines = {label: [] for label in ways}
 for what, measure in measured_by.items():
     for label, v in ways.items():
-        lesson.record(f"{label}: {what}, mean of {n_many}", measure(v).nanmean())
+        found_mean = measure(v).nanmean()
+        lesson.record(f"{label}: {what}, mean of {n_many}", found_mean, show=False)
+        lines[label].append(f"{found_mean:.2f}")
+Markdown(markdown(list(measured_by), lines))
 
 # %%
 two, three = ways["edit, then plain"], ways["three phases"]
@@ -771,17 +834,18 @@ if "quality, dB" in measured_by:
     gain = metrics.bootstrap(measure(three) - measure(two), p.seed)
     word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "undecided"
     lesson.compare(boosts_well, word)
-    price = (measured_by["identity"](three) - measured_by["identity"](two)).mean()
+    like, to_end = measured_by["identity"], ways["edit to the end"]
+    price = (like(three) - like(two)).mean()
     lesson.conclude(
         f"boosting changes quality by {gain.mean:+.2f} dB ({gain.low:+.2f} to {gain.high:+.2f}): {word}. "
         f"Identity changes by {price:+.2f}."
     )
+    early = (measure(two) - measure(to_end)).mean()
+    lesson.conclude(
+        f"ending the edit at t = {edit_end}, and not at 0, changes quality by {early:+.2f} dB "
+        f"and identity by {(like(two) - like(to_end)).mean():+.2f}."
+    )
 
-
-# %% [markdown]
-# This is what the third phase offers and what it costs: texture may get better, and the person changes a little. Compare
-# the two differences just printed. Compare also *edit to the end* with *edit, then plain*: that is the effect of ending the
-# edit early.
 
 # %% [markdown]
 # ## Early is coarse, late is fine
@@ -789,7 +853,8 @@ if "quality, dB" in measured_by:
 # Why should an interval matter at all? Because a path decides the parts of its picture one after the other. We look first
 # at paths *without* an edit. The critic reads P_t, and we compare with what it reads at the end.
 #
-# **Predict.** Order these: pose, skin and hair, expression, the colour of the background.
+# **Predict.** Order these: expression, appearance (skin, hair, beard, glasses, age), scene (light, shirt, background),
+# identity (the shape of the face and its parts), pose (of the head).
 
 # %%
 def undecided(seen, group):
@@ -819,11 +884,15 @@ else:
 fig = None
 if to_come:
     fig, ax = plots.figure(width=9)
+    mixed = (plots.P, plots.D, plots.EDITED, plots.WRONG, "black", plots.NOISE, plots.SOURCE)
+    half = {}
     for i, (group, values) in enumerate(to_come.items()):
-        ax.plot(c.t, values, "os^vdP*"[i % 7] + "-", ms=6, label=group,
-                color=plots.ETAS(i / max(1, len(to_come) - 1)))  # fmt: skip
-        late = c.t[values >= values.max() / 2].min()
-        lesson.record(f"last t with half of the change still to come, {group}", late)
+        ax.plot(c.t, values, "os^vdP*"[i % 7] + "-", ms=6, label=group, color=mixed[i % 7])
+        half[group] = int(c.t[values >= values.max() / 2].min())
+        lesson.record(f"last t with half of the change still to come, {group}", half[group],
+                      show=False)  # fmt: skip
+    order = ", ".join(f"{half[k]} ({k})" for k in sorted(half, key=half.get, reverse=True))
+    lesson.conclude(f"half of a group's change is made by t = {order}.")
     ax.set(
         xlabel="t", ylabel="change still to come (share of range)", xlim=(len(model.alpha_bar), 0)
     )
@@ -832,12 +901,11 @@ fig
 
 
 # %% [markdown]
-# The order of the numbers is the order of decisions. What concerns many pixels, such as the pose and the scene, is decided
-# first (at a larger t). What concerns a few pixels is decided last.
+# What concerns many pixels is decided first (at a larger t). What concerns a few pixels is decided last.
 #
 # Now the edit. We let the same f_t act in a few steps only, in a *window*: early, in the middle, or late, with the same
-# number of steps each time. To measure how *coarse* a change is, we shrink it to 8 × 8 pixels, and take the share of its
-# square that is left.
+# number of steps each time. To measure how *coarse* a change is, we average it over blocks, down to 8 × 8 pixels, and ask
+# which share of its mean square is left. Fine detail averages out.
 #
 # **Predict.** Which window changes the most? Whose change is finest?
 
@@ -863,7 +931,7 @@ rows = [torch.stack([v[i] for v in (source, *by_window)]) for i in range(min(3, 
 plots.strips(rows, [""] * len(rows), ["no edit", *labels], f"{name}, strength 2, in a window")
 
 # %%
-fig, axes = plots.figure(1, 2, width=11, height=3.6)
+fig, axes = plots.figure(1, 2, width=10, height=3.6)
 size = [metrics.rms(v, source).mean().item() for v in by_window]
 kind = [coarse(v, source).mean().item() for v in by_window]
 axes[0].bar(labels, size, color=plots.EDITED), axes[0].set_ylabel("change (rms)")
@@ -873,18 +941,19 @@ for ax in axes:
 fig
 
 # %%
-lesson.record("coarse share of the change, first window", kind[0])
-lesson.record("coarse share of the change, last window", kind[-1])
-verdict = "confirmed" if kind[0] > kind[-1] else "not confirmed here"
-print(f"Early is coarser than late: {verdict}, by a factor of {kind[0] / kind[-1]:.2f}.")
-if len(kind) > 1:
-    finer = "finer" if kind[-1] < kind[-2] else "not finer"
-    lesson.conclude(f"the last window's change is {finer} than that of the window before it.")
+lesson.record("coarse share of the change, first window", kind[0], show=False)
+lesson.record("coarse share of the change, last window", kind[-1], show=False)
+most, finest = labels[size.index(max(size))], labels[kind.index(min(kind))]
+verdict = "coarser" if kind[0] > kind[-1] else "not coarser"
+lesson.conclude(
+    f"the window {most} changes the most, and the change of the window {finest} is the finest. "
+    f"The coarse share is {kind[0]:.2f} in the first window and {kind[-1]:.2f} in the last: early is "
+    f"{verdict} than late."
+)
 
 # %% [markdown]
-# The left panel answers the first question. If an edit acts until the end, there are no steps after it in which the network
-# could finish what the edit began, and its change may be a smear. So it is good to end an interval early: the last steps
-# then clean up.
+# If an edit acts until the end, no steps come after it in which the network could finish what the edit began. That is a
+# reason to end an interval early. The table of the four ways above shows what it brings in quality and identity.
 
 # %% [markdown]
 # ## The two knobs
@@ -919,7 +988,7 @@ explore(
 # ## What this does not say
 #
 # - A threshold belongs to a distance, a network *and* a way to measure success. Those above belong to the
-#   critic's distance on this checkpoint, on this many pictures; `-p n_images 32` narrows them.
+#   critic's distance on this checkpoint, on this many pictures; `-p n_images 32` measures them more exactly.
 # - We varied the interval in which a direction is *used*, as the papers do. Each direction was trained in one interval
 #   only. Trained anew for each interval, it may do better or worse. The intervals of the shipped directions were chosen by
 #   training in several: *smiling* and *old* from 500 to 200, *glasses* from 600 to 200. An earlier *smiling*, for faces

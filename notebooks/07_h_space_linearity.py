@@ -38,12 +38,14 @@ inputs.check_networks(p)
 from itertools import combinations
 
 import torch
+from IPython.display import Markdown
 
 from lessons_lib import Code, Sampler, plots
 from lessons_lib.code import shift
 from lessons_lib.judges import metrics
 from lessons_lib.judges.counterfactual import manifold_distance, readings
 from lessons_lib.judges.evaluators import load_critic
+from lessons_lib.judges.tables import markdown
 from lessons_lib.methods import hspace
 from lessons_lib.methods.asyrp import asymmetric
 from lessons_lib.schedule import Schedule
@@ -142,12 +144,13 @@ axis = {name: axis_of(name) for name in names}
 verdicts = []
 
 
-def verdict(claim, value, note="", least=(p.full, p.some), decided=True):
+def verdict(claim, value, note="", least=(p.full, p.some), decided=True, show=True):
     """Record a number from 0 (not at all) to 1 (fully), and say what it makes of the claim."""
     word = "confirmed" if value >= least[0] else "partly" if value >= least[1] else "not"
     word = word if decided else "undecided"
     verdicts.append((claim, float(value), word, least))
-    lesson.record(claim, value, f"{note}→ {word}")
+    lesson.record(claim, value, f"{note}→ {word}", show)
+    return word
 
 
 def verdict_of_worst(claim, ratios):
@@ -168,8 +171,9 @@ def verdict_of_worst(claim, ratios):
 # **Predict.** Where must a straight line end, in a world whose factors have a range? And for whom will the line be
 # straighter?
 #
-# (R² is a lenient measure. It allows the line an offset. Even an edit that does nothing at negative scales gets a high
-# R², which is printed below. So we call a curve a line only from an R² of `straight` on, and partly one from `full` on.)
+# (R² says which share of a curve's variance the best line explains. It is a lenient measure, because it allows the line an
+# offset. Even an edit that does nothing at negative scales gets a high R², which is printed below. So we call a curve a
+# line only from an R² of `straight` on, and partly one from `full` on.)
 
 # %%
 straighter = lesson.predict(
@@ -224,42 +228,62 @@ fig
 inner = scales.abs() <= 1
 idle = hspace.r_squared(scales, scales.clamp_min(0))
 lesson.record("R² on -2…2 of an edit that does nothing at negative scales", idle)
-wide = {}
+wide, lines, single_ones = {}, {}, []
 for name, values in effects_any.items():
+    cells = []
     for what, part in (("-1…1", inner), ("-2…2", scales < 9)):
         r2 = hspace.linearity(scales[part], values[part], p.seed)
         interval, least = f"({r2.low:.3f} to {r2.high:.3f}) ", (p.straight, p.full)
-        verdict(f"linearity: R² on {what}, {name}", r2.mean, interval, least)
+        word = verdict(f"linearity: R² on {what}, {name}", r2.mean, interval, least, show=False)
+        cells.append(f"{r2.mean:.3f} {interval}→ {word}")
     wide["anyone", name] = r2.mean
     alone = hspace.r_squared(scales, values.T).median()
-    lesson.record(f"the same on -2…2 for the median single picture, {name}", alone)
+    lesson.record(f"the same on -2…2 for the median single picture, {name}", alone, show=False)
+    single_ones.append(float(alone))
     said = who.edits[name].terms[0][1].card.get("figures", {}).get("linearity R² on -1…1")
     if said is not None:
-        lesson.record(f"the same on -1…1 by the direction's card, of more faces, {name}", said)
+        lesson.record(f"the same on -1…1 by the direction's card, of more faces, {name}", said,
+                      show=False)  # fmt: skip
+    lines[f"{name}, anyone"] = [*cells, f"{alone:.2f}", "" if said is None else f"{said:.2f}"]
 
 # %%
 for name, values in effects.items():
+    cells = []
     for what, part in (("-1…1", inner), ("-2…2", scales < 9)):
         r2 = hspace.linearity(scales[part], values[part], p.seed).mean
-        lesson.record(f"for the chosen faces: R² on {what}, {name}", r2)
+        lesson.record(f"for the chosen faces: R² on {what}, {name}", r2, show=False)
+        cells.append(f"{r2:.3f}")
     wide["chosen", name] = r2
+    lines[f"{name}, chosen"] = [*cells, "", ""]
+heads = ["R² on -1…1", "R² on -2…2", "one picture, -2…2 (median)", "card, -1…1"]
+Markdown(markdown(heads, lines))
+
+# %%
 means = {k: sum(wide[k, n] for n in names) / len(names) for k in groups_of}
 gap = means["anyone"] - means["chosen"]
 lesson.compare(straighter, "no difference" if abs(gap) < 0.01 else straighter.choices[int(gap > 0)])
+averaged = [n for n, r2 in zip(names, single_ones, strict=True) if wide["anyone", n] > r2]
+straight_for = [n for n in names if wide["anyone", n] > wide["chosen", n]]
 lesson.conclude(
-    f"on -2…2 the mean R² is {means['anyone']:.3f} for anyone and {means['chosen']:.3f} for the chosen."
+    f"on -2…2 the mean R² is {means['anyone']:.3f} for anyone and {means['chosen']:.3f} for the chosen. "
+    f"Anyone's line is the straighter one for {', '.join(straight_for) or 'no attribute'}."
+)
+lesson.conclude(
+    "on -2…2 the mean of anyone has a straighter line than the median single picture for "
+    f"{', '.join(averaged) or 'no attribute'}."
 )
 
 
 # %% [markdown]
 # Whoever lacks an attribute altogether sits at a floor. At negative scales there is nothing to take away, and the curve
-# bends at 0. Look at the lower row for the attribute where this is plainest. It is why the chosen faces are not our test.
+# bends at 0. Look for the sharpest bend in the lower row. It is why the chosen faces are not our test.
 #
 # The mean can have a high R² although single pictures (grey) jump at different scales: their jumps average out.
 #
 # Why is R² below 1? One cause is simple: a factor that has reached the end of its range cannot go on. To see how much
 # this explains, fit two models to all pictures and scales of the chosen. The first is one slope for all. The second is
-# one slope for all, *cut off* where a picture's factor reaches its end.
+# one slope for all, *cut off* where a picture's factor reaches its end. (Both pass through 0 at scale 0. They have no
+# offset, so that their R² can be far below the one above.)
 
 # %%
 def explained(values, start, low, high):
@@ -277,20 +301,32 @@ for name in who.goals:
     low, high = sorted((sign * factors[k].low / size, sign * factors[k].high / size))
     start, values = (before @ axis[name]).cpu(), effects[name].cpu()
     plain, cut = (explained(values, start, *ends) for ends in ((-9, 9), (low, high)))
-    lesson.record(f"R² of one slope for all pictures, {name}", plain)
-    lesson.record(f"the same, cut at the ends of the range, {name}", cut)
+    lesson.record(f"R² of one slope for all pictures, {name}", plain, show=False)
+    lesson.record(f"the same, cut at the ends of the range, {name}", cut, show=False)
     part = (cut - plain) / (1 - plain)
     word = "the main cause" if part >= 0.5 else "one cause" if part >= 0.1 else "not the cause"
-    print(
-        f"{name}: the ends of the range explain {part:.0%} of what a common slope leaves: {word}."
-    )
+    print(f"{name}: R² of one slope {plain:.2f}, cut at the ends of the range {cut:.2f}.")
+    print(f"   The ends explain {part:.0%} of what one slope leaves: {word}.")
 if not who.goals:
     print("Without known factors no range has an end: this check is left out.")
 
-
 # %% [markdown]
 # *Glasses* are the plainest case: they are there or they are not. A yes-or-no factor has no line to follow. The rest of
-# what is missing comes from the network itself. Look in the strip for scales at which the picture stops being a face.
+# what is missing comes from the network itself. Look again at the strip, at the scales -2 and +2: what else changes, besides
+# the attribute?
+
+# %%
+if who.goals:
+    aside = {}
+    for name in who.goals:
+        other = (seen(at_any[name][-1]) - seen(source_any)).abs().mean(0)
+        other[axis[name] != 0] = 0  # its own factor
+        aside[name] = f"{name}: {factors[other.argmax()].name}, by {other.max():.2f}"
+    lesson.conclude(
+        "the factor that changes most at scale +2, besides the attribute's own, as a share of its range: "
+        f"{'; '.join(aside.values())}."
+    )
+
 
 # %% [markdown]
 # ### Exercise 1 · R² <small>(easy · 5 minutes)</small>
@@ -353,7 +389,7 @@ left = {c: [((moved[c] @ axis[k]).mean() / (moved[k,] @ axis[k]).mean()).item() 
 bars = [(k, c, v) for c, values in left.items() for k, v in zip(c, values, strict=True)]
 
 # %%
-fig, ax = plots.figure(width=13, height=3.8)
+fig, ax = plots.figure(width=11, height=3.8)
 ax.bar(
     range(len(bars)), [v for *_, v in bars], color=[plots.ETAS(len(c) - 2.0) for _, c, _ in bars]
 )
@@ -375,7 +411,7 @@ for n in range(2, len(names) + 1):
 
 # %% [markdown]
 # The first number asks whether the *wanted* changes survive. (Above 1, one attribute helps another.) The second
-# asks about *all* factors, side effects included: do they change in proportion to the sum of their changes
+# asks about *all* factors, side effects included: do they change in proportion to the sum of what each edit does
 # alone? If all changes shrink by the same share, the second number does not show it.
 #
 # ## Claim 3: one Δh for all
@@ -383,7 +419,7 @@ for n in range(2, len(names) + 1):
 # > The Δh of one image, or the mean over images, edits any other image as well as its own does.
 #
 # f_t looks at each image's h. Is that needed? We take Δh_t of the first of the chosen pictures, and the mean over
-# other people, and give them to anyone.
+# eight strangers, and give them to anyone.
 #
 # **Predict.** Which is better, the Δh of one, or the mean of several?
 
@@ -401,13 +437,25 @@ by = {"its own": own} | {
 }
 
 # %%
-ratios, before_any = {}, seen(source_any)
+ratios, before_any, lines = {}, seen(source_any), {}
 for what in ("mean of strangers", "the first picture's"):
     for k in names:
         parts = [((seen(v[k]) - before_any) @ axis[k]).mean() for v in (by[what], own)]
-        ratios[what, k] = lesson.ratio(f"effect / effect of its own, {what}, {k}", *parts)
-    claim = f"homogeneity: {what}, the worst attribute"
-    verdict_of_worst(claim, [ratios[what, k] for k in names])
+        said = f"effect / effect of its own, {what}, {k}"
+        ratios[what, k] = lesson.ratio(said, *parts, show=False)
+    claim, found = f"homogeneity: {what}, the worst attribute", [ratios[what, k] for k in names]
+    lines[what] = ["undefined" if r is None else f"{r:.2f}" for r in found]
+    verdict_of_worst(claim, found)
+two = {
+    w: {k: ratios[w, k] or 0 for k in names} for w in ("mean of strangers", "the first picture's")
+}
+more = [k for k in names if two["mean of strangers"][k] > two["the first picture's"][k]]
+lesson.conclude(
+    "the strangers' mean keeps more of the effect than the Δh of one picture for "
+    f"{', '.join(more) or 'none'} ({len(more)} of {len(names)})."
+)
+print("Effect, divided by the effect of each picture's own Δh:")
+Markdown(markdown(names, lines))
 
 # %%
 _, worst = min(ratios, key=lambda found: ratios[found] or 0)
@@ -415,8 +463,8 @@ rows = [source_any, *(found[worst] for found in by.values())]
 plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: whose Δh?")
 
 # %% [markdown]
-# Near 1, f_t has found one direction and hardly uses the h that it is given, so a constant could replace it. The
-# further below 1, the more each image's own h matters.
+# At 1 a constant could replace f_t: it would not need the h that it is given. What is missing to 1 is what each image's own h
+# is worth. A mean of several leaves out what is particular to one face.
 #
 # ## Claim 4: robust to random Δh
 #
@@ -513,9 +561,9 @@ fig
 # Each mark is a picture at one size of the shift. (For Δε these are the sizes that the search tried, up to an
 # rms of 0.5.)
 #
-# Two pictures equally far from the source may differ in quality: one may still be a face, the other covered with
-# noise. The perceptual distance does not tell them apart. It is also large where a clean face has become another
-# clean face. The *quality* above does tell, and its interval says whether these pictures are enough to decide.
+# In the strip above, look for faces that have become other faces (Δh) and for coloured grain (Δε). Two such pictures can be
+# equally far from the source. The perceptual distance does not tell them apart: it is also large where a clean face has
+# become another clean face. The *quality* above does tell them apart.
 #
 # Why should h be more robust? The decoder behind h can only draw what it has learnt to draw, though too large a
 # Δh breaks it, too. A Δε goes into P directly, with no network in between. Later steps remove only a part of it.
@@ -550,28 +598,41 @@ for ax, name in zip(axes[0], names, strict=True):
     ticks = range(0, len(visited), max(1, len(visited) // 4))
     ax.set(xticks=ticks, yticks=ticks, xticklabels=[visited[i] for i in ticks])
     ax.set(yticklabels=[visited[i] for i in ticks], title=name, xlabel="t"), ax.grid(False)
+axes[0, 0].set_ylabel("t")
 fig.colorbar(picture, ax=axes[0, -1], label="cosine")
 fig
 
 # %%
+lines, ends_of = {}, {}
 for name in names:
     c = cosines(name)
-    lesson.record(
-        f"cosine of Δh_t at neighbouring times, mean, {name}",
-        c.diagonal(1).mean() if len(c) > 1 else 1,
+    near = float(c.diagonal(1).mean()) if len(c) > 1 else 1.0
+    lesson.record(f"cosine of Δh_t at neighbouring times, mean, {name}", near, show=False)
+    ends_of[name] = lesson.record(
+        f"cosine of the first with the last, {name}", c[0, -1], show=False
     )
-    lesson.record(f"cosine of the first with the last, {name}", c[0, -1])
+    lines[name] = [f"{near:.2f}", f"{ends_of[name]:.2f}"]
+
+# %%
 ratios = []
 for name in names:
     moving = by["mean of strangers"][name]
     along = [((seen(v) - before_any) @ axis[name]).mean() for v in (still[name], moving)]
     said = f"effect of one Δh for all t / of the strangers' Δh_t, {name}"
-    ratios.append(lesson.ratio(said, *along))
+    ratios.append(lesson.ratio(said, *along, show=False))
+    lines[name].append("undefined" if ratios[-1] is None else f"{ratios[-1]:.2f}")
 verdict_of_worst("consistency: one Δh for all t, the worst attribute", ratios)
+turned = min(ends_of, key=ends_of.get)
+lesson.conclude(
+    f"between the first and the last step Δh_t turns most for {turned}, by "
+    f"{torch.tensor(ends_of[turned]).clamp(-1, 1).arccos().rad2deg():.0f}°."
+)
+heads = ["cosine of neighbours", "cosine of first and last", "effect of one Δh / of Δh_t"]
+Markdown(markdown(heads, lines))
 
 
 # %% [markdown]
-# The cosine says whether the *directions* agree. The last numbers say whether that matters for the picture: a
+# The cosine says whether the *directions* agree. The last column says whether that matters for the picture: a
 # decoder may react only to what two different Δh have in common.
 #
 # ### Exercise 2 · one Δh for all images and times <small>(easy · 3 minutes)</small>
@@ -612,15 +673,16 @@ lesson.exercise(one_delta_h, lambda d, visits: d.mean(1).sum(0) / visits, cases,
 #
 # h has directions of its own:
 #
-# - **Principal directions** of h over many images: how images differ *in h* (Haas et al.).
-# - **Right-singular vectors** of ∂ε/∂h: what moves *ε* most (Haas et al., for one image at a time; Park et al.
+# - **Principal directions** (PC) of h over many images: how images differ *in h* (Haas et al.).
+# - **Right-singular vectors** (SV) of ∂ε/∂h: what moves *ε* most (Haas et al., for one image at a time; Park et al.
 #   take those of ∂h/∂x). Found with products of the Jacobian only.
 #
 # Both are computed at one t in the middle of the interval. We use them at all its steps, scaled to the length of
-# a trained Δh.
+# a trained Δh. (The first number below says how much of the variance of h the PC hold, and the second how much more the
+# first SV moves ε than the last.)
 #
 # **Predict.** Neither has seen a word or a label. Will their axes be *smile* and *age*, or mixtures? Which
-# set will show more?
+# set will change the pictures more?
 
 # %%
 pcs, shares = hspace.principal(middle.h, p.components)
@@ -664,7 +726,8 @@ fig
 # Each row of the map is a direction, and each column a factor. A direction is named after the factor that it
 # moves most. Three numbers say how good the name is:
 #
-# - *same way*: the share of pictures in which this factor moves in the same direction.
+# - *same way*: the share of pictures in which this factor moves in the same direction. At 1 the direction means the same
+#   for everyone.
 # - *purity*: this factor's share of all the squared change. 1 is a pure axis; one over the number of factors is
 #   an even mixture.
 # - *size*: how much changes at all.
@@ -674,10 +737,14 @@ fig
 # %% [markdown]
 # ### Exercise 3 · capstone: name a direction <small>(hard · 10 minutes)</small>
 #
-# `changes` (N, F) says by how much each of N pictures moved in each of F factors. Give four numbers: the place of the
-# factor whose *mean* change is largest in size; the share of pictures in which that factor moves the same way as its
-# mean; the purity, that factor's squared mean over the sum of all squared means; and the size, the norm of the mean
-# change. The map after it names every direction by your function.
+# `changes` (N, F) says by how much each of N pictures moved in each of F factors. Give four numbers:
+#
+# 1. the index (from 0) of the factor whose *mean* change over the pictures is largest in size;
+# 2. the share of pictures in which that factor moves the same way as its mean;
+# 3. the purity: that factor's squared mean over the sum of all squared means;
+# 4. the size: the norm of the mean change.
+#
+# The table and the chart below are then made by your function.
 
 # %% tags=["exercise"]
 def my_name(changes):
@@ -730,35 +797,52 @@ def name_of(change):
 
 # %%
 if factors:
-    learnt = {k: moved[k,] for k in names}  # the trained ones, to compare with
+    # the trained ones, to compare with; without them the edits are PC themselves
+    learnt = {k: moved[k,] for k in names if k not in difference}
     named = {k: name_of(v) for k, v in (difference | learnt).items()}
-    for k, (said, agree, pure, much) in named.items():
-        print(f"{k}: {said}; same way on {agree:.0%}, purity {pure:.2f}, size {much:.2f}")
+    lines = {k: [said, f"{agree:.0%}", f"{pure:.2f}", f"{much:.2f}"]
+             for k, (said, agree, pure, much) in named.items()}  # fmt: skip
+    sizes = {}
     for what in ("PC", "SV"):
         own_kind = [v for k, v in named.items() if k.startswith(what)]
+        sizes[what] = sum(v[3] for v in own_kind) / len(own_kind)
         verdict(
             f"unsupervised, {what}: same way, mean", sum(v[1] for v in own_kind) / len(own_kind)
         )
         verdict(f"unsupervised, {what}: purity, mean", sum(v[2] for v in own_kind) / len(own_kind))
+    tops = dict.fromkeys(v[0].split()[0] for k, v in named.items() if k in difference)
+    lesson.conclude(
+        f"the {max(sizes, key=sizes.get)} change the pictures more (mean size {sizes['PC']:.2f} for PC, "
+        f"{sizes['SV']:.2f} for SV). Their strongest factors are {', '.join(tops)}."
+    )
 else:
+    lines = {}
     print("Without a world there are no factors to name these directions by.")
+heads = ["moves most", "same way", "purity", "size"]
+Markdown(markdown(heads, lines)) if lines else None
 
 # %%
 fig = None
 if factors:
-    fig, ax = plots.figure(width=9, height=5)
-    plots.named_points(ax, {k: (pure, much) for k, (_, _, pure, much) in named.items()})
+    fig, ax = plots.figure(width=9, height=4)
+    points = {k: (pure, much) for k, (_, _, pure, much) in named.items()}
+    plots.named_points(ax, points)
+    for i, k in enumerate(learnt):
+        ax.plot(*points[k], "o", color=plots.EDITED, ms=9, label=None if i else "trained")
     ax.set(xlabel="purity", ylabel="size of the mean change", xlim=(0, 1.05))
+    if learnt:
+        ax.legend()
 fig
 
 
 # %% [markdown]
 # The trained directions go from no edit to +. The others go from - to +, twice as far. So compare purity, not size.
 #
-# Two claims are tested here. *Same way* says whether the direction means the same for everyone. *Purity* says whether it
-# moves one factor only. And do the trained directions lie in the span of these directions?
-#
 # ### Exercise 4 · how much of a trained Δh lies in their span? <small>(medium · 5 minutes)</small>
+#
+# Do the trained directions lie in the span of these directions? `axes` holds K directions of length 1, at right angles
+# to each other. Project v onto their span. Give the squared length of the projection, divided by that of v. The shares below
+# are then computed by your function.
 
 # %% tags=["exercise"]
 def share_within(v, axes):
@@ -778,31 +862,11 @@ hints = [
     "the part along one axis is (axis · v)",
     "their squares, added, over the sum of v's squares",
 ]
-lesson.exercise(share_within, projected, cases, hints);
-
-# %%
-trained = [mean[k].terms[0][1].form.delta.mean(0).flatten().cpu().double() for k in names]
-frames = {what: torch.nn.functional.normalize(v.flatten(1).cpu().double(), dim=1)
-          for what, v in (("principal", pcs), ("singular", svs))}  # fmt: skip
-chance, shares = p.components / middle.h[0].numel(), {}
-for what, axes in frames.items():
-    for name, v in zip(names, trained, strict=True):
-        note, shares[what, name] = f"({len(axes)} directions)", projected(v, axes).item()
-        lesson.record(f"share of Δh in the {what} directions, {name}", shares[what, name], note)
-lesson.record("a random direction's share, expected", chance)
-found = max(shares, key=shares.get)
-lesson.conclude(
-    f"at most {shares[found]:.1%} of a trained Δh lies in them ({found[1]}, {found[0]} directions): "
-    f"{shares[found] / chance:.0f} times a random direction's share, and "
-    f"{'most of it lies elsewhere' if shares[found] < 0.5 else 'that is most of it'}."
-)
+within = share_within if lesson.exercise(share_within, projected, cases, hints) else projected
 
 # %% [markdown]
-# A share near the random direction's would mean that the trained direction has nothing to do with how h varies by
-# itself, or with what moves ε most. A share many times above it shows that they have something in common. The rest, up
-# to 1, lies in directions that neither of the two finds.
-#
-# <details><summary>Hint 1</summary>Orthonormal: ‖projection‖² is the sum of (axis · v)² over the axes.</details>
+# <details><summary>Hint 1</summary>The part of v along one axis is (axis · v).</details>
+# <details><summary>Hint 2</summary>The axes are orthonormal: ‖projection‖² is the sum of (axis · v)² over them.</details>
 # <details><summary>Solution</summary>
 #
 # ```python
@@ -811,6 +875,32 @@ lesson.conclude(
 #     return (axes @ v).square().sum() / v.square().sum()
 # ```
 # </details>
+
+# %%
+trained = [mean[k].terms[0][1].form.delta.mean(0).flatten().cpu().double() for k in names]
+frames = {what: torch.nn.functional.normalize(v.flatten(1).cpu().double(), dim=1)
+          for what, v in (("principal", pcs), ("singular", svs))}  # fmt: skip
+chance, shares = p.components / middle.h[0].numel(), {}
+for what, axes in frames.items():
+    for name, v in zip(names, trained, strict=True):
+        note, shares[what, name] = f"({len(axes)} directions)", float(within(v, axes))
+        lesson.record(f"share of Δh in the {what} directions, {name}", shares[what, name], note,
+                      show=False)  # fmt: skip
+lesson.record("a random direction's share, expected", chance, show=False)
+found, related = max(shares, key=shares.get), [k for k, v in shares.items() if v >= 10 * chance]
+lesson.conclude(
+    f"a random direction's share is {chance:.2%}. Ten times that or more is reached by "
+    f"{', '.join(f'{name} in the {what} directions' for what, name in related) or 'none'}. "
+    f"The largest share is {shares[found]:.1%}: "
+    f"{'most of every trained Δh lies elsewhere' if shares[found] < 0.5 else 'that is most of it'}."
+)
+lines = {f"{what} directions": [f"{shares[what, n]:.2%} ({shares[what, n] / chance:.1f} ×)" for n in names]
+         for what in frames}  # fmt: skip
+Markdown(markdown(names, lines))
+
+# %% [markdown]
+# The brackets compare each share with a random direction's. Near 1 ×, the trained direction has nothing to do with how h
+# varies by itself, or with what moves ε most. A share many times as large shows that they have something in common.
 
 # %% [markdown]
 # ## The verdicts
@@ -832,6 +922,8 @@ fig
 # %%
 for word in colours:
     print(f"{word}: {sum(v[2] == word for v in verdicts)} of {len(verdicts)}")
+short = [f"{claim} ({value:.2f})" for claim, value, word, _ in verdicts if word != "confirmed"]
+lesson.conclude(f"not fully confirmed: {'; '.join(short) or 'none'}.")
 
 
 # %% [markdown]
@@ -859,10 +951,10 @@ explore(show, face=choice(list(range(min(4, p.n_images))), 0, "face"), **sliders
 # %% [markdown]
 # ## What this does not say
 #
-# - All numbers are of *this* network and of directions trained with *this* small encoder. A direction that
+# - All numbers are of *this* network and of directions trained with *this* small CLIP. A direction that
 #   changes several factors at once (lesson 05) does so at every scale.
-# - 'Linear' was tested along single directions on a dozen faces, and for sums on people chosen for how far they have
-#   to go. Nothing here says that h-space is linear everywhere.
+# - 'Linear' was tested along single directions on a dozen faces, and for sums on people who lack every attribute. Nothing
+#   here says that h-space is linear everywhere.
 # - Each claim has its number, but few have an interval. An interval from only a few pictures is too narrow, because
 #   resampling knows no other pictures: try `-p n_images 32`.
 # - The critic keeps what it reads within a factor's range, and so does the world. A line can be straight only
