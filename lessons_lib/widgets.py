@@ -172,14 +172,17 @@ def _factor_controls(world: str, seed: int, vary: str) -> dict[str, ipywidgets.W
     known, start = WORLDS[world], WORLDS[world].sample_factors(1, seed)
     names = [f.name for f in known.factors]
     first = vary if vary in names else names[0]
-    shown = ipywidgets.Dropdown(options=names, value=first, description="strip of")
+    # JupyterLab takes the arrow keys from a dropdown, and goes to another cell; not from a slider.
+    shown = ipywidgets.SelectionSlider(
+        options=names, value=first, description="strip of", continuous_update=False
+    )
     return {"vary": shown} | {f.name: _control(f, start[f.name].item()) for f in known.factors}
 
 
 def _control(factor: Factor, value: float) -> ipywidgets.Widget:
     if factor.choices:
         pairs = [(text, i) for i, text in enumerate(factor.choices)]
-        return ipywidgets.Dropdown(options=pairs, value=int(value))
+        return choice(pairs, int(value))
     return slider(float(factor.low), float(factor.high), value)
 
 
