@@ -750,7 +750,9 @@ e_short, e_long = (energy(x, p.seed).mean() for x in (guided.drawn(brief), decod
 lesson.record("faces-ae: E of the chain's codes by the short G", e_short)
 lesson.record("faces-ae: E of the same codes by the long G", e_long)
 moved = metrics.rms(guided.drawn(brief), decoded).mean()
-lesson.conclude(f"the longer G changes E by {e_long - e_short:+.3f}, and the pictures by {moved:.2f} (rms).")
+lesson.conclude(
+    f"the longer G changes E by {e_long - e_short:+.3f}, and the pictures by {moved:.2f} (rms)."
+)
 
 # %% [markdown]
 # Compare the rows: the same faces, but not the same pictures. Where E hardly changes, the longer G keeps what was wished

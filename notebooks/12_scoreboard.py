@@ -94,6 +94,7 @@ def of_table_1():
     }  # fmt: skip
 
 
+# %%
 for name, board in of_table_1().items():
     for method, tried in board["tried"].items():
         taken = board["rows"][method]["setting"] if method in board["rows"] else "not yet"
@@ -125,6 +126,8 @@ models = [
 first, target = (Sampler(model, p.steps, unpaired.ETA) for model in models)
 reader = load(p.text_checkpoint, p.device)  # of Table 2, which is further below
 text_settings = by_text.text_edits(reader, p.steps)
+
+# %%
 usual = "cats", "dogs"  # for checkpoints that do not say what they have learnt
 worlds = [model.world for model in models]
 worlds = [w if w in ("cats", "dogs", "wild") else u for w, u in zip(worlds, usual, strict=True)]
@@ -174,7 +177,9 @@ for name, row in live.items():
             means_of.setdefault(metric, {})[name] = found
 likest = max(images, key=means_of["SSIM to the source"].get)
 nearest = min(images, key=means_of["distance to the true dog"].get)
-lesson.conclude(f"nearest to the true dogs is {nearest}; the highest SSIM to the cats has {likest}.")
+lesson.conclude(
+    f"nearest to the true dogs is {nearest}; the highest SSIM to the cats has {likest}."
+)
 
 
 # %% [markdown]
@@ -370,6 +375,7 @@ def rival_verdicts(board):
     }  # fmt: skip
 
 
+# %%
 for name, board in of_table_1().items():
     columns = tables.metrics_of({"": board["rows"]["CycleDiffusion"]["scores"]})
     print(f"{name} to dogs: CycleDiffusion against …")
@@ -386,6 +392,7 @@ def beaten(board, rivals):
     return worse_fid, lower_ssim, [r for r in rivals if r not in (*worse_fid, *lower_ssim)]
 
 
+# %%
 for name, board in of_table_1().items():
     diffusion = [r for r in ("SDEdit", "ILVR", "EGSDE", "DDIB") if r in board["rows"]]
     for whose, rivals in (("the paper's rivals", diffusion[:-1]), ("these and DDIB", diffusion)):
@@ -464,7 +471,9 @@ fig
 for name, board in of_table_1().items():
     here = {k: v for k, v in means(board).items() if k in marks and v[0] is not None}
     left, top = min(here, key=lambda k: here[k][0]), max(here, key=lambda k: here[k][1])
-    lesson.conclude(f"{name}: farthest left (lowest FID) is {left}, farthest up (highest SSIM) {top}.")
+    lesson.conclude(
+        f"{name}: farthest left (lowest FID) is {left}, farthest up (highest SSIM) {top}."
+    )
 
 # %% [markdown]
 # The star is the perfect method. A point should be near the *star*, not as high as possible. A method far above the star
@@ -688,7 +697,9 @@ for name, board in of_table_1().items():
         if m not in ("no edit", "true dogs")
     }
     best = max(poses, key=poses.get)
-    like = {m: board["rows"][m]["scores"]["like a drawing (dB)"].mean() for m in (best, "true dogs")}
+    like = {
+        m: board["rows"][m]["scores"]["like a drawing (dB)"].mean() for m in (best, "true dogs")
+    }
     lesson.conclude(
         f"{name}: of all methods {best} comes nearest to keeping the pose ({poses[best]:.2f}). Its pictures "
         f"are like a drawing by {like[best]:.1f} dB, the true dogs by {like['true dogs']:.1f} dB."

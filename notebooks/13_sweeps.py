@@ -37,7 +37,8 @@ p = lesson.parameters(
     counts=(2, 1000, None), etas=(0.0, 1.0, None),
 )  # fmt: skip
 inputs.check_networks(p)
-inputs.model_for(p.checkpoint, p.device, *p.counts, prompt=p.prompt);  # refuses a wrong name before any run
+# A wrong name is refused before any run.
+inputs.model_for(p.checkpoint, p.device, *p.counts, prompt=p.prompt);
 
 # %% [markdown]
 # ## A notebook with parameters
