@@ -48,6 +48,7 @@ from .models.mixture import GaussianMixture, digits, two_moons_of_gaussians
 from .models.noise import noise_schedule
 from .models.trial import check_runs
 from .models.unet import UNet
+from .worlds import WORLDS
 from .paths import EMBEDDED
 from .weights import network
 
@@ -286,10 +287,18 @@ def _unet(folder: Path, variant: str | None = None, dtype: torch.dtype = torch.f
     none = recipe.get("unlabelled", 0) > 0  # trained without a label, too
     with said_of(folder):
         model = UNet(net, noise.alpha_bar, noise.prediction, *inside, zero_is_none=none)
-    model.world = own.get("world")
+    model.world, model.meanings = own.get("world"), _meanings(recipe)
     model.codec = _codec(folder, model, variant)
     model.prompts = _prompts(folder, model, variant)
     return model
+
+
+def _meanings(recipe: dict) -> dict[int, str]:
+    """What each label of one of our own networks says, by the factor that its recipe names."""
+    label = recipe.get("label")
+    known = WORLDS[recipe["world"]].factors if label else ()
+    said = [f.choices or (f"without {label}", f"with {label}") for f in known if f.name == label]
+    return {0: "no label", **dict(enumerate(said[0], 1))} if said else {}
 
 
 def _codec(folder: Path, model: UNet, variant: str | None) -> Codec | None:

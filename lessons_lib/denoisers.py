@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Real
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -48,6 +49,7 @@ class Denoiser:
     codec: between pictures and the latents that it diffuses. prompts: from texts to its `cond`.
     text_width: E of the texts that it must be given.
     world: the name of the world whose pictures it learnt. labels: those that `cond` may hold.
+    meanings: in words, of labels whose meaning is known.
     eta: at which it is usually sampled.
     style_shape: of what a code holds for a model that is told more than the time (`models.families`):
         `told(style)` is its cond, and `style(x, seed)` one under which images are encoded.
@@ -63,6 +65,7 @@ class Denoiser:
     text_width: int | None = None
     world: str | None = None
     labels: tuple[int, ...] = ()
+    meanings: Mapping[int, str] = MappingProxyType({})
     style_shape: torch.Size | None = None
     eta: float = 0.0
     needs_label: bool = False
@@ -94,7 +97,7 @@ class Denoiser:
     def bring_along(self, denoiser: Denoiser) -> None:
         """Take over what another model brings along: for a wrapper around it."""
         self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
-        for name in ("codec", "prompts", "text_width", "world", "labels", "needs_label"):
+        for name in ("codec", "prompts", "text_width", "world", "labels", "meanings", "needs_label"):
             setattr(self, name, getattr(denoiser, name, getattr(Denoiser, name)))
 
 

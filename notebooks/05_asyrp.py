@@ -104,7 +104,7 @@ for attribute, e in who.edits.items():
     names.append(attribute)
     if attribute in who.goals:
         shown.append(worlds.faces.render({**who.factors, **who.goals[attribute]}, model.shape[-1]))
-        names.append("truth")
+        names.append(f"truth:\n{attribute}")
 plots.strips([v.cpu() for v in shown], names, [])
 
 # %%

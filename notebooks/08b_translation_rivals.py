@@ -202,7 +202,8 @@ hints = [
     "one image above its true dog and one below must not cancel",
     "the absolute difference of each image first, then the mean",
 ]
-lesson.exercise(off_the_best, right_off, cases, hints);
+right = lesson.exercise(off_the_best, right_off, cases, hints)
+off_score = off_the_best if right else right_off
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>Take the difference image by image.</details>
@@ -325,7 +326,7 @@ for metric in ("SSIM to the source", "PSNR to the true dog (dB)", "like a drawin
     lesson.record(f"{metric}, the best rival", rows[best][metric].mean(), f"({best})", show=False)
 called = "rivals that CycleDiffusion beats in SSIM to the source"
 lesson.record(called, sum(won["SSIM to the source"]), f"(of {len(rivals)})", show=False)
-off = {name: right_off(rows[name]["SSIM to the source"], faithful).item() for name in edits}
+off = {name: off_score(rows[name]["SSIM to the source"], faithful).item() for name in edits}
 least = min(off, key=off.get)
 lesson.conclude(
     f"nearest to the true dogs' own SSIM: {least}, off by {off[least]:.3f}; CycleDiffusion is off by "

@@ -205,6 +205,8 @@ def test_two_conditions_are_two_labels_or_two_texts(tmp_path):
     c, other = bounds.two_conditions(digits, [3, 8], ("5", ""))
     assert (c.item(), other.item()) == (5, 8)
     assert bounds.names_of(digits, [3, 8], ("5", "")) == ["label 5", "label 8"]
+    faces = load("faces")
+    assert bounds.names_of(faces, [1, 2], ("", "")) == ["without glasses", "with glasses"]
     tiny_pipeline(tmp_path)
     model = load(tmp_path)
     c, other = bounds.two_conditions(model, [3, 8], (PROMPTS[0], ""))

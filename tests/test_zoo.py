@@ -20,13 +20,16 @@ def test_the_table_of_lessons_is_the_readme_s_with_links_from_the_notebooks():
 
 
 def test_figures_are_the_cards_plain_numbers(tmp_path):
-    cards = {"a": {"FID": 3.14159, "each": {"x": 1}, "pair": [1, 2]}, "b": {"dB": 27}, "c": None}
+    alone = {"dB of one model alone": 20}
+    shared = {"FID": 3.14159, "each": {"x": 1}, "pair": [1, 2]}
+    cards = {"a": shared | alone, "b": {"FID": 2, "dB": 27}, "c": None}
     for name, figures in cards.items():
         (tmp_path / name).mkdir()
         content = {"figures": figures} if figures else {}
         (tmp_path / name / "card.json").write_text(json.dumps(content))
     table = zoo.figures(["digits", *cards], tmp_path).splitlines()
-    assert table == ["| | a | b |", "|---|---:|---:|", "| FID | 3.142 |  |", "| dB |  | 27 |"]
+    assert table == ["| | a | b |", "|---|---:|---:|", "| FID | 3.142 | 2 |"]
+    assert zoo.figures(["b"], tmp_path).splitlines()[2:] == ["| FID | 2 |", "| dB | 27 |"]
     assert zoo.figures(["digits", "c"], tmp_path) == ""
 
 

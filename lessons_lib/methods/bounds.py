@@ -239,7 +239,7 @@ def names_of(denoiser: Denoiser, labels: list[int], texts: tuple[str, str]) -> l
     """What a figure calls each of `two_conditions`."""
     if denoiser.prompts is not None:
         return [str(text) or "no text" for text in texts]
-    return [f"label {label}" for label in labels_of(labels, texts)]
+    return [denoiser.meanings.get(k, f"label {k}") for k in labels_of(labels, texts)]
 
 
 def labels_of(labels: list[int], texts: tuple[str, str]) -> list[int | str]:

@@ -93,7 +93,7 @@ def check_words(tokenizer, texts: list[str]) -> None:
     for text in texts if known else ():
         strange = [w for w in re.findall(r"[\w'-]+", text.lower()) if w not in known]
         if strange:
-            near = [difflib.get_close_matches(w, known, 2, 0.5) for w in strange]
+            near = [difflib.get_close_matches(w, known, 2) for w in strange]
             hint = sorted({w for words in near for w in words})
             raise ValueError(
                 f"{text!r} has words that this model was never shown: {', '.join(strange)}. Use those of "

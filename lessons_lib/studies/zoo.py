@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -30,11 +31,12 @@ def lessons(readme: Path = ROOT / "README.md") -> str:
 def figures(names: list[str], folder: Path = EMBEDDED) -> str:
     """The figures in these checkpoints' cards, a row each, in Markdown; "" if no card has any.
 
-    Figures of figures (an error of each factor) are left to the card.
+    Figures of figures (an error of each factor), and what one card alone has of several, are left to the card.
     """
     cards = {n: card_if_any(folder / n) for n in names}
     measured = {n: c["figures"] for n, c in cards.items() if c.get("figures")}
-    rows = dict.fromkeys(k for f in measured.values() for k, v in f.items() if _plain(v))
+    known = Counter(k for f in measured.values() for k, v in f.items() if _plain(v))
+    rows = [k for k, count in known.items() if count >= min(2, len(measured))]
     if not rows:
         return ""
     table = [f"| | {' | '.join(measured)} |", "|---|" + "---:|" * len(measured)]
