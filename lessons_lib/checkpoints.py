@@ -48,9 +48,9 @@ from .models.mixture import GaussianMixture, digits, two_moons_of_gaussians
 from .models.noise import noise_schedule
 from .models.trial import check_runs
 from .models.unet import UNet
-from .worlds import WORLDS
 from .paths import EMBEDDED
 from .weights import network
+from .worlds import WORLDS
 
 EXACT: dict[str, Callable[[], GaussianMixture]] = {
     "digits": digits,

@@ -97,7 +97,15 @@ class Denoiser:
     def bring_along(self, denoiser: Denoiser) -> None:
         """Take over what another model brings along: for a wrapper around it."""
         self.shape, self.alpha_bar = denoiser.shape, denoiser.alpha_bar
-        for name in ("codec", "prompts", "text_width", "world", "labels", "meanings", "needs_label"):
+        for name in (
+            "codec",
+            "prompts",
+            "text_width",
+            "world",
+            "labels",
+            "meanings",
+            "needs_label",
+        ):
             setattr(self, name, getattr(denoiser, name, getattr(Denoiser, name)))
 
 

@@ -171,7 +171,7 @@ def strips(
         _bare(axes[r, 0])
         axes[r, 0].set_ylabel(names[r], rotation=0, ha="right", va="center", fontsize=12)
     if title:
-        fig.suptitle(title)
+        fig.suptitle(title, x=0.01, ha="left")  # in the middle it reads as part of a column's name
     return fig
 
 

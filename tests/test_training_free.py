@@ -1,11 +1,15 @@
 """Guidance without a chain: TFG and its settings, and the best of many."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from lessons_lib import Sampler
+from lessons_lib.chains import met_by_faces
 from lessons_lib.code import predicted_image
+from lessons_lib.judges.evaluators import load_critic
 from lessons_lib.methods import energies
 from lessons_lib.methods.guidance import flat
 from lessons_lib.methods.training_free import (
@@ -19,7 +23,8 @@ from lessons_lib.methods.training_free import (
     ugd,
 )
 from lessons_lib.streams import seeds
-from small import mixture, tiny_unet
+from lessons_lib.worlds import WORLDS
+from small import mixture, randn, tiny_unet
 
 WANTED = torch.tensor([0.5, -0.3, 0.2]).double()
 NEAR = energies.of(lambda x: (x - WANTED).square().sum(1) / 2)
@@ -82,3 +87,13 @@ def test_what_no_guide_can_have_is_refused():
         Guide(iterations=1.5)
     with pytest.raises(ValueError, match="count is 0"):
         best_of(Sampler(mixture(d=3), 2), NEAR, 0, 2)
+
+
+def test_a_strength_is_chosen_by_pictures_that_meet_the_wish_and_are_faces():
+    faces = WORLDS["faces"]
+    people = faces.sample_factors(8, 3)
+    drawn = {k: faces.render(people | {"glasses": torch.full((8,), k)}, 64) for k in (0.0, 1.0)}
+    by = SimpleNamespace(critic=load_critic())
+    broken = drawn[1.0] + randn(8, 3, 64, 64, seed=1) / 2
+    found = [met_by_faces(x, "glasses", drawn[0.0], by) for x in (*drawn.values(), broken)]
+    assert found[0] == found[2] == 0 and found[1] > 0.8

@@ -31,7 +31,7 @@ def lessons(readme: Path = ROOT / "README.md") -> str:
 def figures(names: list[str], folder: Path = EMBEDDED) -> str:
     """The figures in these checkpoints' cards, a row each, in Markdown; "" if no card has any.
 
-    Figures of figures (an error of each factor), and what one card alone has of several, are left to the card.
+    Figures of figures (an error of each factor), and what one card of several has alone, are left out.
     """
     cards = {n: card_if_any(folder / n) for n in names}
     measured = {n: c["figures"] for n, c in cards.items() if c.get("figures")}
