@@ -9,13 +9,14 @@
 # robustness, consistency across t. Unsupervised directions: Haas et al. (FG 2024) and Park et al. (NeurIPS
 # 2023). The edits are made in lesson 05 and timed in lesson 06.
 
-# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "steps": 8}}
+# %% tags=["parameters"] nbmake={"mock": {"n_any": 3, "n_images": 3, "steps": 8}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 20
-n_images = 4
+n_images = 4  # people who lack the attributes
+n_any = 12  # people whom nobody chose
 images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 attributes = "smiling, old, glasses"  # two or three directions, or folders of them
 components = 3  # how many directions are found without training, each way
@@ -29,7 +30,7 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
-    prompt=str, attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
+    n_any=(2, 64), prompt=str, attributes=str, components=(1, 8), full=(0.0, 1.0), some=(0.0, 1.0),
     straight=(0.0, 1.0), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
@@ -85,8 +86,7 @@ z = at_first(who.z)
 # faces that nobody selected.
 
 # %%
-MANY = 12
-z_any = at_first(anyone(whole, MANY, p.seed)[0])
+z_any = at_first(anyone(whole, p.n_any, p.seed)[0])
 source_any = model.pictures(g.decode(z_any)).float().clamp(-1, 1)
 rows = [model.pictures(g.decode(z)).float().clamp(-1, 1)[:8], source_any[:8]]
 plots.strips(rows, ["chosen", "anyone"], [], "before any edit")
@@ -481,9 +481,9 @@ plots.strips([v[:8] for v in rows], ["no edit", *by], [], f"{worst}, the worst: 
 each = [e.terms[0][1].form.delta.flatten(1).norm(dim=1).sum() for e in mean.values()]
 length = torch.stack(each).mean() / len(g.schedule.within(first, last))
 gen = torch.Generator().manual_seed(p.seed)
-h_noise = torch.randn((MANY, *middle.h.shape[1:]), generator=gen).to(model.device)
+h_noise = torch.randn((p.n_any, *middle.h.shape[1:]), generator=gen).to(model.device)
 h_noise *= length / h_noise.flatten(1).norm(dim=1).view(-1, 1, 1, 1)  # as long as a trained Δh
-eps_noise = torch.randn((MANY, *model.shape), generator=gen).to(model.device)
+eps_noise = torch.randn((p.n_any, *model.shape), generator=gen).to(model.device)
 
 
 # %%
@@ -511,7 +511,7 @@ def by_eps(scale):
 # %%
 def matched(wanted, rounds=6):
     """Pictures shifted by random Δε, each by as much as changes it by `wanted` (N,), and all tries."""
-    low, high, tries = torch.zeros(MANY), torch.full((MANY,), 0.5), []
+    low, high, tries = torch.zeros(p.n_any), torch.full((p.n_any,), 0.5), []
     for _ in range(rounds):
         middle = (low + high) / 2
         tries.append(by_eps(middle.to(model.device)))
@@ -521,7 +521,7 @@ def matched(wanted, rounds=6):
 
 
 # %%
-everyone = torch.ones(MANY, device=model.device)
+everyone = torch.ones(p.n_any, device=model.device)
 tries_h = [by_h(s * everyone) for s in (1.5, 4.0, 8.0)]  # times the length of a trained Δh
 equal, tries_eps = matched(metrics.rms(tries_h[1], source_any).cpu())
 shown = {"random Δh": tries_h[1], "random Δε": equal}
