@@ -9,13 +9,14 @@
 # 60 minutes. Equations: Asyrp (Kwon et al., ICLR 2023), §4 and eq. 6 (the step); LPIPS is that of Zhang et
 # al. (CVPR 2018). Lesson 05 makes the edits that are timed here.
 
-# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "steps": 8}}
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "n_many": 4, "steps": 8}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
 seed = 0
 steps = 20
 n_images = 4
+n_many = 16  # faces of the last example, whose question a few cannot decide
 images = ""  # pictures of your own: a folder, a file, or a glob such as "me/*.jpg"
 attributes = (
     "old, smiling, glasses"  # directions, or folders of them; the first one is looked at most
@@ -30,7 +31,8 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, device=str, seed=(0, 289_999_999), steps=(4, 1000), n_images=(2, 64),
-    prompt=str, attributes=str, t_edit=(0, 999), t_boost=(0, 999), share=(0.1, 1.0), images=str,
+    n_many=(2, 64), prompt=str, attributes=str, t_edit=(0, 999), t_boost=(0, 999),
+    share=(0.1, 1.0), images=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -773,7 +775,7 @@ process = three_phases if right else library_phases
 # ```
 # </details>
 #
-# Now a real example, on sixteen faces at least: the first attribute, with the interval of its card (or your
+# Now a real example, on more faces (`n_many`): the first attribute, with the interval of its card (or your
 # `t_edit`) and a boost from the step next to `t_boost`. By default the edit has ended before the noise begins, as in the
 # paper.
 #
@@ -786,9 +788,9 @@ boosts_well = lesson.predict(
 boosts_well
 
 # %%
-name, n_many = names[0], max(16, p.n_images)
+name = names[0]
 asked = name if name in p.attributes else p.attributes  # of another network, what takes their place
-many = subjects(g, p.checkpoint, asked, n_many, p.seed, images=p.images)
+many = subjects(g, p.checkpoint, asked, p.n_many, p.seed, images=p.images)
 ((_, d),) = many.edits[name].terms
 begun, z_many = from_first(g, many.z, d.first)
 n_many, visited = len(z_many), begun.schedule.t.tolist()
