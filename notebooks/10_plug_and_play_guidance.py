@@ -509,7 +509,7 @@ live = guided.chain(
     g, by.clip, p.text, p.weight, p.n_images, p.rounds, burn_in=p.rounds // 2, seed=p.seed, **how
 )
 
-# %% tags=["gallery"] sentence="A chain on the codes, guided by a text: the judge's cosine goes from {cosine by the judge, before|.2f} to {cosine by the judge, after|.2f} in a few rounds."
+# %%
 plots.strips([before, guided.drawn(live)], ["unguided", f"λ = {p.weight:g}"], [], p.text)
 
 # %%
@@ -546,9 +546,15 @@ board = chains.read()
 if said := computed_under(board.get("streams", {}).get("families", 1)):
     print(said)
 names = {"faces-sn": "SN-DDPM", "t2i": "latent DDIM", "faces-gan": "DDGAN", "faces-ae": "DiffAE"}
-for name, title in names.items():
-    rows = chains.pictures(name)[:, :10]
-    display(plots.strips(list(rows), ["unguided", *guided.WISHES], [], title))
+sheets = {name: list(chains.pictures(name)[:, :10]) for name in names}
+asked = ["unguided", *guided.WISHES]
+
+# %% tags=["gallery"] sentence="A text guides a generator that has never seen one, by a chain on its codes: of its faces {SN-DDPM, glasses: met, guided|.0%} get the glasses that were wished for, where {SN-DDPM, glasses: met, unguided|.0%} had them."
+plots.strips(sheets["faces-sn"], asked, [], names["faces-sn"])
+
+# %%
+for name in ("t2i", "faces-gan", "faces-ae"):
+    display(plots.strips(sheets[name], asked, [], names[name]))
 
 
 # %%
@@ -586,6 +592,9 @@ for name, wishes in board["families"].items():
     good = [row["met"] for row in wishes.values()]
     mean, note = sum(good) / len(good), f"(mean of {len(good)})"
     lesson.record(f"{names[name]}: wishes met", mean, note)
+    for wish, row in wishes.items():
+        for when, found in (("guided", row), ("unguided", row["before"])):
+            lesson.record(f"{names[name]}, {wish}: met, {when}", found["met"], show=False)
 
 # %% [markdown]
 # ## λ: how strongly?
