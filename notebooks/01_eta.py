@@ -330,8 +330,8 @@ worst = max(p.etas, key=lambda eta: curves[eta][counts.index(10)])
 lesson.compare(farthest, f"η = {worst:g}")
 last = max(curve[-1] for curve in curves.values())
 lesson.conclude(
-    f"with 10 steps η = {worst:g} is farthest, by {curves[worst][2]:.3f}. With 200 steps no η is farther "
-    f"than {last:.4f}; exact sets reach {floor:.4f}."
+    f"with 10 steps η = {worst:g} is farthest, by {curves[worst][2]:.3f}. With 200 steps the farthest is "
+    f"at {last:.5f}; exact sets reach {floor:.5f}."
 )
 
 # %% [markdown]

@@ -97,7 +97,8 @@ off_both, off_P = both - kappa(ten.a, ten.a_to, g.eta), in_P - p_only(ten.a, ten
 lesson.record("both: largest |measured move / Δε - κ|", off_both.abs().max())
 lesson.record("P only: largest |measured move / Δε - coefficient|", off_P.abs().max())
 off = max(off_both.abs().max(), off_P.abs().max())
-lesson.conclude(f"measured and computed moves differ by at most {off:.0e}.")
+lesson.conclude(f"measured and computed moves differ by at most {off:.1e}.")
+
 
 # %% [markdown]
 # That is rounding. It would be the same for any network: the theorem is algebra about *one* step, and holds whatever ε
@@ -373,7 +374,12 @@ found = {
 source = found[1000]["one z"]["source"]
 moved_by = metrics.rms(found[1000]["fresh z"]["both"], source)
 rows = moved_by.argsort()[torch.linspace(0, len(source) - 1, 4).int()].tolist()
-strip(digits, found[1000], "digits, 1000 steps; top: a fresh z in both moves it least, bottom: most", rows)
+strip(
+    digits,
+    found[1000],
+    "digits, 1000 steps; top: a fresh z in both moves it least, bottom: most",
+    rows,
+)
 
 # %%
 unrelated = metrics.rms(source, source.roll(1, 0)).mean()
@@ -422,7 +428,8 @@ lesson.record("rms difference of unrelated images, for scale", apart)
 by_few = distances(few, "few steps", f"({p.few_steps} steps)", show=False)
 by_many = distances(large, "many steps", f"({p.steps} steps)", show=False)
 moves = [
-    f"{kind} in {where} {by_few[kind, where]:.2g} → {by_many[kind, where]:.2g}" for kind, where in by_few
+    f"{kind} in {where} {by_few[kind, where]:.2g} → {by_many[kind, where]:.2g}"
+    for kind, where in by_few
 ]
 lesson.conclude(f"rms change in {p.few_steps} → {p.steps} steps: {', '.join(moves)}.")
 for kind in large:
@@ -553,6 +560,7 @@ lesson.conclude(
     f"one Δε in both terms of every step moves the image by {abs(total):.0f} Δε if ε is replayed, and by "
     f"{answered:.1f} Δε if the network is asked."
 )
+
 
 # %% [markdown]
 # Without feedback the tiny κ's add up to a huge move (grey; at η = 0 it is s_T in size, for any number of steps). Even a
@@ -821,4 +829,3 @@ explore(
 #   at every step, or that the denoiser takes for noise.
 # - The rms changes are of these models and images. On a larger image white z has more directions in
 #   which the data do not vary, and less of it should get through: run this lesson on your checkpoint.
-

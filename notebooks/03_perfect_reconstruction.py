@@ -57,7 +57,9 @@ g = Sampler(model, steps=p.steps, eta=p.eta)
 z = g.draw(1, seed=p.seed)
 in_image = lesson.record("numbers in an image", g.decode(z).numel())
 in_code = lesson.record("numbers in its code", z.x_T.numel() + z.eps.numel())
-lesson.conclude(f"z has {in_code / in_image:.0f} times as many numbers as the image, in {p.steps} steps.")
+lesson.conclude(
+    f"z has {in_code / in_image:.0f} times as many numbers as the image, in {p.steps} steps."
+)
 
 # %% [markdown]
 # That is S+1 times as many. So there are *many* codes for one image, and it should be easy to find one.
@@ -97,7 +99,7 @@ worst = 0.0
 for name, (x, back, _) in results.items():
     off = lesson.record(f"largest error of any pixel, {name}", (back - x).abs().max())
     worst = max(worst, off)
-lesson.conclude(f"no pixel is off by more than {worst:.0e}. One step of an 8-bit image is {2 / 255:.0e}.")
+lesson.conclude(f"the largest error is {worst:.1e}. One step of an 8-bit image is {2 / 255:.1e}.")
 
 # %% [markdown]
 # For every kind only rounding errors are left. (Precision has its own section below.)
@@ -195,7 +197,9 @@ plots.strips([*shown, difference], names, [])
 # %%
 lost = lesson.record("largest error with the last code dropped", (without - x).abs().max())
 kept = lesson.record("largest error with the residual kept", (back - x).abs().max())
-lesson.conclude(f"without the last code a pixel is off by up to {lost:.2g}, and with it by {kept:.0e}.")
+lesson.conclude(
+    f"without the last code a pixel is off by up to {lost:.2g}, and with it by {kept:.0e}."
+)
 
 # %% [markdown]
 # The loss is hardly visible, but it is much more than rounding, and a higher precision cannot repair it.
@@ -220,7 +224,9 @@ one = own[:1]
 
 def error(network, dtype):
     """The largest error of any pixel, of three η."""
-    samplers = [Sampler(network, steps=p.sweep_steps, eta=eta, dtype=dtype) for eta in (0.1, 0.5, 1.0)]
+    samplers = [
+        Sampler(network, steps=p.sweep_steps, eta=eta, dtype=dtype) for eta in (0.1, 0.5, 1.0)
+    ]
     backs = [sampler.decode(sampler.encode(one, seed=p.seed)) for sampler in samplers]
     return max((precise(back) - one).abs().max().item() for back in backs)
 
@@ -295,7 +301,9 @@ for i, eta in enumerate((0.03, 0.1, 0.3, 1.0)):
     z = sampler.encode(one, seed=p.seed)
     std = metrics.normality(z.eps[:-1])[0]
     ax.plot(sampler.schedule.t[:-1], std, "o-", color=plots.ETAS(i / 3), label=f"η = {eta:g}")
-    stds.append(lesson.record(f"std of the last code before the image, η = {eta:g}", z.eps[-2].std()))
+    stds.append(
+        lesson.record(f"std of the last code before the image, η = {eta:g}", z.eps[-2].std())
+    )
     errors.append((sampler.decode(z) - one).abs().max())
     lesson.record(f"largest error, η = {eta:g}", errors[-1], show=False)
 ax.axhline(1, color=plots.SOURCE, lw=1)
@@ -306,7 +314,7 @@ fig
 # %%
 lesson.conclude(
     f"from η = 1 to η = 0.03 the last code's standard deviation grows from {stds[-1]:.1f} to {stds[0]:.0f}. "
-    f"No pixel of any reconstruction is off by more than {max(errors):.0e}."
+    f"The largest error of all reconstructions is {max(errors):.1e}."
 )
 
 
@@ -444,19 +452,21 @@ axes[1].legend()
 fig
 
 # %%
-middle, said = p.steps // 2, []
+middle, found = p.steps // 2, []
 for name, code in codes.items():
     at = f"(t = {t[middle]})"
     std = lesson.record(f"{name}: std of the code at mid-way", code.eps[middle].std(), at, False)
-    late = lesson.record(f"{name}: std of the last code", code.eps[-2].std(), f"(t = {t[-1]})", False)
+    late = lesson.record(
+        f"{name}: std of the last code", code.eps[-2].std(), f"(t = {t[-1]})", False
+    )
     correlation = metrics.step_correlation(code.eps)[middle]
     called = f"{name}: correlation with the next step at mid-way"
     correlation = lesson.record(called, correlation, at, False)
-    said.append(f"{name} {std:.2f}, {correlation:.2f} and {late:.2f}")
-lesson.conclude(
-    f"standard deviation and correlation at t = {t[middle]}, and standard deviation at the last t: "
-    f"{'; '.join(said)}."
-)
+    found.append((std, late, correlation))
+whats = (f"standard deviation {at}", f"standard deviation (t = {t[-1]})", f"correlation {at}")
+for what, values in zip(whats, zip(*found, strict=True), strict=True):
+    said = ", ".join(f"{name} {v:.2f}" for name, v in zip(codes, values, strict=True))
+    lesson.conclude(f"{what}: {said}.")
 
 # %% [markdown]
 # At high t the posterior path's codes are like drawn ones: white, of unit variance. Towards the image they
@@ -479,6 +489,7 @@ lesson.conclude(
     f"an exact model's own samples have a last code of standard deviation {stds[0]:.1f} in 20 steps, and "
     f"of {stds[1]:.1f} in 1,000."
 )
+
 
 # %% [markdown]
 # Even here the standard deviation is above 1. It falls as steps become small. The cause is that P_t is an
@@ -610,8 +621,10 @@ lesson.conclude(f"the largest error of a pixel after encoding and decoding is {o
 
 # %%
 *_, (_, last) = lockstep(g, one, seed=p.seed)
-off = lesson.record("largest error, encoded and decoded in lock-step", (last.x_to - one).abs().max())
-lesson.conclude(f"encoded and decoded in lock-step, no pixel is off by more than {off:.0e}.")
+off = lesson.record(
+    "largest error, encoded and decoded in lock-step", (last.x_to - one).abs().max()
+)
+lesson.conclude(f"encoded and decoded in lock-step, the largest error is {off:.1e}.")
 
 
 # %% [markdown]

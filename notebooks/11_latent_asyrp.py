@@ -275,7 +275,12 @@ for (label, values), colour in zip(listened.items(), (plots.EDITED, plots.SOURCE
     ax.plot(g.schedule.t[: len(values)], values, "o-", color=colour, label=label)
     called = f"share of the change that h alone makes, mean over t, {label}"
     lesson.record(called, sum(values) / len(values), show=False)
-ax.set(xlabel="t", ylabel="change by h alone / by both", xlim=(len(model.alpha_bar), -20), ylim=(0, None))
+ax.set(
+    xlabel="t",
+    ylabel="change by h alone / by both",
+    xlim=(len(model.alpha_bar), -20),
+    ylim=(0, None),
+)
 ax.legend()
 fig
 
@@ -492,7 +497,9 @@ if len(tables) == 2:
     for what in compared:
         (by_conv, low_c, high_c), (by_attention, low_a, high_a) = (v[what] for v in tables.values())
         if low_c > high_a or low_a > high_c:
-            differ.append(f"{what} ({by_conv:.2f} by convolutions, {by_attention:.2f} by attention)")
+            differ.append(
+                f"{what} ({by_conv:.2f} by convolutions, {by_attention:.2f} by attention)"
+            )
     lesson.conclude(f"the intervals are apart for: {', '.join(differ) or 'none of the four'}.")
 
 # %% [markdown]
@@ -651,7 +658,10 @@ if both_ways:
 for k in both_ways:
     moved = {row: metrics.rms(made[k][row], before).mean() for row in ("Asyrp", "another text")}
     lesson.ratio(
-        f"{k}: change of the picture by the text / by Δh", moved["another text"], moved["Asyrp"], show=False
+        f"{k}: change of the picture by the text / by Δh",
+        moved["another text"],
+        moved["Asyrp"],
+        show=False,
     )
 if who.captions:
     try:
@@ -766,7 +776,9 @@ for label, found in curves.items():
         written[f"{label}, {k}"] = [
             f"{r2.mean:.2f} ({r2.low:.2f}…{r2.high:.2f})", f"{slope:.2f}", f"{on_card:.2f}" if on_card else ""
         ]  # fmt: skip
-Markdown(markdown(["R² on -1…1", "effect of one unit of scale", "R², card: more pictures"], written))
+Markdown(
+    markdown(["R² on -1…1", "effect of one unit of scale", "R², card: more pictures"], written)
+)
 
 # %%
 flat = min(straight, key=lambda k: lines[name, k].mean)
@@ -818,6 +830,7 @@ if truth:
 for claim, value, enough, some in claims:
     word = "confirmed" if value >= enough else "partly" if value >= some else "not confirmed"
     lesson.conclude(f"{claim}: {value:.2f}, {word}.")
+
 
 # %% [markdown]
 # These are lesson 07's limits. For a line: R² of 0.95, and partly from 0.8 on. For what is left of an effect: 0.8, and
@@ -901,7 +914,9 @@ for s in dict.fromkeys(s for s, _ in guided):
     how, note = "unguided" if s == 1 else "guided", f"(guidance {s:g})"
     moved = metrics.rms(plain, before[:few]).mean()
     lesson.record(f"{how}: rms change of the picture without an edit", moved, note)
-    effects.append(lesson.record(f"{how}: effect of the edit", effect(edited, plain, k1).mean(), note))
+    effects.append(
+        lesson.record(f"{how}: effect of the edit", effect(edited, plain, k1).mean(), note)
+    )
 if guided:
     lesson.conclude(
         f"the effect of '{k1}' is {effects[0]:.2f} without guidance, and {effects[-1]:.2f} with it. Guidance "
