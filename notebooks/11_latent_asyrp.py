@@ -293,9 +293,10 @@ for label, values in listened.items():
     )
 
 # %% [markdown]
-# Below one half the skips decide most. This says where h is *heard*, not where a Δh is *worth adding*. A low curve does not prove that
-# an edit in h is weak: it may only need a longer Δh. But a longer Δh leads further away from every h that the decoder
-# has learnt from. Park et al. (2023) found less structure in the h of latent models than in that of pixel models.
+# Below one half the skips decide most. This says where h is *heard*, not where a Δh is *worth adding*. A low curve does
+# not prove that an edit in h is weak: it may only need a longer Δh. But a longer Δh leads further away from every h
+# that the decoder has learnt from. Park et al. (2023) found less structure in the h of latent models than in that of
+# pixel models.
 #
 # ## Which picture does the loss see?
 #
