@@ -95,12 +95,14 @@ moves = [[moved(g, q), moved(g, q, in_D=False)] for q in walk]
 both, in_P = torch.tensor(moves, dtype=torch.float64).T
 off_both, off_P = both - kappa(ten.a, ten.a_to, g.eta), in_P - p_only(ten.a, ten.a_to)
 lesson.record("both: largest |measured move / Δε - κ|", off_both.abs().max())
-lesson.record("P only: largest |measured move / Δε - coefficient|", off_P.abs().max());
+lesson.record("P only: largest |measured move / Δε - coefficient|", off_P.abs().max())
+off = max(off_both.abs().max(), off_P.abs().max())
+lesson.conclude(f"measured and computed moves differ by at most {off:.1e}.")
 
 
 # %% [markdown]
-# Both agree except for rounding. They would for any network: the theorem is algebra about *one* step, and holds
-# whatever ε is.
+# That is rounding. It would be the same for any network: the theorem is algebra about *one* step, and holds whatever ε
+# is.
 
 # %% [markdown]
 # ### Exercise 1 · write κ_t <small>(easy · 3 minutes)</small>
@@ -137,8 +139,7 @@ lesson.exercise(my_kappa, kappa, cases, hints);
 #
 # The schedule of the paper: 1,000 steps, β rising linearly from 10⁻⁴ to 0.02.
 #
-# **Predict.** Which is larger in magnitude, κ at η = 0 or at η = 1? And is it larger at the noisy end
-# (t = 999) or in the middle?
+# **Predict.** Which is larger in magnitude, κ at η = 0 or at η = 1?
 
 # %%
 larger = lesson.predict("Where is |κ| larger, at t = 100?", "at η = 0", "at η = 1", "equal at both")
@@ -153,16 +154,13 @@ def linear(steps, beta_start=1e-4, beta_end=0.02):
 
 # %%
 s = linear(1000)
-fig, (left, right) = plots.figure(1, 2)
-for eta, style in ((0.0, "-"), (1.0, "--")):
-    k, green = kappa(s.a, s.a_to, eta), plots.EDITED
-    left.plot(s.t, k, style, color=green, label=f"both: κ, η = {eta:g}")
-    right.plot(s.t, k.abs(), style, color=green, label=f"both: |κ|, η = {eta:g}")
-right.plot(s.t, p_only(s.a, s.a_to).abs(), color=plots.P, label="P only")
-left.set(xlabel="t", ylabel="coefficient of Δε", title="shifted in both")
-right.set(xlabel="t", yscale="log", title="its magnitude, and P only", ylim=(1e-3, 3))
-left.legend()
-right.legend(loc="center right")
+fig, ax = plots.figure(width=8)
+ax.plot(s.t, p_only(s.a, s.a_to).abs(), color=plots.P, label="P only")
+for eta, style in ((1.0, "--"), (0.0, "-")):
+    k = kappa(s.a, s.a_to, eta).abs()
+    ax.plot(s.t, k, style, color=plots.EDITED, label=f"both: |κ|, η = {eta:g}")
+ax.set(xlabel="t", yscale="log", ylabel="|coefficient of Δε|", ylim=(1e-3, 3))
+ax.legend(loc="center right")
 fig
 
 # %%
@@ -177,10 +175,9 @@ lesson.conclude(f"at t = 100, |κ| at η = 1 is {at_1 / at_0:.2f} times |κ| at 
 
 
 # %% [markdown]
-# |κ| is between a few thousandths and a few hundredths at every t. It is largest at the noisy end. At η = 1 it is
-# about twice that at η = 0: fresh noise takes some of ε's place in D, so less of it is left to cancel. In P only, the
-# coefficient is near 1 wherever x_t is mostly noise. At the last step (t = 0) the curves meet: the step ends at the
-# image, D is 0, and nothing cancels.
+# |κ| is small at every t: between a few thousandths and a few hundredths. At η = 1 it is about twice that at η = 0:
+# fresh noise takes some of ε's place in D, so less of it is left to cancel. In P only, the coefficient is near 1 wherever
+# x_t is mostly noise. At the last step (t = 0) the curves meet: the step ends at the image, D is 0, and nothing cancels.
 
 # %% [markdown]
 # ### Exercise 2 · and in D only? <small>(easy · 3 minutes)</small>
@@ -233,42 +230,43 @@ sweep = {eta: [surviving(linear(n), eta) for n in equal] for eta in (0.0, 1.0)}
 
 # %%
 fig, (left, right) = plots.figure(1, 2, sharey=True)
-for n, alpha in ((10, 0.35), (40, 0.65), (1000, 1.0)):
+for n, alpha in ((10, 0.35), (40, 0.6), (1000, 1.0)):
     s = linear(n)
     left.plot(s.t + 1, surviving(s, 0.0), color=plots.EDITED, alpha=alpha, label=f"{n} steps")
 for eta, style in ((0.0, "o-"), (1.0, "o--")):
-    middle, first = ([f(r) for r in sweep[eta]] for f in (torch.median, lambda r: r[0]))
-    right.plot(equal, middle, style, color=plots.EDITED, label=f"median, η = {eta:g}")
-    right.plot(equal, first, style, color=plots.SOURCE, label=f"at t = 999, η = {eta:g}")
-left.set(xlabel="t + 1", ylabel="|κ| / |P only|", title="step by step, η = 0")
+    middle = [survived.median() for survived in sweep[eta]]
+    right.plot(equal, middle, style, color=plots.EDITED, label=f"η = {eta:g}")
+left.set(xlabel="t + 1", ylabel="surviving part |κ| / |P only|", title="each step, η = 0")
 left.set(xscale="log", yscale="log")
-right.set(xlabel="steps", xscale="log", title="against the number of steps")
+right.set(xlabel="steps", xscale="log", title="median over the steps")
 left.legend()
 right.legend()
 fig
 
 # %%
-for n in (40, 50, 1000):
+for n in (40, 1000):
     for eta in (0.0, 1.0):
         middle = surviving(linear(n), eta).median()
         lesson.record(f"median |κ| / |P only|, {n} steps, η = {eta:g}", middle)
 share = (surviving(linear(1000), 0.0) > 0.05).double().mean()
 lesson.record("share of 1000 steps with more than 5 % surviving, η = 0", share)
 few, many = (surviving(linear(n), 0.0).median() for n in (40, 1000))
-lesson.conclude(f"{many:.1%} of a shift survives a step of 1,000, and {few:.0%} a step of 40.")
+lesson.conclude(
+    f"of a shift {many:.1%} survives a step of 1,000, and {few:.0%} a step of 40, {few / many:.0f} times "
+    "as much."
+)
 
 
 # %% [markdown]
-# The surviving part falls nearly in proportion to 1 / steps. At 1,000 steps it is about a hundredth. At 40
-# steps (the number that Asyrp itself uses) it is not small at all. Near t = 0 it is never small, because there even
-# a short step changes the noise level by a large *factor*: the last steps cancel little at any number of
-# steps.
+# The surviving part falls nearly in proportion to 1 / steps. At 40 steps (the number that Asyrp itself uses) it is not
+# small at all. Near t = 0 it is never small, because there even a short step changes the noise level by a large *factor*:
+# the last steps cancel little at any number of steps.
 
 # %% [markdown]
 # ### Exercise 3 · how many steps are 'many'? <small>(medium · 5 minutes)</small>
 #
-# The smallest number of steps, among 10, 20, 30, …, 1000, at which the *median* of `surviving` is below
-# a limit.
+# Find the smallest number of steps, among 10, 20, 30, …, 1000, at which the *median* of
+# `surviving(linear(steps), eta)` is below a given limit.
 
 # %% tags=["exercise"]
 def fewest_steps(limit, eta):
@@ -306,11 +304,10 @@ lesson.exercise(fewest_steps, scan_from_above, tries, hints);
 #
 # Now whole images. An experiment that goes with the theorem adds random z ~ N(0, I) to ε, as large as ε itself, at
 # *every* step, in both terms. (This z is a shift. It is not the code of lesson 01.) The image is said to stay almost the
-# same.
-# 'Random z' can mean two things, and we try both: **a fresh z** at every step, or **one z**, drawn once for each image
-# and kept.
+# same. 'Random z' can mean two things: **a fresh z** at every step, or **one z**, drawn once for each image and kept. We
+# try both, in both terms, in P only and in D only.
 #
-# **Predict.** We compare a fresh z with one z, and put each into both terms, into P only and into D only.
+# **Predict.** Which leaves the image as it was?
 
 # %%
 survives = lesson.predict(
@@ -353,11 +350,15 @@ def strip(like, found, title, rows=(0, 1, 2, 3)):
     return plots.strips(shown, [f"image {i}" for i in rows], list(columns), title)
 
 
-def distances(found, prefix, note=""):
+def distances(found, prefix, note="", show=True):
+    """The mean change by each kind of shift, in both terms and in P only."""
+    means = {}
     for kind, images in found.items():
-        for where in ("both", "P only", "D only"):
+        for where in ("both", "P only"):
             change = metrics.rms(images[where], images["source"]).mean()
-            lesson.record(f"{prefix}: rms change, {kind}, {where}", change, note)
+            called = f"{prefix}: rms change, {kind}, {where}"
+            means[kind, where] = lesson.record(called, change, note, show)
+    return means
 
 
 # %% [markdown]
@@ -372,13 +373,18 @@ found = {
 }
 source = found[1000]["one z"]["source"]
 moved_by = metrics.rms(found[1000]["fresh z"]["both"], source)
-rows = [0, 1, 2, moved_by.argmax().item()]
-strip(digits, found[1000], "digits, 1000 steps; the last row: moved most", rows)
+rows = moved_by.argsort()[torch.linspace(0, len(source) - 1, 4).int()].tolist()
+strip(
+    digits,
+    found[1000],
+    "digits, 1000 steps; top: a fresh z in both moves it least, bottom: most",
+    rows,
+)
 
 # %%
 unrelated = metrics.rms(source, source.roll(1, 0)).mean()
 lesson.record("digits: rms difference of unrelated images, for scale", unrelated)
-distances(found[1000], "digits, 1000 steps")
+at_0 = distances(found[1000], "digits, 1000 steps")
 name = "digits, 1000 steps: share of images that {} in both moves by less than 0.1"
 fresh = lesson.record(name.format("a fresh z"), (moved_by < 0.1).double().mean())
 one = (metrics.rms(found[1000]["one z"]["both"], source) < 0.1).double().mean()
@@ -390,28 +396,28 @@ lesson.conclude(
 )
 
 # %% [markdown]
-# A fresh z in both terms leaves the share of digits as they were that is printed above, though it is as large as ε
-# itself. The others are *tipped over*: their path leads between two digits, and a small push decides which one it
-# becomes. Compare the first two columns. (The last row shows the digit that moved most.) A fresh z in P only ruins
-# every image. So does z in D only: since the two terms nearly cancel, each alone is large. All this is what the theorem
-# says. But **one z**, kept over all steps, moves the images even when it is in both terms, though κ is just as small.
-# Keep that in mind.
+# A fresh z in both terms leaves many digits as they were, though it is as large as ε itself. The others are *tipped
+# over*: their path leads between two digits, and a small push decides which one it becomes. Compare the first two
+# columns, from the top row to the bottom one. A fresh z in P only ruins every image. So does z in D only: since the two
+# terms nearly cancel, each alone is large. All this is what the theorem says. But **one z**, kept over all steps, moves
+# the images even when it is in both terms, though κ is just as small.
 #
-# The same at η = 1. There κ is twice as large, but the sampler's own fresh noise makes it forget some of the shift.
-# Compare the lines for one z with those above:
+# **Predict.** At η = 1 κ is twice as large. Does one z move the digits farther than at η = 0?
 
 # %%
-distances(experiment(digits, 1000, 8, eta=1.0), "digits, 1000 steps, η = 1")
+called = "digits, 1000 steps, η = 1"
+at_1 = distances(experiment(digits, 1000, 8, eta=1.0), called, show=False)
+both, in_P = (f"{at_0['one z', w]:.2g} → {at_1['one z', w]:.2g}" for w in ("both", "P only"))
+lesson.conclude(f"one z, η = {p.eta:g} → η = 1: rms change in both {both}, in P only {in_P}.")
 
 # %% [markdown]
-# Now the trained network, first with few steps and then with more. Here the shift has three tenths of that size. (A
-# full one drives the colours to their limits, and then all the ruined pictures look alike.)
+# It moves them less: the sampler's own fresh noise makes it forget a part of the shift.
+#
+# Now the trained network. Here the shift has three tenths of that size. (A full one drives the colours to their limits,
+# and then all the ruined pictures look alike.)
 
 # %%
 few = experiment(model, p.few_steps, p.n_images, scale=0.3 * p.scale)
-strip(model, few, f"{p.checkpoint}, {p.few_steps} steps")
-
-# %%
 large = experiment(model, p.steps, p.n_images, scale=0.3 * p.scale)
 strip(model, large, f"{p.checkpoint}, {p.steps} steps")
 
@@ -419,8 +425,17 @@ strip(model, large, f"{p.checkpoint}, {p.steps} steps")
 source = large["one z"]["source"]
 apart = metrics.rms(source, source.roll(1, 0)).mean() if p.n_images > 1 else torch.zeros(())
 lesson.record("rms difference of unrelated images, for scale", apart)
-distances(few, "few steps", f"({p.few_steps} steps)")
-distances(large, "many steps", f"({p.steps} steps)")
+by_few = distances(few, "few steps", f"({p.few_steps} steps)", show=False)
+by_many = distances(large, "many steps", f"({p.steps} steps)", show=False)
+moves = [
+    f"{kind} in {where} {by_few[kind, where]:.2g} → {by_many[kind, where]:.2g}"
+    for kind, where in by_few
+]
+lesson.conclude(f"rms change in {p.few_steps} → {p.steps} steps: {', '.join(moves)}.")
+for kind in large:
+    share = by_many[kind, "both"] / by_many[kind, "P only"]
+    called = f"{kind}, many steps: change in both / change in P only"
+    lesson.record(called, share, f"({p.steps} steps)")
 
 
 # %% [markdown]
@@ -433,12 +448,15 @@ distances(large, "many steps", f"({p.steps} steps)")
 #
 # **Predict.** From 10 to 1,000 steps each κ becomes about a hundred times smaller. By how much does
 # the *image* move less, for a fresh z and for one z?
+#
+# A digit that is tipped over moves by a whole digit, however small the push was. So we read off the change that a tenth of
+# the digits stay below.
 
 # %%
 def change(n, kind, where):
-    """The median over digits: a few that are tipped over do not decide it."""
+    """What a tenth of the same 24 digits stay below: those that are tipped over do not decide it."""
     images = found[n][kind]
-    return metrics.rms(images[where], images["source"]).median().item()
+    return metrics.rms(images[where], images["source"])[:24].quantile(0.1).item()
 
 
 steps_tried = sorted(set(p.counts))
@@ -449,17 +467,9 @@ for ax, kind in zip(axes, ("fresh z", "one z"), strict=True):
         ax.plot(steps_tried, values, "o-", color=colour, label=where)
     ax.axhline(unrelated, color=plots.SOURCE, ls=":", label="unrelated images")
     ax.set(xscale="log", yscale="log", xlabel="steps", title=f"digits, {kind}")
-axes[0].set_ylabel("rms change, median of digits")
+axes[0].set_ylabel("rms change, lowest tenth")
 axes[1].legend()
 fig
-
-# %%
-low = min(steps_tried)
-for kind in ("fresh z", "one z"):
-    for where in ("both", "P only"):
-        ratio = change(1000, kind, where) / change(low, kind, where)
-        called = f"digits, {kind}, {where}: change at 1000 steps / at the fewest"
-        lesson.record(called, ratio, f"({low} steps)")
 
 # %%
 expected = {
@@ -469,27 +479,28 @@ expected = {
     ("one z", "P only"): 1,
 }
 late = [n for n in steps_tried if n >= min(100, steps_tried[-2])] if len(steps_tried) > 1 else []
+powers = {}
 for (kind, where), power in expected.items() if len(late) > 1 else ():
     ratio = change(late[-1], kind, where) / change(late[0], kind, where)
-    found_power = math.log(ratio) / math.log(late[-1] / late[0])
+    powers[kind, where] = math.log(ratio) / math.log(late[-1] / late[0])
     name = f"power of the number of steps, {kind}, {where}"
-    lesson.record(name, found_power, f"({late[0]} to {late[-1]} steps; expected {power:g})")
+    lesson.record(name, powers[kind, where], f"({late[0]} to {late[-1]} steps; expected {power:g})")
+if powers:
+    lesson.conclude(
+        f"in both terms, a fresh z moves the image as S^{powers['fresh z', 'both']:.2f} in S steps, one z as "
+        f"S^{powers['one z', 'both']:.2f}."
+    )
 
 
 # %% [markdown]
-# Here is a simple count. In both terms each of S steps moves the image by about 1/S. *Fresh* z's point in random
-# directions and add up like a random walk, to √S · 1/S = S^-½, which goes to 0. *One* z points the same way every time,
-# so the sum S · 1/S does not depend on S. In P only each step moves the image by about 1, and the sums grow like S^½
-# and S.
-#
-# Compare the measured powers with the expected ones. (They are measured from 100 steps on; with fewer the steps are too
-# long for this count.) A digit that is tipped over moves by a whole digit however small the push was. The count
-# describes the others, so the figure shows the median of the digits, which a few tipped ones do not decide. The
-# powers still differ from the count's, because 100 steps are not yet small ones.
+# The expected powers are from a simple count. In both terms each of S steps moves the image by about 1/S. *Fresh* z's
+# point in random directions and add up like a random walk, to √S · 1/S = S^-½, which goes to 0. *One* z points the same
+# way every time, so the sum S · 1/S does not depend on S. In P only each step moves the image by about 1, and the sums
+# grow like S^½ and S. (The powers are measured from 100 steps on. With fewer the steps are too long for this count.)
 #
 # So the small κ does **not** mean that a persistent shift in both terms is without effect. Shifting ε in both terms by
-# one z is the same as sampling with another ε function. With many steps *which* image that gives hardly depends on the
-# number of steps.
+# one z is the same as sampling with another ε function, and at many steps the image that this gives hardly depends on
+# the number of steps.
 #
 # ### How much exactly, if the network did not notice?
 #
@@ -540,18 +551,22 @@ total = (kappa(s.a, s.a_to, p.eta) / s.a_to.sqrt()).sum()
 size = (p.scale * noise(model, p.n_images, p.seed + 1)).square().mean().sqrt().item()
 lesson.record("Σ κ/√ᾱ', the image's move in units of Δε if ε is replayed", total)
 lesson.record("the same, measured", -curves["ε replayed"][-1] / size)
-lesson.record("with the model's own answer", curves["ε of the model"][-1] / size)
+answered = lesson.record("with the model's own answer", curves["ε of the model"][-1] / size)
 s = Sampler(model, steps=len(model.alpha_bar), eta=p.eta).schedule
 walk_length = (kappa(s.a, s.a_to, p.eta).square() / s.a_to).sum().sqrt()
 name = "√Σ κ²/ᾱ', the same for a fresh z and replayed ε, at every training time"
-lesson.record(name, walk_length);
+lesson.record(name, walk_length)
+lesson.conclude(
+    f"one Δε in both terms of every step moves the image by {abs(total):.0f} Δε if ε is replayed, and by "
+    f"{answered:.1f} Δε if the network is asked."
+)
 
 
 # %% [markdown]
 # Without feedback the tiny κ's add up to a huge move (grey; at η = 0 it is s_T in size, for any number of steps). Even a
-# fresh z would move the image by the last number of Δε, many times the image's range. So the cancellation alone does not
-# hold the image together. The **denoiser** does: after the first shifted step it sees a moved x_t, and *its* ε changes
-# so that most of the move is taken out again (green).
+# fresh z would then move the image by the last recorded number of Δε. So the cancellation alone does not hold the image
+# together. The **denoiser** does: after the first shifted step it sees a moved x_t, and *its* ε changes so that most of
+# the move is taken out again (green).
 
 # %% [markdown]
 # ### Exercise 4 · capstone: add up a whole trajectory <small>(hard · 10 minutes)</small>
@@ -604,7 +619,7 @@ for eta in (0.0, 0.5, 1.0):
     ax.plot(lengths, total, "o-", color=plots.ETAS(eta), label=f"η = {eta:g}")
 s_T = (1 / linear(10).a[0] - 1).sqrt()
 ax.axhline(s_T, color=plots.SOURCE, ls=":", label="s_T")
-ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="move of the image / Δε"), ax.legend()
+ax.set(xscale="log", ylim=(0, None), xlabel="steps", ylabel="move of the image / Δε"), ax.legend()
 fig
 
 # %%
@@ -667,7 +682,7 @@ lesson.conclude(
 # moves by many times Δε.
 # White z in pixels points almost entirely into directions of the first kind, and more so in a larger image. We can
 # test this on the model. We compare the white z with one of the same size that is smooth (a random 4×4 picture,
-# enlarged), both at a tenth of the scale.
+# enlarged), both in both terms and at a tenth of the scale.
 
 # %%
 def smooth(z):
@@ -681,22 +696,25 @@ def smooth(z):
 g = samplers[1]
 white = 0.1 * p.scale * noise(model, p.n_images, p.seed + 1)
 z = g.draw(p.n_images, seed=p.seed)
-kinds = {f"{0.1 * p.scale:g} · white z": white, f"{0.1 * p.scale:g} · smooth z": smooth(white)}
-shaped = {kind: compare(g, z, lambda t, delta=delta: delta) for kind, delta in kinds.items()}
-strip(model, shaped, f"{p.checkpoint}, {p.few_steps} steps, one z")
+shifts = {"no z": 0 * white, "white z": white, "smooth z": smooth(white)}
+shaped = {kind: g.decode(z, shift(delta)) for kind, delta in shifts.items()}
+shown = [model.pictures(x[:6]).cpu() for x in shaped.values()]
+plots.strips(shown, list(shaped), [], f"{p.checkpoint}, {p.few_steps} steps, one z in both")
 
 # %%
-by_name = dict(zip(("white z", "smooth z"), shaped.values(), strict=True))
-distances(by_name, "one z, few steps", f"({p.few_steps} steps, {0.1 * p.scale:g} of it)")
-by_kind = [metrics.rms(images["both"], images["source"]).mean() for images in shaped.values()]
-lesson.record("change in both: smooth z / white z", by_kind[1] / by_kind[0]);
+white_by, smooth_by = (
+    metrics.rms(shaped[kind], shaped["no z"]).mean() for kind in ("white z", "smooth z")
+)
+lesson.record("change in both: smooth z / white z", smooth_by / white_by)
+lesson.conclude(
+    f"white z moves the image by {white_by:.2f} rms and smooth z by {smooth_by:.2f}. Unrelated images are "
+    f"{apart:.2f} apart."
+)
 
 # %% [markdown]
-# In both terms neither is undone completely. The white z leaves a little grain behind, and most of what the picture
-# shows stays (a detail, such as glasses, may tip over). The smooth z is of equal size and moves the picture farther, by
-# the factor in the last line: whole parts get another light and another colour, and even the person may change.
-# (Compare with the distance of unrelated images, further up.) In P only both are too much for the denoiser, and their
-# sizes differ less.
+# Neither is undone completely. The white z leaves a little grain behind, and most of what the picture shows stays. (A
+# detail, such as glasses, may tip over.) The smooth z is of equal size and moves the picture farther: whole parts get
+# another light and another colour, and even the person may change.
 
 # %% [markdown]
 # ### Exercise 5 · spot the error <small>(hard · 8 minutes)</small>
@@ -811,14 +829,3 @@ explore(
 #   at every step, or that the denoiser takes for noise.
 # - The rms changes are of these models and images. On a larger image white z has more directions in
 #   which the data do not vary, and less of it should get through: run this lesson on your checkpoint.
-#
-# The lines below sum up the trained network: the change by a shift in both terms, as a share of the change by the same
-# shift in P only.
-
-# %%
-for kind, images in large.items():
-    both, alone = (
-        metrics.rms(images[where], images["source"]).mean() for where in ("both", "P only")
-    )
-    called = f"{kind}, many steps: change in both / change in P only"
-    lesson.record(called, both / alone, f"({p.steps} steps)")

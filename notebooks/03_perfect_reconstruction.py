@@ -55,21 +55,26 @@ from lessons_lib.widgets import choice, explore, slider
 model = inputs.model_for(p.checkpoint, p.device, p.steps, p.sweep_steps, prompt=p.prompt)
 g = Sampler(model, steps=p.steps, eta=p.eta)
 z = g.draw(1, seed=p.seed)
-lesson.record("numbers in an image", g.decode(z).numel())
-lesson.record("numbers in its code", z.x_T.numel() + z.eps.numel());
+in_image = lesson.record("numbers in an image", g.decode(z).numel())
+in_code = lesson.record("numbers in its code", z.x_T.numel() + z.eps.numel())
+lesson.conclude(
+    f"z has {in_code / in_image:.0f} times as many numbers as the image, in {p.steps} steps."
+)
 
 # %% [markdown]
-# S+1 times as many as the image. So there are *many* codes for one image, and it should be easy to find one.
+# That is S+1 times as many. So there are *many* codes for one image, and it should be easy to find one.
 # (The last step adds no noise, so a code that is drawn holds zeros there; see 'The last step' below.)
 #
 # ## Encode: draw the noisy versions first, then read off the noise
 #
-# 1. Draw a chain x_T, …, x_1 of ever less noisy versions of the image: no network is needed.
+# 1. Draw a chain x_T, …, x_1 of ever less noisy versions of the image: x_T by adding noise to the image, and each x_t'
+#    by a step like the sampler's, with x_0 itself in the place of P_t. No network is needed.
 # 2. At each step, compute which noise would have led from x_t to x_t' (eq. 5):
 #
 # $$\varepsilon_t = \frac{x_{t'} - \mu(x_t, t)}{\sigma_t}.$$
 #
 # The whole chain is known before the network is called, so all steps can go through it in one batch.
+# *Decoding* is sampling with this z.
 #
 # **Predict.** The model knows only the kind of image that it has learnt. We also encode photographs, which are not of
 # that kind. How well will they come back?
@@ -90,20 +95,14 @@ rows = [model.pictures(v) for x, back, _ in results.values() for v in (x, back)]
 plots.strips(rows, [label for name in results for label in (name, "decoded")], [])
 
 # %%
+worst = 0.0
 for name, (x, back, _) in results.items():
-    lesson.record(f"largest error of any pixel, {name}", (back - x).abs().max())
+    off = lesson.record(f"largest error of any pixel, {name}", (back - x).abs().max())
+    worst = max(worst, off)
+lesson.conclude(f"the largest error is {worst:.1e}. One step of an 8-bit image is {2 / 255:.1e}.")
 
 # %% [markdown]
-# For every kind only rounding errors are left, far below 2/255, which is one step of an 8-bit image. (Precision has
-# its own section below.) And on real handwritten digits, with the exact model, all in float64:
-
-# %%
-digits = load("digits")
-g_digits = Sampler(digits, steps=p.steps, eta=p.eta)
-x_digits = digits.means[:: 1797 // 12][:12].view(-1, 1, 8, 8)
-back = g_digits.decode(g_digits.encode(x_digits, seed=p.seed))
-lesson.record("largest error of any pixel, 12 digits", (back - x_digits).abs().max())
-plots.strips([x_digits, back], ["digit", "decoded"], [])
+# For every kind only rounding errors are left. (Precision has its own section below.)
 
 # %% [markdown]
 # ## Why: the induction, with a network that knows nothing
@@ -137,19 +136,20 @@ z = g.draw(p.n_images, seed=p.seed)
 wrong_by = lesson.record("largest error with a nonsense network", (back - photos).abs().max())
 seen = next(i for i, limit in enumerate((1 / 255, 0.5, 99)) if wrong_by < limit)
 lesson.compare(with_nonsense, with_nonsense.choices[seen])
-which = (
+lesson.conclude(f"a nonsense network gives every picture back, with an error of {wrong_by:.0e}.")
+
+# %%
+names = [
     "nonsense:\ndecode(encode(x))",
     "nonsense:\ndecode(random z)",
     "the model:\ndecode(random z)",
-)
-names = list(which)
+]
 plots.strips([model.pictures(v) for v in (back, fool.decode(z), g.decode(z))], names, [])
 
 
 # %% [markdown]
-# Still exact, except for rounding, and that is a warning: **perfect reconstruction says nothing about the
-# model**. What the model decides is which codes *look like noise*, and what happens when a code is decoded
-# by another model or under another text (lessons 08 and 09).
+# That is a warning: **perfect reconstruction says nothing about the model**. What the model decides is which codes
+# *look like noise*, and what happens when a code is decoded by another model or under another text (lessons 08 and 09).
 
 # %% [markdown]
 # ### Exercise 1 · read off a step's code <small>(easy · 3 minutes)</small>
@@ -198,11 +198,11 @@ plots.strips([*shown, difference], names, [])
 lost = lesson.record("largest error with the last code dropped", (without - x).abs().max())
 kept = lesson.record("largest error with the residual kept", (back - x).abs().max())
 lesson.conclude(
-    f"without the last code the error is {lost / max(kept, 1e-16):,.0f} times as large."
+    f"without the last code a pixel is off by up to {lost:.2g}, and with it by {kept:.0e}."
 )
 
 # %% [markdown]
-# It is hardly visible, but it is much more than rounding, and a higher precision cannot repair it.
+# The loss is hardly visible, but it is much more than rounding, and a higher precision cannot repair it.
 
 # %% [markdown]
 # ## float16, float32, float64
@@ -211,7 +211,7 @@ lesson.conclude(
 
 # %%
 piled = lesson.predict(
-    "The error after all steps, in units of one rounding.",
+    "The error after all steps in float16, in units of one rounding.",
     "below 100",
     "from 100 to 10,000",
     "more",
@@ -222,10 +222,13 @@ piled
 one = own[:1]
 
 
-def error(network, dtype, eta):
-    sampler = Sampler(network, steps=p.sweep_steps, eta=eta, dtype=dtype)
-    back = sampler.decode(sampler.encode(one, seed=p.seed))
-    return (precise(back) - one).abs().max().item()
+def error(network, dtype):
+    """The largest error of any pixel, of three η."""
+    samplers = [
+        Sampler(network, steps=p.sweep_steps, eta=eta, dtype=dtype) for eta in (0.1, 0.5, 1.0)
+    ]
+    backs = [sampler.decode(sampler.encode(one, seed=p.seed)) for sampler in samplers]
+    return max((precise(back) - one).abs().max().item() for back in backs)
 
 
 kinds = {"float16": (model, torch.float16), "float32": (model, torch.float32)}
@@ -233,23 +236,13 @@ if precision(model.device) == torch.float64:  # mps has none
     double = inputs.model_for(p.checkpoint, p.device, prompt=p.prompt)
     if hasattr(double, "to"):  # an exact model computes in float64 anyway
         double.to(torch.float64)
-    kinds |= {"float64": (model, torch.float64), "float64,\nnetwork too": (double, torch.float64)}
-errors = {eta: [error(*kind, eta) for kind in kinds.values()] for eta in (0.1, 0.5, 1.0)}
+    kinds |= {"float64": (model, torch.float64), "float64, network too": (double, torch.float64)}
 
 # %%
-fig, ax = plots.figure(width=8)
-for eta, curve in errors.items():
-    ax.plot(list(kinds), curve, "o-", color=plots.ETAS(eta), label=f"η = {eta:g}")
-ax.set(yscale="log", ylabel="largest error of any pixel", xlabel="precision of the state")
-ax.legend()
-fig
-
-# %%
-worsts = []
-for i, name in enumerate(kinds):
-    worsts.append(max(curve[i] for curve in errors.values()))
-    lesson.record(f"largest error, state in {name.replace(chr(10), ' ')}", worsts[-1])
-roundings = worsts[0] / torch.finfo(torch.float16).eps
+errors = {}
+for name, kind in kinds.items():
+    errors[name] = lesson.record(f"largest error, state in {name}", error(*kind))
+roundings = errors["float16"] / torch.finfo(torch.float16).eps
 lesson.compare(piled, piled.choices[(roundings >= 100) + (roundings >= 10_000)])
 lesson.conclude(
     f"in float16 the error after all steps is {roundings:.0f} roundings of a number near 1."
@@ -257,16 +250,11 @@ lesson.conclude(
 
 
 # %% [markdown]
-# The error stays near the precision of the type, so rounding errors do not pile up. The third point is an exception
-# that is easily explained. There the state is float64 but the *network* is float32, and the rounding of the network is
-# what we see. The last digits of its answer depend on how many images it gets at once, and encoding and decoding call
-# the network with different batch sizes. With the network in float64, too, this is gone.
-#
-# For another kind of network this can be large. In P the error of a predicted ε is multiplied by √(1-ᾱ)/√ᾱ, which for
-# linear β is 157 at t = 999. With an untrained network of this kind images came back only to 4e-4, and with cosine β
-# only to 4e-2. So `encode` calls the network once more for the noisiest steps, in the batches of decoding, until the two
-# P's agree. What was encoded together must then be decoded together. (`faces` predicts v, a mixture of ε and image,
-# and with v no error is multiplied.)
+# The error stays near the precision of the type, so rounding errors do not pile up. The third line is an exception. There
+# the state is float64 but the *network* is float32, and its rounding is what we see: the last digits of its answer
+# depend on how many images it gets at once, and encoding and decoding call it with different batch sizes. With the
+# network in float64, too, this is gone. (Where a network predicts ε itself, P divides its rounding by √ᾱ_t. So `encode`
+# repeats the noisiest steps in the batches of decoding, and what was encoded together must be decoded together.)
 #
 # The codes do not repair errors: an error in x_t goes through μ into x_t'. To see this we put a small error into x_T:
 
@@ -282,21 +270,24 @@ def left(network, image, eta):
 
 # %%
 whose = {name: (model, x[:1]) for name, x in pictures.items()} | {"nonsense": (Nonsense(), one)}
+share = 0.0
 for name, pair in whose.items():
     for eta in (0.1, 1.0):
-        lesson.record(f"share of an error left in the image, {name}, η = {eta:g}", left(*pair, eta))
+        called = f"share of an error left in the image, {name}, η = {eta:g}"
+        share = lesson.record(called, left(*pair, eta))
+lesson.conclude(f"at η = 1 the nonsense network makes an error in x_T {share:,.0f} times as large.")
 
 # %% [markdown]
 # Where the share is below 1, errors fade: a denoiser pulls what it is given towards an image that it knows, and the
-# fresh noise of a large η helps it to forget. Where it is above 1, errors grow. They do so with the nonsense network,
-# and so its reconstruction above has a larger rounding error than float64 alone would leave. (A photograph may fall on
-# either side.) 'Exact for any network' is a statement about real numbers. In floating point it also depends on μ.
+# fresh noise of a large η helps it to forget. Where it is above 1, errors grow, as with the nonsense network. (A
+# photograph may fall on either side.) 'Exact for any network' is a statement about real numbers. In floating point it
+# also depends on μ.
 
 # %% [markdown]
 # ## η → 0: the codes explode, the reconstruction does not
 #
-# The chain is x_t' = c_x x_t + c_P x_0 + σ_t n with a fresh n ~ N(0, I); exercise 3 asks for c_x and c_P.
-# The mean μ = c_x x_t + c_P P_t has P_t in the place of x_0. So the code is
+# The chain's step is x_t' = c_x x_t + c_P x_0 + σ_t n with a fresh n ~ N(0, I); exercise 3 asks for the numbers c_x and
+# c_P. The sampler's mean μ = c_x x_t + c_P P_t has P_t in the place of x_0. So the code is
 #
 # $$\varepsilon_t = n + \frac{c_P}{\sigma_t}\,(x_0 - P_t).$$
 #
@@ -304,23 +295,33 @@ for name, pair in whose.items():
 
 # %%
 fig, ax = plots.figure(width=9)
+stds, errors = [], []
 for i, eta in enumerate((0.03, 0.1, 0.3, 1.0)):
     sampler = Sampler(model, steps=p.sweep_steps, eta=eta)
     z = sampler.encode(one, seed=p.seed)
     std = metrics.normality(z.eps[:-1])[0]
     ax.plot(sampler.schedule.t[:-1], std, "o-", color=plots.ETAS(i / 3), label=f"η = {eta:g}")
-    lesson.record(f"std of the last code before the image, η = {eta:g}", z.eps[-2].std())
-    lesson.record(f"largest error, η = {eta:g}", (sampler.decode(z) - one).abs().max())
+    stds.append(
+        lesson.record(f"std of the last code before the image, η = {eta:g}", z.eps[-2].std())
+    )
+    errors.append((sampler.decode(z) - one).abs().max())
+    lesson.record(f"largest error, η = {eta:g}", errors[-1], show=False)
 ax.axhline(1, color=plots.SOURCE, lw=1)
 ax.set(yscale="log", xlabel="t", ylabel="standard deviation of the codes")
 ax.legend()
 fig
 
+# %%
+lesson.conclude(
+    f"from η = 1 to η = 0.03 the last code's standard deviation grows from {stds[-1]:.1f} to {stds[0]:.0f}. "
+    f"The largest error of all reconstructions is {max(errors):.1e}."
+)
+
 
 # %% [markdown]
 # The second term is what the model could not predict of this image, divided by something small. Where it is the larger
 # one, the codes grow as 1/η. At η = 1 and high t it is much smaller than n. At small η and low t it is nearly all of
-# the code. The reconstruction stays as good as it was.
+# the code.
 
 # %% [markdown]
 # ## At η = 0: DDIM inversion, and what it loses
@@ -328,7 +329,7 @@ fig
 # For the deterministic sampler z is x_T alone, with as many numbers as the image. To find it, walk backwards. But each
 # backward step would need ε at the point that it is looking for. DDIM inversion takes ε at the point where it is. One
 # can do better, and repeat the step with ε at the point just found, until the point no longer moves: these are the
-# *iterations* below.
+# *iterations* below. Above each picture is its PSNR, in dB: higher is nearer to the image.
 #
 # **Predict.** Does the error vanish with more steps? How much do the iterations help?
 
@@ -341,37 +342,44 @@ def back_and_forth(network, x, count, refine):
 kinds = [(5, 0), (10, 0), (20, 0), (10, 5)]
 strip = [back_and_forth(model, one, *kind) for kind in kinds]
 names = [f"{n} steps" + f",\n{r} iterations" * (r > 0) for n, r in kinds]
-shown = model.pictures(torch.cat([one, *strip]))
-plots.strips([shown], ["DDIM\ninversion"], ["the image", *names])
-
-# %%
+above = ["the image"]
 for called, x in zip(names, strip, strict=True):
     said = called.replace(chr(10), " ")
-    lesson.record(f"PSNR of DDIM inversion, {said} (dB)", metrics.psnr(x, one).mean())
+    psnr = lesson.record(
+        f"PSNR of DDIM inversion, {said} (dB)", metrics.psnr(x, one).mean(), show=False
+    )
+    above.append(f"{called}\n{psnr:.1f} dB")
+plots.strips([model.pictures(torch.cat([one, *strip]))], ["DDIM\ninversion"], above)
 
 # %% [markdown]
-# Few steps lose detail and shift colours; more steps bring them back. Compare the two lines for 10 steps: the gain is
-# from the iterations. (In steps this long the iterations need not converge. Then they can leave speckles in some
-# pictures.)
+# Few steps lose detail and shift colours; more steps bring them back. Compare the two pictures of 10 steps: the gain is
+# from the iterations. (In steps this long the iterations need not converge. Then they can leave speckles.)
 #
-# The numbers, on the exact model, where no network can be blamed:
+# Now the exact model of 1,797 handwritten digits (one Gaussian on each), where no network can be blamed:
 
 # %%
-counts, few = [5, 10, 20, 50, 100], x_digits[:3]
+digits = load("digits")
+x_digits = digits.means[:: 1797 // 12][:12].view(-1, 1, 8, 8)
+counts, few, at_50 = [5, 10, 20, 50, 100], x_digits[:3], []
 fig, ax = plots.figure(width=8)
 for i, refine in enumerate((0, 1, 5, 20)):
     errors = [(back_and_forth(digits, few, n, refine) - few).abs().max() for n in counts]
     ax.plot(counts, errors, "os^v"[i] + "-", label=f"{refine} iterations", color=plots.ETAS(i / 3))
-    lesson.record(f"largest error of DDIM inversion, 50 steps, {refine} iterations", errors[3])
+    called = f"largest error of DDIM inversion, 50 steps, {refine} iterations"
+    at_50.append(lesson.record(called, errors[3], show=False))
 ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="largest error of any pixel")
 ax.legend()
 fig
 
+# %%
+lesson.conclude(
+    f"at 50 steps the largest error is {at_50[0]:.0e} without iterations, and {at_50[-1]:.0e} with 20."
+)
+
 
 # %% [markdown]
-# More steps help, but slowly. Solving each step by fixed-point iterations helps much more, where they converge:
-# the smaller the step, the faster. The stochastic code needs neither. It is exact at any number of steps. Its
-# price is its size: it is S+1 times as large.
+# More steps help, but slowly. Iterations help much more, where they converge: the smaller the step, the faster. The
+# stochastic code needs neither. It is exact at any number of steps. Its price is its size: it is S+1 times as large.
 
 # %% [markdown]
 # ### Exercise 2 · where does the chain start? <small>(medium · 5 minutes)</small>
@@ -415,8 +423,8 @@ lesson.exercise(noised_start, right_start, cases, hints);
 # ## Are the codes noise?
 #
 # A *drawn* code is N(0, I). An *encoded* one should be, if the image is a typical sample of the model *and*
-# the steps are small. We look at both ways to draw the chain: the **posterior** path (each x_t' from x_t and
-# x_0) and the **independent** path (each x_t on its own).
+# the steps are small. There are two ways to draw the chain: the **posterior** path that we have used (each x_t' from x_t
+# and x_0) and the **independent** path (each x_t from x_0, with noise of its own).
 #
 # **Predict.** The independent path's neighbours x_t and x_t' share no noise. Are its codes larger or smaller
 # than the posterior path's? Does one step's code tell anything about the next one's?
@@ -424,36 +432,41 @@ lesson.exercise(noised_start, right_start, cases, hints);
 # %%
 codes = {path.__name__: encode(g, own, seed=p.seed, path=path) for path in (posterior, independent)}
 codes["drawn"] = g.draw(p.n_images, seed=p.seed)
-shown = [int(i) for i in torch.linspace(0, p.steps - 2, 8)]
+shown = [int(i) for i in torch.linspace(0, p.steps - 2, 5)]
 rows = [code.eps[shown, 0, :3] for code in codes.values()]  # of a latent's channels the first three
 rows = [row / row.abs().amax((1, 2, 3), True) for row in rows]
-plots.strips(rows, list(codes), [f"t = {g.schedule.t[i]}" for i in shown])
+plots.strips(rows, list(codes), [f"t = {g.schedule.t[i]}" for i in shown], "codes, each stretched")
 
 # %%
-fig, axes = plots.figure(1, 3, width=15, height=4.2)
+fig, axes = plots.figure(1, 2, width=11, height=4)
 colours = dict(zip(codes, (plots.P, plots.D, plots.SOURCE), strict=True))
 t = g.schedule.t[:-1]
 for name, code in codes.items():
     eps = code.eps[:-1]
-    std, distance = metrics.normality(eps)
-    axes[0].plot(t, std, color=colours[name], label=name)
-    axes[1].plot(t, distance, color=colours[name])
-    axes[2].plot(t[:-1], metrics.step_correlation(eps), color=colours[name])
-    axes[2].plot(t, metrics.neighbour_correlation(eps), ":", color=colours[name])
-axes[0].set(title="standard deviation", xlabel="t", yscale="log")
-axes[1].set(title="distance from N(0, 1) (KS)", xlabel="t")
-axes[2].set(title="correlation: next step (—), next pixel (···)", xlabel="t", ylim=(-1, 1))
-axes[0].legend()
+    style = {"color": colours[name], "ls": "--" if name == "drawn" else "-", "label": name}
+    axes[0].plot(t, metrics.normality(eps)[0], **style)
+    axes[1].plot(t[:-1], metrics.step_correlation(eps), **style)
+axes[0].set(title="standard deviation of the codes", xlabel="t", ylim=(0, None))
+axes[1].set(title="correlation with the next step's code", xlabel="t", ylim=(-1, 1))
+axes[1].legend()
 fig
 
 # %%
-middle = p.steps // 2
+middle, found = p.steps // 2, []
 for name, code in codes.items():
     at = f"(t = {t[middle]})"
-    lesson.record(f"{name}: std of the code at mid-way", code.eps[middle].std(), at)
-    lesson.record(f"{name}: std of the last code", code.eps[-2].std(), f"(t = {t[-1]})")
+    std = lesson.record(f"{name}: std of the code at mid-way", code.eps[middle].std(), at, False)
+    late = lesson.record(
+        f"{name}: std of the last code", code.eps[-2].std(), f"(t = {t[-1]})", False
+    )
     correlation = metrics.step_correlation(code.eps)[middle]
-    lesson.record(f"{name}: correlation with the next step at mid-way", correlation, at)
+    called = f"{name}: correlation with the next step at mid-way"
+    correlation = lesson.record(called, correlation, at, False)
+    found.append((std, late, correlation))
+whats = (f"standard deviation {at}", f"standard deviation (t = {t[-1]})", f"correlation {at}")
+for what, values in zip(whats, zip(*found, strict=True), strict=True):
+    said = ", ".join(f"{name} {v:.2f}" for name, v in zip(codes, values, strict=True))
+    lesson.conclude(f"{what}: {said}.")
 
 # %% [markdown]
 # At high t the posterior path's codes are like drawn ones: white, of unit variance. Towards the image they
@@ -461,22 +474,25 @@ for name, code in codes.items():
 # last step, where the two nearly agree. From step to step they correlate with a negative sign: the noise of x_t enters
 # one step's code as something that was added, and the next step's code as something that must be removed. The image's
 # own term, c_P (x_0 - P_t)/σ_t, has the same form in both. At high t it is small, so there the independent codes are
-# noise, too, only more of it. (Huberman-Spiegelglas et al. find such codes better for editing; this is not measured
-# here.)
+# noise, too, only more of it. (Huberman-Spiegelglas et al. find such codes better for editing.)
 #
 # How much of that term is the model's fault? An exact model has no fault. Here are the codes of images that *are* its
 # samples:
 
 # %%
-typical = digits.sample(4, seed=p.seed)
+typical, stds = digits.sample(4, seed=p.seed), []
 for count in (20, 1000):
     z = Sampler(digits, steps=count, eta=1.0).encode(typical, seed=p.seed)
     name = f"exact model, its own samples, {count} steps: std of the last code before the image"
-    lesson.record(name, z.eps[-2].std())
+    stds.append(lesson.record(name, z.eps[-2].std(), show=False))
+lesson.conclude(
+    f"an exact model's own samples have a last code of standard deviation {stds[0]:.1f} in 20 steps, and "
+    f"of {stds[1]:.1f} in 1,000."
+)
 
 
 # %% [markdown]
-# Even here the standard deviation is above 1 in few steps. It falls as steps become small. The cause is that P_t is an
+# Even here the standard deviation is above 1. It falls as steps become small. The cause is that P_t is an
 # average over images, and x_0 is one image. So there are three reasons why codes may not look like noise: an unusual
 # image, a poor model, or only large steps.
 
@@ -595,7 +611,7 @@ off_by = (back - own).abs().max()
 lesson.conclude(f"the largest error of a pixel after encoding and decoding is {off_by:.0e}.")
 
 # %% [markdown]
-# Now you know the whole method. The codes hold what the model does not predict: in the last one you can see the picture.
+# The codes hold what the model does not predict: in the last one you can see the picture.
 
 # %% [markdown]
 # ## Long chains: stream them
@@ -605,7 +621,10 @@ lesson.conclude(f"the largest error of a pixel after encoding and decoding is {o
 
 # %%
 *_, (_, last) = lockstep(g, one, seed=p.seed)
-lesson.record("largest error, encoded and decoded in lock-step", (last.x_to - one).abs().max());
+off = lesson.record(
+    "largest error, encoded and decoded in lock-step", (last.x_to - one).abs().max()
+)
+lesson.conclude(f"encoded and decoded in lock-step, the largest error is {off:.1e}.")
 
 
 # %% [markdown]
