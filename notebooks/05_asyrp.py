@@ -49,6 +49,7 @@ inputs.check_networks(p)
 
 # %%
 import math
+from statistics import median
 
 import torch
 from IPython.display import Markdown
@@ -81,13 +82,14 @@ print(who.said or "Every edit here has a true counterfactual.")
 # %% [markdown]
 # ## Edits in h, and the truth beside them
 #
-# These are held-out faces that lack the attributes, and their codes x_T by DDIM inversion (lesson 03, η = 0). The picture
-# decoded from x_T is called 'no edit'. It is not exactly the picture, but every edit below starts from it.
-#
 # The network was trained to draw faces, and it is not changed. An edit adds Δh to *h*, the features in the bottleneck
-# (the middle) of its U-Net. A small network f_t computes Δh from h; how it is trained comes later in this lesson. Such a
-# trained edit is called a *direction*. The row *truth* under each edit shows what only a drawn world knows: the same face
-# with this one attribute changed.
+# (the middle) of its U-Net. A small network f_t computes Δh from h, in every step of an **interval** first ≥ t ≥ last.
+# How f_t is trained comes later in this lesson. Such a trained edit is called a *direction*. Those below come with these
+# lessons: they are called *shipped*.
+#
+# The faces were held out, and lack the attributes. Their codes x_T come from DDIM inversion (lesson 03, η = 0). The picture
+# decoded from x_T is called *no edit*. It is nearly the given picture, and every edit below starts from it. The row *truth*
+# shows what only a drawn world knows: the same face with this one attribute changed.
 #
 # **Predict.** One f_t for all faces. Will it do the same to each?
 
@@ -107,6 +109,14 @@ for attribute, e in who.edits.items():
         names.append(f"truth:\n{attribute}")
 plots.strips([v.cpu() for v in shown], names, [])
 
+# %% [markdown]
+# The kind of change is the same for each face, and its size differs. Compare each row with the truth under it. What is
+# missing? And what has changed that should have stayed?
+#
+# Two scores answer in numbers. A *critic* gives them: a network that reads the factors of a face (smile, age, hair, …) from a
+# picture, and took no part in the training. **Achieved** is the share of the way from the source to the truth that the edit
+# has gone. **Drift** is how far the other factors moved, in units of their ranges.
+
 # %%
 distance = metrics.perceptual_distance(critic)
 for attribute in who.goals:
@@ -116,20 +126,12 @@ for attribute in who.goals:
     aside = lesson.record(f"{attribute}: drift, mean", s.drift.mean(), show=False)
     each = s.achieved[s.achieved.isfinite()]
     lesson.conclude(
-        f"*{attribute}* goes {reached:.0%} of the way on average (single faces: {each.min():.0%} to "
-        f"{each.max():.0%}), and the rest drifts by {aside:.3f}."
+        f"*{attribute}* achieves {reached:.0%} on average (single faces: {each.min():.0%} to "
+        f"{each.max():.0%}), with a drift of {aside:.3f}."
     )
 if who.factors is not None:
     picture = worlds.faces.render(who.factors, model.shape[-1]).to(before)
     lesson.record("G(x_T) and the picture, PSNR", metrics.psnr(before, picture).mean(), "dB")
-
-# %% [markdown]
-# *The way* is from the source to the true counterfactual, as a critic reads it: the share that an edit has gone is called
-# **achieved**. How far the other factors moved, in units of their ranges, is called **drift**. The critic took no part in the
-# training.
-#
-# The kind of change is the same for each face, and its size differs. Compare each row with the truth under it. What is
-# missing? And what has changed that should have stayed? (Lesson 05b asks why an edit falls short of the truth.)
 
 # %% [markdown]
 # ## Why only P
@@ -185,7 +187,7 @@ lesson.compare(how_much, how_much.choices[(times >= 2) + (times >= 4) + (times >
 # %% [markdown]
 # The points lie on the line, because the theorem is algebra. With so few steps κ_t is not very small. And lesson 02 ended with
 # a warning: small κ's do not undo a shift that *persists* over many steps. So a single step does not tell enough; look at the
-# picture. Here Δh_t acts in every step of its interval (the steps with first ≥ t ≥ last), in both terms and in P alone:
+# picture. Here Δh_t acts in every step of its interval, in both terms and in P alone:
 
 # %%
 shown = {
@@ -201,7 +203,7 @@ for where in ("Δh, both terms", "Δh, P only"):
     change = metrics.rms(shown[where].float(), before).mean()
     moved.append(lesson.record(f"{where}: rms change of the picture", change))
 lesson.conclude(
-    f"in both terms the picture changes {moved[1] / moved[0]:.1f} times less than in P alone."
+    f"in P alone the picture changes {moved[1] / moved[0]:.1f} times as much as in both terms."
 )
 
 
@@ -420,9 +422,14 @@ ax.legend(loc="lower left")
 fig
 
 # %%
-lesson.record("encoder passes of an edited picture", asked[:, 0].sum())
-lesson.record("decoder passes of an edited picture", asked[:, 1].sum())
-lesson.record("steps inside the interval", len(inside));
+encoded, decoded = asked.sum(0).tolist()
+lesson.record("encoder passes of an edited picture", encoded, show=False)
+lesson.record("decoder passes of an edited picture", decoded, show=False)
+lesson.record("steps inside the interval", len(inside), show=False)
+lesson.conclude(
+    f"{len(inside)} of {len(g.schedule)} steps lie in the interval, so a picture needs {encoded} encoder "
+    f"passes and {decoded} decoder passes."
+)
 
 
 # %% [markdown]
@@ -442,7 +449,7 @@ x, t = g.draw(1, seed=p.seed).x_T, g.schedule.t[inside[0]].item()
 b = model.encode(x, t)
 share = work(lambda: model.decode(b)) / work(lambda: model(x, t))
 lesson.record("the decoder's share of a pass", share)
-lesson.record("so a step inside the interval should cost, in plain steps", 1 + share);
+lesson.record("so a step inside the interval should cost, in plain steps", 1 + share, show=False);
 
 
 # %%
@@ -466,18 +473,17 @@ ways = {
 } | ({"outside": (edit, outside[0])} if outside else {})  # fmt: skip
 costs = {}
 for where, (how, i) in ways.items():
-    costs[where] = ratios(one_step(how, i), one_step(plain, i), repeats=3)[1]
-    lesson.record(
-        f"time of a step {where} / of a plain step, median of 3", costs[where], show=False
-    )
-said = ", ".join(f"{value:.2f} {where}" for where, value in costs.items())
-lesson.conclude(f"a step costs, in plain steps: {said}; by count {1 + share:.2f} inside.")
+    costs[where] = median(ratios(one_step(how, i), one_step(plain, i), repeats=7))
+    lesson.record(f"time of a step {where} / of a plain step, median", costs[where], show=False)
+counts = dict(zip(ways, (1 + share, 2.0, 1.0), strict=False))
+for where, value in costs.items():
+    lesson.conclude(f"{where}: {counts[where]:.2f} plain steps by count, {value:.2f} by the clock.")
 
 
 # %% [markdown]
-# Inside the interval the edit costs a second decoder pass. Outside it costs nothing: that ratio should be 1, and what
-# differs from 1 is the clock's noise. (Inside, the time may be less than the count says, because both answers are computed
-# in one batch. `make bench` measures with more patience.)
+# Inside the interval an edit costs a second decoder pass. Outside it costs nothing. There the clock should say 1, and what
+# differs from 1 is its noise. Inside, the time may be less than the count says, because both answers are computed in one
+# batch. (`make bench` measures with more patience.)
 
 # %% [markdown]
 # ## f_t and its loss
@@ -497,11 +503,9 @@ lesson.conclude(f"a step costs, in plain steps: {said}; by count {1 + share:.2f}
 # Each step is trained by itself. The edited x_t is passed on without its gradient, so only the decoder's pass for P is
 # differentiated. The unedited path never changes; it is computed once.
 #
-# For our small networks we add something to the paper. A *cosine* says which way to go, and not how far: a change too
-# small to be seen may point exactly along ΔT. So a third term asks that E(P^edit) arrive at E(P^source) + ΔT
-# (`reach_weight`). What you train here is trained at scale 1 only, as in the paper. For the directions that come with these
-# lessons (the *shipped* ones) each image's Δh was scaled by a random number s, negative for half of the images, and its goal
-# was sΔT. The section 'Backwards' shows what this is good for.
+# For our small networks we add a term that the paper does not have. The *cosine* above says which way to go, and not how
+# far: a change too small to be seen may point exactly along ΔT. So the third term asks E(P^edit) to arrive at
+# E(P^source) + ΔT. It is `reach_weight` times 1 - cos(E(P^edit), E(P^source) + ΔT).
 #
 # ### Exercise 4 · the directional loss <small>(easy · 5 minutes)</small>
 #
@@ -570,6 +574,7 @@ curves = {"loss": plots.SOURCE, "towards": plots.P, "change": plots.EDITED}
 for ax, (what, colour) in zip(axes, curves.items(), strict=True):
     ax.plot([getattr(r, what) for r in history], "o-", color=colour)
     ax.set(xlabel="round"), ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
 axes[0].set_title("loss"), axes[1].set_title("cos(ΔI, ΔT)")
 axes[2].set_title("|P edit - P source|")
 fig
@@ -604,13 +609,12 @@ lesson.conclude(
 # *size*. That is what the third term is for.
 #
 # The second term, λ_recon, is a penalty on change. Here it is weak, so that a short training goes far enough. The shipped
-# directions were trained longer, with a stronger penalty. Of these, *smiling* and *old* were trained a second time, through
-# all steps of the interval, with a strong penalty again. The edits became clean but weak, so we scale them up. This strength is
-# what the figures below call scale 1. *Smiling* and *old* act from t = 500 to 200, like what you train here. *Glasses* begin at
-# 600, since they have to be drawn where there is nothing before. Lesson 06 asks how an interval is found.
+# directions were trained longer, with a stronger penalty. *Smiling* and *old* then had a second training, through all steps
+# of the interval at once. It made them clean but weak, so they are scaled up. Scale 1 means this strength. (*Smiling* and
+# *old* act from t = 500 to 200, like what you train here, and *glasses* from 600 on. Lesson 06 asks how an interval is found.)
 #
 # **Predict.** The same faces are edited by what you have just trained and by the shipped direction. Which of the two drifts
-# less, that is, changes less of everything else?
+# less?
 
 # %%
 drifts_less = lesson.predict(
@@ -629,12 +633,22 @@ if truth:
 plots.strips([v.cpu() for v in rows.values()], list(rows), [], learnt)
 
 # %% [markdown]
-# The last row is what an edit should have given, and the edits are compared with it. In numbers:
+# Compare everything *but* the smile with the row without an edit: hair, skin, chin and shirt. In numbers:
+#
+# - *Achieved* and *drift* are those of the first section. For *no edit* they are not quite 0, by inversion and the critic's noise.
+# - *PSNR to truth* and *distance to truth*: how near the truth is, by pixels (in dB, more is nearer) and by the critic's
+#   features (less is nearer).
+# - *Identity*: the cosine between the critic's features of the person before and after the edit; 1 is the same person.
+# - *Quality*: how near the picture is to one that the world could have drawn, in dB; more is nearer (lesson 00's manifold
+#   distance).
+# - *Texture*: the grain in two corners of plain background, which an edit of a face should not touch.
+# - *S_dir*: the cosine of eq. 7, by an encoder that took no part in the training. (Some papers print 1 - cosine under this
+#   name.)
 
 # %%
 judged = rivalry.judge_of(who, learnt, before, task.texts, critic, judge)
 found = {label: judged(x) for label, x in made.items()}
-Markdown(numbers(found))
+Markdown(numbers({"no edit": judged(before)} | found))
 
 # %%
 for label, row in found.items():
@@ -643,32 +657,25 @@ for label, row in found.items():
 if truth and len(found) == 2:
     ours, here = (found[label]["drift"] for label in ("Asyrp, shipped", "Asyrp, here"))
     lesson.compare(drifts_less, drifts_less.choices[int(here < ours)])
-    lesson.conclude(f"drift is {ours:.3f} by the shipped edit, {here:.3f} by the one trained here.")
+    done, done_here = (found[label]["achieved"] for label in ("Asyrp, shipped", "Asyrp, here"))
+    lesson.conclude(
+        f"the shipped edit drifts by {ours:.3f} and achieves {done:.2f}. The one trained here drifts by "
+        f"{here:.3f} and achieves {done_here:.2f}."
+    )
 
 # %% [markdown]
-# - *Achieved* and *drift* are those of the first section. Drift is never 0: lesson 05b shows that of *no edit* and of the
-#   *truth*.
-# - *PSNR to truth* and *distance to truth*: how near the counterfactual is, by pixels (in dB, more is nearer) and by the
-#   critic's features (less is nearer).
-# - *Identity*: the cosine between the critic's features of the person before and after the edit; 1 is the same person.
-# - *Quality*: how near the picture is to one that the world could have drawn, in dB; more is nearer (the manifold distance of
-#   lesson 00).
-# - *Texture*: the grain in two corners of plain background, which an edit of a face should not touch (the rms of a Laplacian).
-# - *S_dir*: the cosine of eq. 7, by an encoder that took no part in the training. (Some papers print 1 - cosine under the same
-#   name.)
-#
-# Read *drift* beside *achieved*: an edit that does less also drifts less. (Lesson 05b compares edits at equal success.) Then
-# look at the pictures again. Compare everything *but* the smile with the row without an edit: hair, skin, chin and shirt.
-# What was trained for seconds with a weak penalty also changes other things that CLIP connects with smiling people. The
-# longer training with a strong penalty reduces this, but does not remove it.
+# An edit that does less also drifts less, so read *drift* beside *achieved*. (Lesson 05b compares edits at equal success.)
+# Both edits also change other things that CLIP connects with smiling people. A longer training with a strong penalty reduces
+# this, but does not remove it.
 
 # %% [markdown]
 # ## Backwards
 #
-# -Δh should do the opposite of Δh: a frown for a smile, young for old. But f_t never saw the opposite text.
+# -Δh should do the opposite of Δh: a frown for a smile, young for old. What you have trained never saw a scale but 1, as in
+# the paper. In the training of the shipped directions each image's Δh was multiplied by a random scale s, negative for half
+# of the images, and its goal was sΔT.
 #
-# **Predict.** The shipped directions were trained at scales of both signs, and yours at scale 1 only. Will both work
-# backwards?
+# **Predict.** Will both work backwards?
 
 # %%
 scales = [-1.5, -1.0, 0.0, 1.0, 1.5]
@@ -702,7 +709,13 @@ if truth:
     fig, ax = plots.figure(width=8)
     for label, colour in ((p.learn, plots.P), ("trained here", plots.EDITED)):
         factor, values = reading(swept[label], p.learn)
-        ax.plot(scales, values, "o-", color=colour, label={p.learn: "shipped"}.get(label, label))
+        ax.plot(
+            scales,
+            values,
+            "o-",
+            color=colour,
+            label={p.learn: f"{label}, shipped"}.get(label, label),
+        )
         for k, scale in ((3, "1"), (1, "-1")):
             maker = "trained here" if label != p.learn else "shipped"
             called = f"{maker}: the factor from scale 0 to {scale}"
@@ -734,10 +747,9 @@ if truth:
 
 
 # %% [markdown]
-# Nothing in the loss of eq. 7 asks for the way back. What was trained here never saw a negative scale, so the way that it
-# goes back comes from h itself. But look at its face at -1.5 in the strip: it begins to break. The shipped direction was
-# trained at both signs. (In the row *glasses* there is nothing to take off, and nothing changes.) How straight such
-# lines are is lesson 07's question.
+# Nothing in the loss of eq. 7 asks for the way back, so the way that your direction goes back comes from h itself. But look
+# at its face at -1.5 in the strip, beside that of the shipped one. (In the row *glasses* there is nothing to take off, and
+# nothing changes.) How straight such lines are is lesson 07's question.
 
 # %% [markdown]
 # ## Try it

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 05b · Asyrp and its rivals, at equal success
 #
-# **Afterwards you can say** in which seven other ways two texts can become an edit, what each of them learns and costs,
-# what a score of factors does not see, why edits are compared at equal success, which forms f_t can have, and what limits
-# an edit in h: the texts, the training, f_t or h itself.
+# **Afterwards you can say** in which seven other ways two texts can become an edit, and what each of them learns and costs.
+# You know what a score of factors does not see, and why edits are compared at equal success. You know which forms f_t can
+# have, and what limits an edit in h: the texts, the training, f_t or h itself.
 #
 # 60 minutes. Equations: Kwon et al. (ICLR 2023, arXiv 2210.10960) Figure 2 and Appendix; Dhariwal & Nichol 2021, Algorithm
 # 2; Kim et al. 2022. Lesson 05 comes before this one: it explains the step, the loss and the scores.
@@ -62,11 +62,6 @@ from lessons_lib.studies import attributes as study
 from lessons_lib.studies import brief, rivalry
 from lessons_lib.studies.subjects import subjects
 from lessons_lib.widgets import choice, explore
-
-
-def table(rows):
-    return Markdown(numbers(rows))
-
 
 # %%
 name = p.checkpoint
@@ -193,33 +188,24 @@ columns = [k.replace(" ", "\n", 1).replace("nCLIP", "n\nCLIP") for k in shown]
 by_image = torch.stack(list(shown.values()), 1)[:4].cpu()
 plots.strips(by_image, [f"image {i}" for i in range(len(by_image))], columns)
 
-# %%
-rows = {label: judged(x) for label, x in shown.items()}
-seconds = {"Asyrp, here": live.seconds, "DiffusionCLIP": tuned_seconds}
-seconds |= {f"Δε in {where}": shifts[in_D][1] for where, in_D in (("both", True), ("P", False))}
-learnt_by = {"Asyrp, here": live.count, "DiffusionCLIP": brief.count(tuned.net)}
-learnt_by |= {
-    f"Δε in {where}": brief.count(shifts[in_D][0]) for where, in_D in (("both", True), ("P", False))
-}
-for label, row in rows.items():
-    row |= {"edits, s": results[label][1]} if label in results else {}
-    row |= (
-        {"learnt, thousands": learnt_by[label] / 1000, "training, s": seconds[label]}
-        if label in seconds
-        else {}
-    )
-table(rows)
 
 # %% [markdown]
-# The scores are those of lesson 05. Compare every row with two others. *No edit* shows what inversion and the critic's noise do
-# by themselves. *Truth* shows what this critic gives to the true counterfactual. Then ask of each row:
+# The scores are those of lesson 05. Compare every row with two others. *No edit* shows what inversion and the critic's noise
+# do by themselves. *Truth* shows what this critic gives to the true counterfactual. Then ask of each row:
 #
-# - Does it achieve much, or drift little? One alone is no success.
+# - Does it achieve much, and drift little? One alone is no success.
 # - Is its S_dir above the truth's? Then it pleases CLIP more than a true counterfactual does.
 # - Is its PSNR below that of *no edit*? Then, pixel by pixel, it is farther from the truth than if nothing had been done.
-#
-# Also compare *Δh in both* with the edit that it comes from. This is the theorem at work: in D as well, the same Δh cancels a
-# good part of what it does in P.
+
+# %%
+def table(rows, leave_out=("distance to truth", "quality, dB")):
+    kept = {k: {c: v for c, v in row.items() if c not in leave_out} for k, row in rows.items()}
+    return Markdown(numbers(kept))
+
+
+rows = {label: judged(x) for label, x in shown.items()}
+rows.get("truth", {}).pop("PSNR to truth", None)
+table(rows)
 
 # %%
 for label, row in rows.items():
@@ -231,23 +217,45 @@ most = max(edited, key=lambda k: edited[k][measure])
 lesson.conclude(f"most {measure}: {most} ({edited[most][measure]:.2f}).")
 if truth:
     least = min(edited, key=lambda k: edited[k]["drift"])
-    pleasing = [k for k in edited if rows[k]["S_dir"] > rows["truth"]["S_dir"]]
-    farther = [k for k in edited if rows[k]["PSNR to truth"] < rows["no edit"]["PSNR to truth"]]
+    bar, floor = rows["truth"]["S_dir"], rows["no edit"]["PSNR to truth"]
+    pleasing = [f"{k} ({r['S_dir']:.2f})" for k, r in edited.items() if r["S_dir"] > bar]
+    near = {k: r["PSNR to truth"] for k, r in edited.items()}
+    farther = [f"{k} ({v:.1f})" for k, v in near.items() if v < floor]
     lesson.conclude(
         f"least drift: {least} ({rows[least]['drift']:.3f}), which achieves {rows[least][measure]:.2f}."
     )
-    lesson.conclude(f"S_dir above the truth's: {'; '.join(pleasing) or 'none'}.")
-    lesson.conclude(f"PSNR below that of no edit: {'; '.join(farther) or 'none'}.")
+    lesson.conclude(f"S_dir above the truth's {bar:.2f}: {'; '.join(pleasing) or 'none'}.")
+    lesson.conclude(f"PSNR below the {floor:.1f} dB of no edit: {'; '.join(farther) or 'none'}.")
+
+# %% [markdown]
+# Compare *Δh in both* with *Asyrp, shipped*, from which it comes. This is the theorem at work: in D as well, the same Δh
+# cancels a good part of what it does in P.
+#
+# These scores are of a few images. What a method *costs* does not depend on them:
+#
+# - DiffusionCLIP learns the whole network anew for each attribute, and must store it.
+# - Moving x_T is a new search for each picture. It also begins at T, where the others begin with the interval.
+# - Guidance needs a backward pass at each step of its interval.
+# - f_t is small, and works for every picture and scale.
+
+# %%
+learners = {"Asyrp, here": (live.count, live.seconds)}
+learners["DiffusionCLIP"] = brief.count(tuned.net), tuned_seconds
+for in_D, where in ((True, "both"), (False, "P")):
+    learners[f"Δε in {where}"] = brief.count(shifts[in_D][0]), shifts[in_D][1]
+costs = {k: {"edits, s": results[k][1]} for k in edited}
+for k, (count, seconds) in learners.items():
+    costs[k] |= {"learnt, millions": count / 1e6, "training, s": seconds}
+table(costs)
+
+# %%
+lesson.conclude(
+    f"DiffusionCLIP learns {brief.count(tuned.net) / live.count:.0f} times as many numbers as f_t. To move "
+    f"x_T takes {results['x_T moved'][1] / results['Asyrp, here'][1]:.0f} times as long as an edit by f_t."
+)
 
 
 # %% [markdown]
-# These scores are of a few images. What a method costs does not depend on them:
-#
-# - DiffusionCLIP learns the whole network anew for each attribute, and must store it.
-# - Moving x_T is a new search for each picture. It also begins at T, where the others begin with the interval (*edits, s*).
-# - Guidance needs a backward pass at each step of its interval.
-# - f_t is small, and works for every picture and scale.
-#
 # ## What a score of factors does not see
 #
 # Look at the pictures of *Δε in P*: they are covered with grain and stripes. Drift does not show it, because a critic that reads
@@ -417,16 +425,16 @@ verdicts = {
     for label, found in beside.items()
 }
 for label, found in verdicts.items():
-    said = ", ".join(found) or "none"
-    lesson.conclude(
-        f"{len(beside[label])} methods can be compared with '{label}'. Less drift than it: {said}."
-    )
+    ours = beside[label]
+    said = ", ".join(f"{k} ({rows[k]['drift']:.3f} against {ours[k]:.3f})" for k in found) or "none"
+    lesson.conclude(f"{len(ours)} methods can be compared with '{label}'. Less drift: {said}.")
 
 # %%
 count = len(verdicts.get("Asyrp, here", ()))
+compared = len(beside.get("Asyrp, here", ()))
+lesson.record("methods that achieve at most as much as Asyrp", compared, show=truth)
+lesson.record("of these, cleaner than Asyrp", count, show=truth)
 if truth:
-    lesson.record("methods that achieve at most as much as Asyrp", len(beside["Asyrp, here"]))
-    lesson.record("of these, cleaner than Asyrp", count)
     lesson.compare(cleaner, cleaner.choices[(count >= 1) + (count >= 3)])
 
 # %% [markdown]
@@ -437,11 +445,10 @@ if truth:
 #
 # ## With minutes of training in place of seconds
 #
-# Which of the two keeps more of a person at equal success: a whole network, fine-tuned for this one edit, or Δh? This was measured
-# before, on 64 faces that neither had seen (`python -m lessons_lib.recipes.directions NAME --measure --rival`). The numbers are
-# read from the cards of those directions for which it was done. Both learnt from the same texts and the same pictures, each
-# step by itself. *Smiling* and *old* then had lesson 05's second training, which DiffusionCLIP had not. The table's second row is
-# the shipped Asyrp, scaled to achieve as much.
+# Which of the two keeps more of a person at equal success: a whole network, fine-tuned for this one edit, or Δh? This was
+# measured before, on 64 faces that neither had seen (`python -m lessons_lib.recipes.directions NAME --measure --rival`), and
+# is read from the direction's card. Both learnt from the same texts and the same pictures, each step by itself. Only the
+# shipped Asyrp had lesson 05's second training. It is scaled to achieve as much as DiffusionCLIP.
 #
 # **Predict.** Which drifts less, and whose identity is nearer to 1?
 
@@ -452,19 +459,17 @@ table(equal) if equal else None
 # %%
 named = list(equal.items())
 for (called, theirs), (_, ours) in zip(named[::2], named[1::2], strict=True):
-    less = "less" if ours["drift"] < theirs["drift"] else "more"
-    nearer = "nearer to" if ours["identity"] > theirs["identity"] else "farther from"
     lesson.conclude(
-        f"*{called.partition(':')[0]}*: Asyrp drifts {less} than DiffusionCLIP, "
-        f"and its identity is {nearer} 1."
+        f"*{called.partition(':')[0]}*: where both achieve {ours['achieved']:.2f}, DiffusionCLIP drifts by "
+        f"{theirs['drift']:.3f} and Asyrp by {ours['drift']:.3f}; the identity is {theirs['identity']:.2f} "
+        f"and {ours['identity']:.2f}."
     )
 
 # %% [markdown]
-# Less drift is better, and so is more identity. (For comparison: the truth's identity in the first table is not quite 1.) Where
-# DiffusionCLIP has less drift and more identity, it is the better editor of this one attribute. Its price lies
-# elsewhere. It has far more numbers to learn, and to store, for each attribute (*learnt, thousands* in the first table). And to
-# combine two of its edits one mixes the ε of several networks at each step (Kim et al. call it noise combination). Two Δh are
-# simply added before one pass of the decoder (lesson 07).
+# Less drift is better, and so is more identity. Where DiffusionCLIP has both, it is the better editor of this one attribute.
+# Its price lies elsewhere. It has far more numbers to learn, and to store, for each attribute. And to combine two of its edits
+# one mixes the ε of several networks at each step (Kim et al. call it noise combination). Two Δh are simply added before one
+# pass of the decoder (lesson 07).
 
 # %% [markdown]
 # ## Other f_t
@@ -499,7 +504,7 @@ rows_of_forms = {
     | judged(x)
     for label, x in variants.items()
 }
-table(rows_of_forms)
+table(rows_of_forms, ("distance to truth", "quality, dB", "PSNR to truth", "identity", "texture"))
 
 # %%
 for label, row in rows_of_forms.items():
@@ -509,7 +514,8 @@ best = {
     what: max(rows_of_forms, key=lambda k: rows_of_forms[k][what])
     for what in ("last cosine", measure)
 }
-lesson.conclude("; ".join(f"highest {what}: {k}" for what, k in best.items()) + ".")
+said = (f"highest {what}: {k} ({rows_of_forms[k][what]:.2f})" for what, k in best.items())
+lesson.conclude("; ".join(said) + ".")
 
 # %% [markdown]
 # Each form has its own learning rate (a free number is not a network's weight), found by a few tries only. So this table compares
@@ -543,7 +549,9 @@ table(pointing) if pointing else None
 cosines = {k: next(iter(row.values())) for k, row in pointing.items()}
 if cosines:
     best, worst = (f(cosines, key=cosines.get) for f in (max, min))
-    lesson.conclude(f"the texts point best for {best} and worst for {worst}.")
+    lesson.conclude(
+        f"the texts point best for {best} ({cosines[best]:.2f}) and worst for {worst} ({cosines[worst]:.2f})."
+    )
 
 # %% [markdown]
 # For the other three, change one thing at a time: **who teaches**, two texts or the truth, and **who learns**, one f_t for
@@ -556,16 +564,18 @@ if cosines:
 # - *its own Δh, by two texts* and *its own Δh, told the truth*: fitted through all steps at once (`rivals.best_delta_h`).
 #
 # These measurements take minutes, so they were made before (`python -m lessons_lib.recipes.directions NAME --measure
-# --ceiling 16`), and are read from the directions' cards. A direction for which only the shipped edit was measured has two
-# rows. The rows of 'its own Δh' are of far fewer pictures than the others (the card says how many). *Share with 60 % or more* is
-# the share of the pictures that achieve .6. The last column compares at equal success: it is the drift of *f_t, by two texts*
-# at the scale at which it achieves as much as the row.
+# --ceiling 16`), and are read from the cards of those directions for which all were made. The rows of 'its own Δh' are of far
+# fewer pictures than the others (the card says how many). *Share with 60 % or more* is the share of the pictures that achieve
+# .6. The last column compares at equal success: it is the drift of *f_t, by two texts* at the scale at which it achieves as
+# much as the row.
 #
 # **Predict.** Who drifts less at equal success: the f_t that learnt from two texts, or the one that was told the truth?
 
 # %%
 measures = ("achieved, mean", "share with 60 % or more", "drift", "PSNR to truth")
 rows = rivalry.levels(who.edits, measures)
+tested = [k for k in who.edits if f"{k}: f_t, told the truth" in rows]
+rows = {k: row for k, row in rows.items() if k.partition(":")[0] in tested}
 table(rows) if rows else None
 
 # %%
@@ -624,12 +634,19 @@ table(rows) if rows else None
 for look in unseen:
     plainly = rows[f"{look}: no edit"]["PSNR to truth"]
     sure = {k: r for k, r in rows.items() if k.startswith(look) and "PSNR to truth" in r}
-    says = [k for k, r in sure.items() if r["critic calls it so"] > 0.5]
-    near = [k for k, r in sure.items() if r["PSNR to truth"] > plainly]
-    both = [k for k in says if k in near]
-    called = f"mostly called a {look}", "nearer to the truth than no edit", "both"
-    for what, which in zip(called, (says, near, both), strict=True):
-        lesson.conclude(f"{what}: {'; '.join(k.partition(': ')[2] for k in which) or 'none'}.")
+    says = {k: r["critic calls it so"] for k, r in sure.items() if r["critic calls it so"] > 0.5}
+    near = {k: r["PSNR to truth"] for k, r in sure.items() if r["PSNR to truth"] > plainly}
+    called = (
+        f"mostly called a {look}",
+        f"nearer to the truth than no edit ({plainly:.1f} dB)",
+        "both",
+    )
+    both = dict.fromkeys(says.keys() & near.keys())
+    for what, which, unit in zip(
+        called, (says, near, both), ("{:.0%}", "{:.1f} dB", ""), strict=True
+    ):
+        said = (f"{k.partition(': ')[2]} {unit.format(v)}".strip() for k, v in which.items())
+        lesson.conclude(f"{what}: {'; '.join(said) or 'none'}.")
 
 
 # %% [markdown]
