@@ -39,6 +39,14 @@ def test_texts_of_one_s_own_are_learnt_if_both_are_given():
     assert brief.called(SimpleNamespace(**vars(P) | {"own_source": "a person"})) == "smiling"
 
 
+def test_texts_that_cannot_be_learnt_from_are_refused_before_any_picture_is_encoded():
+    never = SimpleNamespace(denoiser=None)  # encodes nothing
+    for target, said in (("a person with a zeppelin", "zeppelin"), ("a person", "the same")):
+        p = SimpleNamespace(**vars(P) | {"own_source": "a person", "own_target": target})
+        with pytest.raises(ValueError, match=said):
+            brief.task(never, load_clip("clip"), p, drawn=True)
+
+
 def test_what_is_learnt_is_an_edit_of_the_task_s_interval(task):
     times = task.sources.sampler.schedule.t[task.sources.steps]
     form = training.new_delta_h(task.sources.sampler, task.z, times)

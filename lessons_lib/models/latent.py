@@ -93,8 +93,9 @@ def check_words(tokenizer, texts: list[str]) -> None:
     for text in texts if known else ():
         strange = [w for w in re.findall(r"[\w'-]+", text.lower()) if w not in known]
         if strange:
-            near = [difflib.get_close_matches(w, known, 2) for w in strange]
-            hint = sorted({w for words in near for w in words})
+            alike = [difflib.get_close_matches(w, known, 2) for w in strange]
+            pairs = [(w, k) for w, near in zip(strange, alike, strict=True) for k in near]
+            hint = sorted({k for w, k in pairs if k[0] == w[0]})  # 'cat' is no help for 'hat'
             raise ValueError(
                 f"{text!r} has words that this model was never shown: {', '.join(strange)}. Use those of "
                 f"the worlds' captions" + (f", such as {', '.join(hint)}." if hint else ".")

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..code import Code
 from ..methods.asyrp import Asyrp
-from ..methods.training import Round, Sources, source_paths, trained, training
+from ..methods.training import Round, Sources, source_paths, text_change, trained, training
 from ..paths import TRAIN_EDITS
 from ..sampler import Sampler
 from ..schedule import of_thousand
@@ -59,11 +59,13 @@ def task(sampler: Sampler, clip: Clip, p: SimpleNamespace, drawn: bool) -> Task:
     """What to learn, by a lesson's parameters.
 
     drawn: of held-out faces of the world; otherwise of pictures of one's own, or of the model's samples.
-    Raises ValueError for an interval without a step, PictureError for pictures that do not open.
+    Raises ValueError for an interval without a step and for texts that cannot be learnt from, PictureError
+    for pictures that do not open.
     """
     model, name = sampler.denoiser, called(p)
     own = [p.own_source], [p.own_target]
     texts = own if name != p.learn else (ATTRIBUTES[p.learn].source, ATTRIBUTES[p.learn].target)
+    text_change(clip, *texts)  # refuses texts that it cannot learn from before pictures are encoded
     if p.images:
         z = codes(sampler, inputs.own_pictures(p.images, model, p.n_train), refine=1)
     elif drawn:
