@@ -176,7 +176,7 @@ for name, row in live.items():
 likest = max(images, key=means_of["SSIM to the source"].get)
 nearest = min(images, key=means_of["distance to the true dog"].get)
 lesson.conclude(
-    f"nearest to the true dogs is {nearest}; the highest SSIM to the cats has {likest}."
+    f"nearest to the true dogs is {nearest}; {likest} has the highest SSIM to the cats."
 )
 
 
@@ -276,8 +276,8 @@ perfect
 
 # %%
 for name, board in of_table_1().items():
-    settings = (f"{k} {row['setting']}" for k, row in board["rows"].items() if row["setting"])
-    print(f"{name} to dogs, {board['images']} images each: {'; '.join(settings)}")
+    settings = (f"{k} ({row['setting']})" for k, row in board["rows"].items() if row["setting"])
+    print(f"{name} to dogs, {board['images']} images each: {', '.join(settings)}")
     display(tables.coloured(sb.scores_of(board), "CycleDiffusion"))
     sets = {method: sb.of_the_set(row) for method, row in board["rows"].items()}
     display(Markdown(tables.numbers(sets)))
@@ -467,14 +467,14 @@ for name, board in of_table_1().items():
     star = means(board)["true dogs"]
     left, top = min(here, key=lambda k: here[k][0]), max(here, key=lambda k: here[k][1])
     lesson.conclude(
-        f"{name}: the lowest FID has {left} ({here[left][0]:.1f}; star {star[0]:.1f}), "
-        f"the highest SSIM {top} ({here[top][1]:.2f}; star {star[1]:.2f})."
+        f"{name}: {left} has the lowest FID ({here[left][0]:.1f}; star {star[0]:.1f}), "
+        f"{top} the highest SSIM ({here[top][1]:.2f}; star {star[1]:.2f})."
     )
 
 # %% [markdown]
 # The star is the perfect method, and *no edit*, with an SSIM of 1, is far above the figure. So a point should be near the
-# *star*, not as high as possible: above it, a method has kept shapes of the source that no dog has. All SSIM here are small
-# and near each other, so 'highest SSIM' says little. The factors kept, further below, say more.
+# *star*, not as high as possible: above it, a method has kept shapes of the source that no dog has. Where all
+# SSIM are near each other, 'highest SSIM' says little. The factors kept, further below, say more.
 
 # %%
 for name, board in of_table_1().items():
@@ -642,7 +642,7 @@ for name, board in of_table_1().items():
                 f"{name}, {method}: factors at 0.8 or more", len(strong), note, show=False
             )
             said.append(f"{method} {len(strong)}")
-    lesson.conclude(f"{name}: of {len(found)} factors are kept: {', '.join(said)}.")
+    lesson.conclude(f"{name}: factors kept, of {len(found)}: {', '.join(said)}.")
 
 # %% [markdown]
 # A factor can be lost in two ways.
@@ -792,7 +792,8 @@ for rival, said in lines.items():
     lesson.record(f"{rival}: better in S_D-CLIP and in SSIM at once", both, show=False)
     lesson.record(f"{rival}: nearer to the true edit", nearer == "better", show=False)
     lesson.conclude(
-        f"{rival}: better in S_D-CLIP and in SSIM at once, {'yes' if both else 'no'}; distance {nearer}."
+        f"{rival}: better in S_D-CLIP and in SSIM at once, {'yes' if both else 'no'}; distance to the true "
+        f"edit {nearer}."
     )
 
 # %% [markdown]
@@ -918,12 +919,13 @@ for method in chosen:
         "chosen for each image by itself": right_honest(by_judge, by_judge).item(),
     }
     for how, value in ranking[method].items():
-        lesson.record(f"S_D-CLIP of {method}, {how}", value, f"({len(rows)} settings)")
+        lesson.record(f"S_D-CLIP of {method}, {how}", value, f"({len(rows)} settings)", show=False)
 gained = []
 for method, (_, by_other, by_itself) in ((m, found.values()) for m, found in ranking.items()):
     tried = sum(row["method"] == method for row in text["rows"].values())
     gained.append(f"{method} {by_itself - by_other:+.3f} ({tried} settings)")
 lesson.conclude(f"where the judge chooses, too, its score grows: {', '.join(gained)}.")
+Markdown(tables.numbers(ranking))
 
 # %% [markdown]
 # This growth is the step from the second to the third number of a method. More tries tend to bring more. So a table that
