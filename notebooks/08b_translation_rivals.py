@@ -148,6 +148,7 @@ another = WORLDS[dogs_world].render(factors | dog_only, size)
 random = dogs.decode(dogs.draw(p.n_images, p.seed + 1))
 
 
+# %%
 def scores(images):
     """Each image's scores, by name; of the distance less is better, of the others more."""
     found = unpaired.translation_scores(images, pair, critic, distance)
@@ -302,6 +303,11 @@ verdicts = {
 won = {metric: [v == "better" for v in said] for metric, said in verdicts.items()}
 said = ", ".join(f"{m} {v.count('better')} and {v.count('worse')}" for m, v in verdicts.items())
 lesson.conclude(f"CycleDiffusion's wins and losses against {len(rivals)} rivals: {said}.")
+lesson.record("rivals", len(rivals), show=False)
+nearer = sum(won["distance to the true dog"])
+lesson.record("rivals from whose dogs the true ones are farther", nearer, show=False);
+
+# %%
 to_truth = {name: rows[name]["distance to the true dog"].mean() for name in edits}
 lesson.compare(nearest, min(to_truth, key=to_truth.get))
 of_diffusion = [name for name in edits if name != "CUT"]
@@ -311,12 +317,6 @@ for metric in ("SSIM to the source", "like a drawing (dB)"):
     leads[metric] = "{} ({:.2f})".format(*max(means.items(), key=lambda pair: pair[1]))
 said = ", ".join(f"{metric} {who}" for metric, who in leads.items())
 lesson.conclude(f"the highest means of the diffusion methods: {said}.")
-lesson.record("rivals", len(rivals), show=False)
-lesson.record(
-    "rivals from whose dogs the true ones are farther",
-    sum(won["distance to the true dog"]),
-    show=False,
-);
 
 # %%
 for metric in ("SSIM to the source", "PSNR to the true dog (dB)", "like a drawing (dB)"):

@@ -244,6 +244,8 @@ lesson.exercise(paired_interval, right_paired_interval, cases, hints);
 a, b, draws = drawn_scores(40)
 low, high = right_paired_interval(a, b, draws)
 apart = [right_paired_interval(v, 0 * v, draws) for v in (a, b)]
+
+# %%
 lesson.record("a method that is better by 0.1, paired: low end", low, show=False)
 lesson.record("the same, paired: high end", high, show=False)
 overlap = lesson.record(

@@ -87,7 +87,9 @@ def coloured(rows: Mapping[str, Row], ours: str, seed: int = 0):
             said = "" if name == ours else verdict(metric, rows[ours], row, seed)
             colour, mark = looks.get(said, ("white", ""))
             ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=colour, alpha=0.3))
-            ax.text(j, i, f"{row[metric].mean():.2f}{mark}", ha="center", va="center", fontsize=12)
+            ax.text(
+                j, i, f"{row[metric].nanmean():.2f}{mark}", ha="center", va="center", fontsize=12
+            )
     heads = [
         m.replace(" to ", "\nto ").replace(" of ", "\nof ").replace(" (dB)", ", dB") for m in shown
     ]
