@@ -71,14 +71,12 @@ for name, board in sb.tables_of(boards).items():
     if said := computed_under(board.get("streams", 1)):
         print(said)
 for what, value in boards["bfloat16"].items():
-    lesson.record(f"networks in bfloat16, {what}", value)
+    lesson.record(f"networks in bfloat16, {what}", value, show=False)
+near = boards["bfloat16"]["PSNR with float32's (dB)"]
+lesson.conclude(f"bfloat16 is coarser than float32; PSNR of the dogs of both is {near:.1f} dB.")
 
 
 # %% [markdown]
-# The lines say in which number format each table's networks ran: bfloat16 is coarser than float32, and faster on some
-# machines. (The samplers always run in float64.) The last three lines say what bfloat16 costs: how near CycleDiffusion's
-# dogs are to those of float32, and how much one score changes.
-#
 # **Fair settings.** Each method has a knob: the step to start from (for CycleDiffusion and DDIB it is T_es, how far the
 # encoder goes), or the size of the areas whose mean colour ILVR keeps. For each method and source, all settings were tried
 # on *other* pictures. We keep the settings whose images are judged dogs in 95 % of cases or more. Of these we take the
@@ -98,7 +96,7 @@ def of_table_1():
 for name, board in of_table_1().items():
     for method, tried in board["tried"].items():
         taken = board["rows"][method]["setting"] if method in board["rows"] else "not yet"
-        print(f"{name}, {method}: {taken}, of {', '.join(tried)}")
+        print(f"{name}, {method}: {taken}. Tried: {', '.join(tried)}.")
 asked = [
     (f"{method} from {name}", board["rows"][method]["setting"], list(tried))
     for name, board in of_table_1().items()
@@ -178,7 +176,7 @@ for name, row in live.items():
 likest = max(images, key=means_of["SSIM to the source"].get)
 nearest = min(images, key=means_of["distance to the true dog"].get)
 lesson.conclude(
-    f"nearest to the true dogs is {nearest}; the highest SSIM to the cats has {likest}."
+    f"nearest to the true dogs is {nearest}; {likest} has the highest SSIM to the cats."
 )
 
 
@@ -246,19 +244,31 @@ lesson.exercise(paired_interval, right_paired_interval, cases, hints);
 a, b, draws = drawn_scores(40)
 low, high = right_paired_interval(a, b, draws)
 apart = [right_paired_interval(v, 0 * v, draws) for v in (a, b)]
-lesson.record("a method that is better by 0.1, paired: low end", low)
-lesson.record("the same, paired: high end", high)
-lesson.record("overlap of the two methods' own intervals", apart[1][1] - apart[0][0]);
+
+# %%
+lesson.record("a method that is better by 0.1, paired: low end", low, show=False)
+lesson.record("the same, paired: high end", high, show=False)
+overlap = lesson.record(
+    "overlap of the two methods' own intervals", apart[1][1] - apart[0][0], show=False
+)
+lesson.conclude(
+    f"the paired interval is {low:.2f} to {high:.2f}, and the methods' own intervals overlap "
+    f"by {overlap:.2f}."
+)
 
 # %% [markdown]
-# Here we know that the first method is better by 0.1, for we made the scores so. The two methods' own intervals overlap
-# (the overlap is above 0). Yet the paired interval lies above 0: the pairs decide. The library's `verdict` works in this
-# way: it says *better* or *worse* where the interval of the differences does not contain 0, and *undecided* where it does.
+# Here we know that the first method is better by 0.1, for we made the scores so. The two methods' own intervals overlap,
+# yet the paired interval lies above 0: the pairs decide. The library's `verdict` works in this way: it says *better* or
+# *worse* where the interval of the differences does not contain 0, and *undecided* where it does.
 #
 # ## Table 1 at full size
 #
-# FID and KID compare *sets* of images, here by the critic's features. The other set is 2,000 held-out dogs. One
-# image alone has no FID. So these two columns have no interval over images, and no pairs.
+# For each source there is a figure and a table. The figure has the scores of single images, a mean in each cell, coloured
+# by pairs as in lesson 08b: green with ▼ where CycleDiffusion is better than the row, orange with ▲ where the row is
+# better, grey where it is undecided.
+#
+# The table has the figures of the whole *set*. FID and KID compare it with 2,000 held-out dogs, by the critic's features.
+# One image alone has no FID, so there are no pairs. (The last columns are explained further below.)
 #
 # **Predict.** What is the FID of a perfect method, one that draws the true dog of each cat?
 
@@ -268,8 +278,11 @@ perfect
 
 # %%
 for name, board in of_table_1().items():
-    print(f"{name} to dogs: {board['images']} images each")
-    display(Markdown(sb.standings(board)))
+    settings = (f"{k} ({row['setting']})" for k, row in board["rows"].items() if row["setting"])
+    print(f"{name} to dogs, {board['images']} images each: {', '.join(settings)}")
+    display(tables.coloured(sb.scores_of(board), "CycleDiffusion"))
+    sets = {method: sb.of_the_set(row) for method, row in board["rows"].items()}
+    display(Markdown(tables.numbers(sets)))
     of_true_dogs = sb.of_the_set(board["rows"]["true dogs"]).get("FID", 0.0)
 lesson.compare(perfect, "above 0" if of_true_dogs > 1e-3 else "0")
 lesson.conclude(f"the FID of the true dogs themselves is {of_true_dogs:.2f}.")
@@ -329,7 +342,11 @@ floors = {
 }
 for name, values in floors.items():
     for n, value in zip(sizes, values, strict=True):
-        lesson.record(f"{name} of true dogs with {n} true dogs", value)
+        lesson.record(f"{name} of true dogs with {n} true dogs", value, show=False)
+said = "; ".join(
+    f"{name} {', '.join(f'{v:.3g}' for v in values)}" for name, values in floors.items()
+)
+lesson.conclude(f"true dogs with true dogs, {', '.join(map(str, sizes))} of each: {said}.")
 
 # %% [markdown]
 # The FID's floor falls as the sets grow. A covariance estimated from few images is inaccurate, and FID counts the
@@ -362,57 +379,36 @@ def means(board):
 
 
 # %%
-def rival_verdicts(board):
-    """CycleDiffusion against each other method, by the scores of single images."""
-    rows = sb.scores_of(board)
-    ours = rows["CycleDiffusion"]
-    return {
-        name: [
-            tables.verdict(m, ours, row) if m in row else "" for m in tables.metrics_of({"": ours})
-        ]
-        for name, row in rows.items()
-        if name not in ("CycleDiffusion", "no edit", "true dogs")
-    }  # fmt: skip
-
-
-# %%
-for name, board in of_table_1().items():
-    columns = tables.metrics_of({"": board["rows"]["CycleDiffusion"]["scores"]})
-    print(f"{name} to dogs: CycleDiffusion against …")
-    display(Markdown(tables.markdown(columns, rival_verdicts(board))))
-
-
-# %%
 def beaten(board, rivals):
-    """Of these rivals, those with a higher FID, those with a lower SSIM, and those better in both."""
-    here = means(board)
-    fid, ssim = here["CycleDiffusion"]
-    worse_fid = [r for r in rivals if here[r][0] > fid]
-    lower_ssim = [r for r in rivals if here[r][1] < ssim]
-    return worse_fid, lower_ssim, [r for r in rivals if r not in (*worse_fid, *lower_ssim)]
+    """Of these rivals, those with a higher FID, and by pairs those with a lower and with a higher SSIM."""
+    rows, here = sb.scores_of(board), means(board)
+    ours, fid = rows["CycleDiffusion"], here["CycleDiffusion"][0]
+    ssim = {r: tables.verdict("SSIM to the source", ours, rows[r]) for r in rivals}
+    sides = ([r for r in rivals if ssim[r] == word] for word in ("better", "worse"))
+    return [r for r in rivals if here[r][0] > fid], *sides
 
 
 # %%
 for name, board in of_table_1().items():
     diffusion = [r for r in ("SDEdit", "ILVR", "EGSDE", "DDIB") if r in board["rows"]]
     for whose, rivals in (("the paper's rivals", diffusion[:-1]), ("these and DDIB", diffusion)):
-        worse_fid, lower_ssim, better = beaten(board, rivals)
+        worse_fid, lower, higher = beaten(board, rivals)
         text = f"{name}, {whose}, of {len(rivals)}"
-        lesson.record(f"{text}: with a higher FID", len(worse_fid), f"({', '.join(worse_fid)})")
-        lesson.record(f"{text}: with a lower SSIM", len(lower_ssim), f"({', '.join(lower_ssim)})")
-        held = len(worse_fid) == len(rivals), len(lower_ssim) == len(rivals)
-        word = {True: "yes", False: "no"}
+        lesson.record(f"{text}: with a higher FID", len(worse_fid), show=False)
+        lesson.record(f"{text}: with a lower SSIM", len(lower), show=False)
+        best = "yes" if len(lower) == len(rivals) else "no" if higher else "undecided"
         lesson.conclude(
-            f"{name}, CycleDiffusion among {whose}: lowest FID, {word[held[0]]}; highest SSIM, "
-            f"{word[held[1]]}. Better than CycleDiffusion in both: {', '.join(better) or 'none'}."
+            f"{name}, CycleDiffusion among {whose}: lowest FID, {'yes' if worse_fid == rivals else 'no'}; "
+            f"highest SSIM, {best} (lower by pairs: {', '.join(lower) or 'none'}; higher: "
+            f"{', '.join(higher) or 'none'})."
         )
 
 
 # %% [markdown]
 # DDIB is a diffusion method too, but it has no row in the paper's Table 1. So we test each claim without it and with
-# it. A method may have a higher SSIM because it has hardly changed the cat: look at its *judged a dog*.
-
-# %% [markdown]
+# it. A method may have a higher SSIM because it has hardly changed the cat: look at its *judged a dog*. FID has no pairs, so
+# a small difference of FID is not decided.
+#
 # The published figures, **of another data set**: photographs of animals at 256 pixels, other networks,
 # Inception's features. Their values cannot be compared with ours; their *order* can. (EGSDE's figures for cats, and
 # the KID and PSNR columns, are left out, because we could not check them.)
@@ -470,23 +466,17 @@ fig
 # %%
 for name, board in of_table_1().items():
     here = {k: v for k, v in means(board).items() if k in marks and v[0] is not None}
+    star = means(board)["true dogs"]
     left, top = min(here, key=lambda k: here[k][0]), max(here, key=lambda k: here[k][1])
     lesson.conclude(
-        f"{name}: farthest left (lowest FID) is {left}, farthest up (highest SSIM) {top}."
+        f"{name}: {left} has the lowest FID ({here[left][0]:.1f}; star {star[0]:.1f}), "
+        f"{top} the highest SSIM ({here[top][1]:.2f}; star {star[1]:.2f})."
     )
 
 # %% [markdown]
-# The star is the perfect method. A point should be near the *star*, not as high as possible. A method far above the star
-# has kept shapes of the source, and this may cost it FID or *judged a dog*. Note the narrow range of the vertical axis, far
-# below the 1 of *no edit*. So 'highest SSIM' says little here. The factors kept, further below, say more.
-#
-# The next figure shows every score of the images with its interval, for the first source. It includes the scores that the
-# paper could not measure.
-
-# %%
-name, board = next(iter(of_table_1().items()))
-rows = {k: v for k, v in sb.scores_of(board).items() if k != "no edit"}
-tables.forest(rows, [k for k in rows if k != "true dogs"], columns=3)
+# The star is the perfect method, and *no edit*, with an SSIM of 1, is far above the figure. So a point should be near the
+# *star*, not as high as possible: above it, a method has kept shapes of the source that no dog has. Where all
+# SSIM are near each other, 'highest SSIM' says little. The factors kept, further below, say more.
 
 # %%
 for name, board in of_table_1().items():
@@ -644,14 +634,17 @@ fig
 
 # %%
 for name, board in of_table_1().items():
+    said = []
     for method in ("CycleDiffusion", "SDEdit", "DDIB", "CUT"):
         if method in board["rows"]:
             found = board["rows"][method]["figures"]["kept"]
             strong = [k for k, v in found.items() if v >= 0.8]
+            note = f"of {len(found)} ({', '.join(strong) or 'none'})"
             lesson.record(
-                f"{name}, {method}: factors at 0.8 or more", len(strong),
-                f"of {len(found)} ({', '.join(strong) or 'none'})",
-            )  # fmt: skip
+                f"{name}, {method}: factors at 0.8 or more", len(strong), note, show=False
+            )
+            said.append(f"{method} {len(strong)}")
+    lesson.conclude(f"{name}: factors kept, of {len(found)}: {', '.join(said)}.")
 
 # %% [markdown]
 # A factor can be lost in two ways.
@@ -661,8 +654,8 @@ for name, board in of_table_1().items():
 # 2. The code holds it, but the target model decides it anew: one code need not mean the same head to a model of cats
 #    and to a model of dogs.
 #
-# Where DDIB keeps a factor that CycleDiffusion loses, the first is more likely. Where both lose it, the second is. CUT is
-# the control. It was trained for this pair, so what it keeps can be kept. (It works at 32 pixels, and its
+# Compare the two from equal starts. Where DDIB keeps a factor that CycleDiffusion loses, the first is more likely. Where
+# both lose it, the second is. CUT is the control. It was trained for this pair, so what it keeps can be kept. (It works at 32 pixels, and its
 # pictures are enlarged. They are blurred, and neither PSNR nor the distance counts that.)
 
 # %%
@@ -775,40 +768,35 @@ lesson.conclude(f"most of the picture is changed by {least}: it has the lowest S
 #
 # ## Table 2 at full size
 #
-# The table has each method at the setting that the *other* encoder likes best. (*w = 2, 2; from 999* means: guidance of 2
-# in the encoder and of 2 in the decoder, and 999 as the step to start from.) Further below are all settings.
+# Each method has the setting that the *other* encoder likes best. (*w = 2, 2; from 999* means: guidance of 2 in the encoder
+# and of 2 in the decoder, and 999 as the step to start from.) Colours are as above. Further below are all settings.
 
 # %%
 full_text = without_chooser(sb.scores_of(text))
 ends = [k for k in full_text if k.endswith("codec")]
 best = {k: full_text[k] for k in (*ends[:1], *chosen.values(), *ends[1:])}
-Markdown(tables.table(best))
+tables.coloured(best, chosen["CycleDiffusion"])
 
 # %%
-tables.forest(best, list(chosen.values()), columns=4)
-
-# %%
+ours = full_text[chosen["CycleDiffusion"]]
+against = {method: full_text[name] for method, name in chosen.items() if method != "CycleDiffusion"}
+against["doing nothing"] = full_text["no edit, codec"]
 lines = {
-    f"against {method}": [
-        tables.verdict(m, full_text[chosen["CycleDiffusion"]], full_text[name]) for m in reported
-    ]
-    for method, name in chosen.items()
-    if method != "CycleDiffusion"
+    f"against {who}": [tables.verdict(m, ours, row) for m in reported]
+    for who, row in against.items()
 }
-lines["against doing nothing"] = [
-    tables.verdict(m, full_text[chosen["CycleDiffusion"]], full_text["no edit, codec"])
-    for m in reported
-]
-Markdown("CycleDiffusion is …\n\n" + tables.markdown(reported, lines))
 
 # %%
 for rival, said in lines.items():
     claims = dict(zip(reported, said, strict=True))
     both = claims["S_D-CLIP"] == "better" and claims["SSIM to the source"] == "better"
-    word = {True: "(yes)", False: "(no)"}
-    lesson.record(f"{rival}: better in S_D-CLIP and in SSIM at once", both, word[both])
-    nearer = claims["distance to the true edit"] == "better"
-    lesson.record(f"{rival}: nearer to the true edit", nearer, word[nearer])
+    nearer = claims["distance to the true edit"]
+    lesson.record(f"{rival}: better in S_D-CLIP and in SSIM at once", both, show=False)
+    lesson.record(f"{rival}: nearer to the true edit", nearer == "better", show=False)
+    lesson.conclude(
+        f"{rival}: better in S_D-CLIP and in SSIM at once, {'yes' if both else 'no'}; distance to the true "
+        f"edit {nearer}."
+    )
 
 # %% [markdown]
 # The paper's Table 2 is of photographs and of other models. We could not check its figures, so we print none. But we
@@ -860,11 +848,11 @@ fig
 # whose SSIM is nearest to that of CycleDiffusion's chosen one:
 
 # %%
-ours = full_text[chosen["CycleDiffusion"]]
 for rival in chosen:
     if rival != "CycleDiffusion":
         theirs = [k for k, row in text["rows"].items() if row["method"] == rival]
-        gaps = {k: (full_text[k][reported[3]] - ours[reported[3]]).mean().abs() for k in theirs}
+        ssim = {k: full_text[k]["SSIM to the source"] for k in theirs}
+        gaps = {k: (v - ours["SSIM to the source"]).mean().abs() for k, v in ssim.items()}
         like = min(gaps, key=gaps.get)
         gain = ours["S_D-CLIP"] - full_text[like]["S_D-CLIP"]
         mean, low, high = tables.interval(gain)
@@ -933,12 +921,13 @@ for method in chosen:
         "chosen for each image by itself": right_honest(by_judge, by_judge).item(),
     }
     for how, value in ranking[method].items():
-        lesson.record(f"S_D-CLIP of {method}, {how}", value, f"({len(rows)} settings)")
+        lesson.record(f"S_D-CLIP of {method}, {how}", value, f"({len(rows)} settings)", show=False)
 gained = []
 for method, (_, by_other, by_itself) in ((m, found.values()) for m, found in ranking.items()):
     tried = sum(row["method"] == method for row in text["rows"].values())
     gained.append(f"{method} {by_itself - by_other:+.3f} ({tried} settings)")
 lesson.conclude(f"where the judge chooses, too, its score grows: {', '.join(gained)}.")
+Markdown(tables.numbers(ranking))
 
 # %% [markdown]
 # This growth is the step from the second to the third number of a method. More tries tend to bring more. So a table that
@@ -971,7 +960,7 @@ for name, seconds in costs.items():
 for which in dict.fromkeys(name.rsplit(", ", 1)[1] for name in costs):
     of = {k.rsplit(", ", 1)[0]: v for k, v in costs.items() if k.endswith(f", {which}")}
     most, least = max(of, key=of.get), min(of, key=of.get)
-    lesson.conclude(f"{which}: {most} takes {of[most] / of[least]:.1f} times as long as {least}.")
+    lesson.conclude(f"{which}: {most} takes {of[most] / of[least]:.3g} times as long as {least}.")
 
 # %% [markdown]
 # DDIB calls the network most often: for its inversion, for the check of each step, and on the way back. CycleDiffusion

@@ -72,12 +72,6 @@ def test_a_report_records_each_mean_with_its_interval(capsys):
     assert said == ["SSIM to the source, a: 1 [1, 1]", "other, b: 2 [2, 2]"]
 
 
-def test_a_forest_has_a_panel_for_each_metric():
-    rows = {"a": row(1.0, 2.0) | row(3.0, 4.0, metric="b") | row(3.0, 4.0, metric="c")}
-    titles = [ax.get_title() for ax in tables.forest(rows, ["a"], columns=2).axes]
-    assert titles == ["SSIM to the source", "b", "c", ""]
-
-
 # ---------------------------------------------------------------- Table 1
 
 

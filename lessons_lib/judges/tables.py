@@ -72,27 +72,6 @@ def markdown(columns: list[str], lines: Mapping[str, list[str]]) -> str:
     return "\n".join(head + [f"|{name}|" + "|".join(cells) + "|" for name, cells in lines.items()])
 
 
-def forest(rows: Mapping[str, Row], edits: list[str], seed: int = 0, columns: int = 5):
-    """A figure of every score's mean and interval, a row a method; `edits` are in colour."""
-    shown, height = metrics_of(rows), 0.45 * len(rows) + 1.2
-    lines = -(-len(shown) // columns)
-    fig, axes = plots.figure(
-        lines, min(columns, len(shown)), width=16, height=height * lines, sharey=True, squeeze=False
-    )
-    for ax in axes.flat[len(shown) :]:
-        ax.axis("off")
-    for ax, metric in zip(axes.flat, shown, strict=False):
-        for i, (name, row) in enumerate(rows.items()):
-            if metric in row:
-                mean, low, high = interval(row[metric], seed)
-                colour = plots.EDITED if name in edits else plots.SOURCE
-                ax.plot([low, high], [i, i], color=colour), ax.plot(mean, i, "o", color=colour)
-        ax.set(yticks=range(len(rows)), yticklabels=list(rows))
-        ax.set_title(metric, fontsize=12), ax.locator_params(axis="x", nbins=3)
-    axes[0, 0].invert_yaxis()
-    return fig
-
-
 def coloured(rows: Mapping[str, Row], ours: str, seed: int = 0):
     """A figure: a method a row, a score a column, each a mean. By `verdict` over the same images a cell is
     green with ▼ where it is worse than the row `ours`, orange with ▲ where better, grey where undecided."""
@@ -108,8 +87,12 @@ def coloured(rows: Mapping[str, Row], ours: str, seed: int = 0):
             said = "" if name == ours else verdict(metric, rows[ours], row, seed)
             colour, mark = looks.get(said, ("white", ""))
             ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=colour, alpha=0.3))
-            ax.text(j, i, f"{row[metric].mean():.2f}{mark}", ha="center", va="center", fontsize=12)
-    heads = [metric.replace(" to ", "\nto ").replace(" (dB)", ", dB") for metric in shown]
+            ax.text(
+                j, i, f"{row[metric].nanmean():.2f}{mark}", ha="center", va="center", fontsize=12
+            )
+    heads = [
+        m.replace(" to ", "\nto ").replace(" of ", "\nof ").replace(" (dB)", ", dB") for m in shown
+    ]
     ax.set(xlim=(-0.5, len(shown) - 0.5), ylim=(len(rows) - 0.5, -0.5))
     ax.set(xticks=range(len(shown)), yticks=range(len(rows)), yticklabels=list(rows))
     ax.set_xticklabels(heads, fontsize=11), ax.xaxis.tick_top(), ax.grid(False)
