@@ -564,7 +564,7 @@ if cosines:
 # - *its own Δh, by two texts* and *its own Δh, told the truth*: fitted through all steps at once (`rivals.best_delta_h`).
 #
 # These measurements take minutes, so they were made before (`python -m lessons_lib.recipes.directions NAME --measure
-# --ceiling 16`), and are read from the cards of those directions for which all were made. The rows of 'its own Δh' are of far
+# --ceiling 6`), and are read from the cards of those directions for which all were made. The rows of 'its own Δh' are of far
 # fewer pictures than the others (the card says how many). *Share with 60 % or more* is the share of the pictures that achieve
 # .6. The last column compares at equal success: it is the drift of *f_t, by two texts* at the scale at which it achieves as
 # much as the row.
