@@ -57,7 +57,7 @@ SHOWN = 6  # rounds between two pictures of a chain
 GUIDES = {"DPS": dps, "MPGD": mpgd, "FreeDoM": freedom}
 AGAINST_GUIDES = ("glasses",)  # they cost as much as all chains together
 SCALE, SCALE_FREE = 2.0, 3.0  # of guidance by a classifier, and without one
-STRENGTHS = (0.02, 0.1, 0.5, 2.0)  # of a rival's guide, of which it is given its own best
+STRENGTHS = (0.005, 0.02, 0.1, 0.5, 2.0)  # of a rival's guide, of which it is given its own best
 
 
 class Run(NamedTuple):

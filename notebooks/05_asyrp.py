@@ -445,6 +445,7 @@ def work(call):
     return counter.get_total_flops()
 
 
+# %%
 x, t = g.draw(1, seed=p.seed).x_T, g.schedule.t[inside[0]].item()
 b = model.encode(x, t)
 share = work(lambda: model.decode(b)) / work(lambda: model(x, t))

@@ -316,6 +316,7 @@ def ended(name, strength=1.0):
     return torch.stack([look(x) for x in at_each_end(tail, z, edit, ends)])
 
 
+# %%
 edited = {name: ended(name) for name in names}
 kept = [v[:2] for v in (source, *edited[names[0]])]
 rows = [torch.stack([v[i] for v in kept]) for i in range(2)]

@@ -214,6 +214,7 @@ def weights_alike(one, two):
     return torch.corrcoef(torch.stack([torch.cat(w) for w in both]))[0, 1]
 
 
+# %%
 lesson.record("correlation of the two networks' weights", weights_alike(models[0], models[2]))
 if p.stranger:
     alone = dogs.replace(denoiser=of_pictures(p.stranger, p.device, p.steps, prompt=p.prompt))

@@ -562,6 +562,7 @@ def share(entry):
     return f"{entry['met']:.2f} [{entry['interval'][0]:.2f}, {entry['interval'][1]:.2f}]"
 
 
+# %%
 lines = {}
 for name, wishes in board["families"].items():
     for wish, row in wishes.items():
@@ -868,7 +869,7 @@ plots.strips([torch.cat([mine, left * mine, found])], [""], columns) if p.images
 # **Best of N** draws N pictures and keeps the one of least energy, at as many network calls as a chain.
 #
 # The *guides* push the picture in each denoising step. **DPS**, **MPGD** and **FreeDoM** do so by the energy's slope.
-# They are three settings of one algorithm, TFG (training-free guidance). For each, the best of four
+# They are three settings of one algorithm, TFG (training-free guidance). For each, the best of five
 # strengths on other pictures was taken: the one whose pictures most often met the wish and were as like a drawn face
 # as 95 % of unguided pictures. **Classifier guidance** pushes from the text *a person* towards the wish. All of
 # these use the same encoder as the energy. **Classifier-free guidance** needs no encoder, but a model that reads texts.
