@@ -160,10 +160,10 @@ def apart(
     )
 
 
-def table(found: dict[tuple[str, str], Outcome], families, lessons) -> str:
-    """Markdown: a row a layout, a column a lesson ('–': not run), and what is said, numbered."""
+def table(found: dict[tuple[str, str], Outcome], families, lessons, of: str = "layout") -> str:
+    """Markdown: a row a layout, or whatever it is of, a column a lesson ('–': not run), and what is said, numbered."""
     notes: dict[str, int] = {}
-    lines = ["| layout | " + " | ".join(lessons) + " |", "|---" * (1 + len(lessons)) + "|"]
+    lines = [f"| {of} | " + " | ".join(lessons) + " |", "|---" * (1 + len(lessons)) + "|"]
     for family in families:
         row = []
         for number in lessons:

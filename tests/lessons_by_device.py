@@ -28,7 +28,7 @@ def pretended(devices: list[str], lessons: list[str]) -> Iterator[Outcome]:
             print(f"{device}, {number}: {outcome.kind} in {outcome.seconds:.0f} s. {outcome.text}",
                   file=sys.stderr, flush=True)  # fmt: skip
             yield outcome
-    print(table(found, devices, lessons))
+    print(table(found, devices, lessons, "device"))
 
 
 def measured(device: str, checkpoint: str, lessons: list[str]) -> Iterator[Outcome]:
