@@ -161,7 +161,7 @@ def apart(
 
 
 def table(found: dict[tuple[str, str], Outcome], families, lessons, of: str = "layout") -> str:
-    """Markdown: a row a layout, or whatever it is of, a column a lesson ('–': not run), and what is said, numbered."""
+    """Markdown: a row a layout, or what `of` says, a column a lesson ('–': not run); then what is said."""
     notes: dict[str, int] = {}
     lines = [f"| {of} | " + " | ".join(lessons) + " |", "|---" * (1 + len(lessons)) + "|"]
     for family in families:
