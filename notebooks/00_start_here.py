@@ -7,7 +7,7 @@
 #
 # 45 minutes. There is only one equation yet: x = G(z).
 
-# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "steps": 6}}
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 2, "steps": 4}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"

@@ -9,7 +9,7 @@
 # 60 minutes. Equations: Asyrp (Kwon et al., ICLR 2023), §4 and eq. 6 (the step); LPIPS is that of Zhang et
 # al. (CVPR 2018). Lesson 05 makes the edits that are timed here.
 
-# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "n_many": 4, "steps": 8}}
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 2, "n_many": 3, "steps": 6}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"

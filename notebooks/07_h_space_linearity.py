@@ -9,7 +9,7 @@
 # robustness, consistency across t. Unsupervised directions: Haas et al. (FG 2024) and Park et al. (NeurIPS
 # 2023). The edits are made in lesson 05 and timed in lesson 06.
 
-# %% tags=["parameters"] nbmake={"mock": {"n_any": 3, "n_images": 3, "steps": 8}}
+# %% tags=["parameters"] nbmake={"mock": {"n_any": 2, "n_images": 2, "steps": 6}}
 checkpoint = "faces"  # an embedded model, a folder, or a hub id such as "google/ddpm-cifar10-32"
 prompt = ""  # what a model that reads texts draws, such as "a portrait of a person"
 device = "cpu"
@@ -196,7 +196,7 @@ at = {name: scaled(name, z, source) for name in names}
 
 # %% tags=["gallery"] sentence="Scaling an edit in h moves its attribute along a line: R\u00b2 on -1\u20261 is {linearity: R\u00b2 on -1\u20261, smiling|.2f} for smiling, {linearity: R\u00b2 on -1\u20261, old|.2f} for old, {linearity: R\u00b2 on -1\u20261, glasses|.2f} for glasses."
 at_any = {name: scaled(name, z_any, source_any) for name in names}
-rows = [at_any[name][:, i] for i, name in enumerate(names)]
+rows = [at_any[name][:, i % p.n_any] for i, name in enumerate(names)]
 plots.strips(rows, names, [f"{s:+g}" if s else "0" for s in scales], "anyone, by scale")
 
 

@@ -10,7 +10,7 @@
 # al., ICLR 2022), DDIB (Su et al., ICLR 2023), Prompt-to-Prompt (Hertz et al., ICLR 2023), S_D-CLIP (Gal et
 # al., SIGGRAPH 2022, eq. 2). Lesson 08 comes before this one.
 
-# %% tags=["parameters"] nbmake={"mock": {"n_images": 4, "steps": 5}}
+# %% tags=["parameters"] nbmake={"mock": {"n_images": 3, "steps": 5}}
 checkpoint = (
     "t2i"  # reads text: an embedded model, a folder in Stable Diffusion's layout, or a hub id
 )

@@ -8,7 +8,7 @@
 # 55 minutes. Tables 1 and 2 of CycleDiffusion (Wu & De la Torre, ICCV 2023); FID (Heusel et al. 2017), KID
 # (Bińkowski et al. 2018). Lessons 08b and 09 come before this one: they explain the methods.
 
-# %% tags=["parameters"] nbmake={"mock": {"n_images": 4, "steps": 5}}
+# %% tags=["parameters"] nbmake={"mock": {"floor_sizes": [300], "n_images": 3, "steps": 5}}
 checkpoint = "dogs"  # the target of Table 1: an embedded model, a folder, or a hub id
 source = "cats"
 prompt = ""  # what Table 1's target draws, if a label must say it, such as "3"
@@ -20,6 +20,11 @@ device = "cpu"
 seed = 0
 steps = 20
 n_images = 8
+floor_sizes = [
+    300,
+    500,
+    800,
+]  # images of the sets whose FID is compared: 300 at least, as FID needs
 
 # %%
 from lessons_lib import lesson
@@ -27,7 +32,8 @@ from lessons_lib.studies import inputs
 
 p = lesson.parameters(
     globals(), checkpoint=str, source=str, text_checkpoint=str, clip=str, judge=str, device=str,
-    seed=(0, 999_999), steps=(4, 1000), n_images=(2, 150), prompt=str, source_prompt=str,
+    seed=(0, 999_999), steps=(4, 1000), n_images=(2, 150), floor_sizes=(300, 5000, None),
+    prompt=str, source_prompt=str,
 )  # fmt: skip
 inputs.check_networks(p)
 
@@ -332,7 +338,7 @@ lesson.exercise(floor, right_floor, cases, hints);
 # </details>
 
 # %%
-sizes = [300, 500, 800]
+sizes = sorted(p.floor_sizes)
 held_out = WORLDS[worlds[1]].sample(2 * sizes[-1], p.seed + 1, pair.x.shape[-1]).image
 held_out = metrics.features(held_out, judges.critic)  # once, for all sizes
 sets = [(held_out[: 2 * n : 2], held_out[1 : 2 * n : 2]) for n in sizes]
