@@ -348,7 +348,7 @@ floors = {
 }
 for name, values in floors.items():
     for n, value in zip(sizes, values, strict=True):
-        lesson.record(f"{name} of true dogs with {n} true dogs", value, show=False)
+        lesson.record(f"{name} of true dogs with true dogs", value, f"({n} of each)", show=False)
 said = "; ".join(
     f"{name} {', '.join(f'{v:.3g}' for v in values)}" for name, values in floors.items()
 )
