@@ -296,9 +296,10 @@ def _unet(folder: Path, variant: str | None = None, dtype: torch.dtype = torch.f
 def _meanings(recipe: dict) -> dict[int, str]:
     """What each label of one of our own networks says, by the factor that its recipe names."""
     label = recipe.get("label")
-    known = WORLDS[recipe["world"]].factors if label else ()
-    said = [f.choices or (f"without {label}", f"with {label}") for f in known if f.name == label]
-    return {0: "no label", **dict(enumerate(said[0], 1))} if said else {}
+    factor = WORLDS[recipe["world"]].factor(label) if label else None
+    if factor is None:
+        return {}
+    return dict(enumerate(["no label", *(factor.choices or (f"without {label}", f"with {label}"))]))
 
 
 def _codec(folder: Path, model: UNet, variant: str | None) -> Codec | None:

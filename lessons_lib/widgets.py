@@ -194,7 +194,7 @@ def factor_figure(values: dict, seed: int, columns: int = 7) -> Figure:
     """
     factors = {k: v for k, v in values.items() if k not in ("world", "vary")}
     known, vary = WORLDS[values["world"]], values["vary"]
-    steps, names = _levels(next(f for f in known.factors if f.name == vary), columns)
+    steps, names = _levels(known.factor(vary), columns)
     (image,), (mask,) = known.paint(factors)
     fig, axes = plots.figure(2, 1, 12, 6, height_ratios=(12 / len(steps), 3))
     strip = known.render(factors | {vary: steps})

@@ -695,7 +695,8 @@ def reading(x, attribute):
 
 
 def ends_of(factor):
-    return next((f.low, f.high) for f in worlds.faces.factors if f.name == factor)
+    known = worlds.faces.factor(factor)
+    return known.low, known.high
 
 
 def of_the_room(factor, start, end):
@@ -710,13 +711,8 @@ if truth:
     fig, ax = plots.figure(width=8)
     for label, colour in ((p.learn, plots.P), ("trained here", plots.EDITED)):
         factor, values = reading(swept[label], p.learn)
-        ax.plot(
-            scales,
-            values,
-            "o-",
-            color=colour,
-            label={p.learn: f"{label}, shipped"}.get(label, label),
-        )
+        said = f"{label}, shipped" if label == p.learn else label
+        ax.plot(scales, values, "o-", color=colour, label=said)
         for k, scale in ((3, "1"), (1, "-1")):
             maker = "trained here" if label != p.learn else "shipped"
             called = f"{maker}: the factor from scale 0 to {scale}"

@@ -737,7 +737,7 @@ def effect(pictures, start, k):
     if k not in who.goals:
         return ((small(pictures) - small(start)) @ along[k]).cpu()
     ((factor, wanted),) = who.goals[k].items()
-    known = next(f for f in worlds.faces.factors if f.name == factor)
+    known = worlds.faces.factor(factor)
     was, now = (readings(x, "faces", critic)[factor].cpu() for x in (start, pictures))
     return (wanted - who.factors[factor]).mean().sign() * (now - was) / (known.high - known.low)
 

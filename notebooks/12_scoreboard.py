@@ -661,8 +661,8 @@ for name, board in of_table_1().items():
 #    and to a model of dogs.
 #
 # Compare the two from equal starts. Where DDIB keeps a factor that CycleDiffusion loses, the first is more likely. Where
-# both lose it, the second is. CUT is the control. It was trained for this pair, so what it keeps can be kept. (It works at 32 pixels, and its
-# pictures are enlarged. They are blurred, and neither PSNR nor the distance counts that.)
+# both lose it, the second is. CUT is the control. It was trained for this pair, so what it keeps can be kept. (It works
+# at 32 pixels, and its pictures are enlarged. They are blurred, and neither PSNR nor the distance counts that.)
 
 # %%
 lines = {}

@@ -181,9 +181,6 @@ def moves(page):
 
 def test_jupyterlab_moves_saves_and_shows_the_picture_again(folder, page):
     port = free_port()
-    # On a busy machine JupyterLab may ask something, such as about a kernel that is slow to start.
-    asked = page.locator(".jp-Dialog")
-    page.add_locator_handler(asked, lambda d: d.locator(".jp-mod-accept").first.click())
     with lab(folder, port) as url:
         open_in_lab(page, url)
         run_all(page)

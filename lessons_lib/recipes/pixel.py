@@ -74,7 +74,7 @@ class Pixel(Recipe):
     @property
     def factor(self) -> Factor | None:
         """The factor that `label` names."""
-        return next((f for f in WORLDS[self.world].factors if f.name == self.label), None)
+        return WORLDS[self.world].factor(self.label)
 
     @property
     def labels(self) -> int:

@@ -89,6 +89,10 @@ class World:
         self._known(fixed)
         return replace(self, name=name, fixed=self.fixed | fixed)
 
+    def factor(self, name: str) -> Factor | None:
+        """The factor of this name, or None."""
+        return next((f for f in self.factors if f.name == name), None)
+
     @property
     def version(self) -> str:
         """A hash of what the pictures depend on, the drawing code and the factors' ranges: what a
